@@ -1,0 +1,117 @@
+// npm test [-- project …] [--long] : everything a machine with only Node needs to run the tests, from installing to
+// one closing line. A project is a name of vitest.config.ts; none means all of them.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { buildDemo, buildPackages } from './lib/build.mjs';
+import { ensureChromium } from './lib/ensure-chromium.mjs';
+import { ensureInstall } from './lib/ensure-install.mjs';
+import { root } from './lib/paths.mjs';
+import { runTool } from './lib/run.mjs';
+
+// One vitest process a project, one after the other: a browser and a hundred workers do not compete for the cores, and
+// a runner that crashes or hangs takes down its own project only.
+const PROJECTS = [
+  { name: 'unit', needs: [] },
+  { name: 'simulation', needs: [] },
+  { name: 'runtimes', needs: ['packages'] },
+  { name: 'engine', needs: ['chromium'] },
+  { name: 'browser', needs: ['packages', 'demo', 'chromium'] },
+];
+const PROJECT_MS_MAX = 20 * 60_000;
+const PROJECT_LONG_MS_MAX = 120 * 60_000;
+
+const args = process.argv.slice(2);
+const isLong = args.includes('--long');
+const chosen = chooseProjects(args.filter((arg) => arg !== '--long'));
+const reports = mkdtempSync(join(tmpdir(), 'mangrove-test-'));
+process.on('exit', () => rmSync(reports, { recursive: true, force: true }));
+
+await ensureInstall();
+const isNeeded = (what) => chosen.some((project) => project.needs.includes(what));
+const chromium = isNeeded('chromium') ? await chromiumOrExit() : undefined;
+if (isNeeded('packages')) await buildPackages();
+if (isNeeded('demo')) await buildDemo();
+
+const results = [];
+for (const project of chosen) results.push(await runProject(project));
+report(results);
+
+function chooseProjects(names) {
+  const unknown = names.filter((name) => !PROJECTS.some((project) => project.name === name));
+  if (unknown.length > 0) {
+    console.error(`Unknown project: ${unknown.join(', ')}. Known: ${PROJECTS.map(({ name }) => name).join(', ')}.`);
+    process.exit(1);
+  }
+  return names.length === 0 ? PROJECTS : PROJECTS.filter(({ name }) => names.includes(name));
+}
+
+async function chromiumOrExit() {
+  try {
+    return await ensureChromium();
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
+}
+
+async function runProject({ name }) {
+  console.log(`\n── ${name} ${'─'.repeat(70 - name.length)}`);
+  const file = join(reports, `${name}.json`);
+  const flags = ['--project', name, '--passWithNoTests', '--reporter=default', '--reporter=json'];
+  const { code } = await runTool('vitest/vitest.mjs', ['run', ...flags, `--outputFile.json=${file}`], {
+    env: {
+      ...(chromium === undefined ? {} : { MANGROVE_CHROMIUM: chromium }),
+      ...(isLong ? { MANGROVE_TEST_LONG: '1' } : {}),
+    },
+    timeoutMs: isLong ? PROJECT_LONG_MS_MAX : PROJECT_MS_MAX,
+  });
+  return { name, ...readReport(file), code };
+}
+
+/** A runner that crashed leaves no report, or one without the files it could not load: its exit code still tells. */
+function readReport(file) {
+  let json;
+  try {
+    json = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return { passed: 0, failed: 0, skipped: [], brokenFiles: [] };
+  }
+  const tests = json.testResults.flatMap((suite) =>
+    suite.assertionResults.map((test) => ({ ...test, file: relative(root, suite.name) })),
+  );
+  const count = (status) => tests.filter((test) => test.status === status).length;
+  return {
+    passed: count('passed'),
+    failed: count('failed'),
+    skipped: tests.filter(({ status }) => status !== 'passed' && status !== 'failed'),
+    // Files that failed as a whole: nothing in them ran, or a hook or the end of the file threw.
+    brokenFiles: json.testResults
+      .filter((suite) => suite.status === 'failed' && !suite.assertionResults.some(({ status }) => status === 'failed'))
+      .map((suite) => relative(root, suite.name)),
+  };
+}
+
+function report(results) {
+  console.log('');
+  let passed = 0;
+  let failed = 0;
+  const skipped = [];
+  for (const result of results) {
+    passed += result.passed;
+    skipped.push(...result.skipped);
+    let failures = result.failed + result.brokenFiles.length;
+    for (const file of result.brokenFiles) console.log(`${result.name}: ${file} failed as a whole`);
+    if (failures === 0 && result.code !== 0) {
+      failures = 1;
+      console.log(`${result.name}: the runner ended with exit code ${result.code}`);
+    }
+    failed += failures;
+    if (result.passed + failures + result.skipped.length === 0) console.log(`${result.name}: no tests yet`);
+  }
+  for (const test of skipped) console.log(`skipped: ${test.file} > ${test.fullName}`);
+  if (!isLong) console.log('Long loops run a short round here; npm run test:long runs them in full.');
+  if (passed + failed === 0) console.log('No test ran.');
+  console.log(`${passed} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`);
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+}

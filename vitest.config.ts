@@ -1,0 +1,81 @@
+import { fileURLToPath } from 'node:url';
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig } from 'vitest/config';
+import { findChromium } from './scripts/lib/ensure-chromium.mjs';
+
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+
+// Tests run against the sources, so that a failure points at the line to change and no build can be stale. The
+// exceptions are `runtimes` and `browser`, which are about what is shipped: processes and pages of the built packages.
+const sources = {
+  alias: [
+    { find: /^@mangrove\/protocol$/, replacement: path('packages/protocol/src/index.ts') },
+    { find: /^@mangrove\/protocol\/simulation$/, replacement: path('packages/protocol/src/simulation/index.ts') },
+    { find: /^@mangrove\/client$/, replacement: path('packages/client/src/index.ts') },
+    { find: /^@mangrove\/client\/worker$/, replacement: path('packages/client/src/worker/entry.ts') },
+    { find: /^@mangrove\/relay\/node$/, replacement: path('packages/relay/src/runtimes/node.ts') },
+    // In Node comlink resolves to its UMD build, in a bundle to its ES module; one module everywhere.
+    { find: /^comlink$/, replacement: path('node_modules/comlink/dist/esm/comlink.mjs') },
+  ],
+};
+
+const executablePath = findChromium();
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve: sources,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'test/{contracts,interop}/**/*.test.ts'],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        resolve: sources,
+        test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 120_000 },
+      },
+      {
+        test: {
+          name: 'runtimes',
+          include: ['test/runtimes/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        resolve: sources,
+        // Found by scanning the sources up front: a dependency discovered while a test runs would reload its page.
+        optimizeDeps: { entries: ['packages/client/src/**/*.ts', 'test/browser/engine/**/*.ts'] },
+        worker: { format: 'es' },
+        test: {
+          name: 'engine',
+          include: ['test/browser/engine/**/*.test.ts'],
+          testTimeout: 60_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { args: ['--no-sandbox'], ...(executablePath === undefined ? {} : { executablePath }) },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          exclude: ['test/browser/engine/**', '**/node_modules/**'],
+          // One page's timers must not wait for another's CPU: the files run one after the other.
+          fileParallelism: false,
+          maxWorkers: 1,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
