@@ -20,6 +20,7 @@ const PROJECTS = [
 ];
 const PROJECT_MS_MAX = 20 * 60_000;
 const PROJECT_LONG_MS_MAX = 120 * 60_000;
+const NOTHING = { passed: 0, failed: 0, skipped: [], brokenFiles: [] };
 
 const args = process.argv.slice(2);
 const isLong = args.includes('--long');
@@ -27,15 +28,27 @@ const chosen = chooseProjects(args.filter((arg) => arg !== '--long'));
 const reports = mkdtempSync(join(tmpdir(), 'mangrove-test-'));
 process.on('exit', () => rmSync(reports, { recursive: true, force: true }));
 
-await ensureInstall();
-const isNeeded = (what) => chosen.some((project) => project.needs.includes(what));
-const chromium = isNeeded('chromium') ? await chromiumOrExit() : undefined;
-if (isNeeded('packages')) await buildPackages();
-if (isNeeded('demo')) await buildDemo();
+// A need that fails is reported by every project that has it; the other projects still run.
+const needs = {
+  install: once(ensureInstall),
+  packages: once(buildPackages),
+  demo: once(buildDemo),
+  chromium: once(async () => {
+    process.env.MANGROVE_CHROMIUM = await ensureChromium();
+  }),
+};
 
 const results = [];
 for (const project of chosen) results.push(await runProject(project));
 report(results);
+
+function once(action) {
+  let promise;
+  return () => {
+    promise ??= action();
+    return promise;
+  };
+}
 
 function chooseProjects(names) {
   const unknown = names.filter((name) => !PROJECTS.some((project) => project.name === name));
@@ -46,24 +59,18 @@ function chooseProjects(names) {
   return names.length === 0 ? PROJECTS : PROJECTS.filter(({ name }) => names.includes(name));
 }
 
-async function chromiumOrExit() {
+async function runProject({ name, needs: needed }) {
+  console.log(`\n── ${name} ${'─'.repeat(70 - name.length)}`);
   try {
-    return await ensureChromium();
+    for (const need of ['install', ...needed]) await needs[need]();
   } catch (error) {
     console.error(error.message);
-    process.exit(1);
+    return { name, ...NOTHING, code: 1 };
   }
-}
-
-async function runProject({ name }) {
-  console.log(`\n── ${name} ${'─'.repeat(70 - name.length)}`);
   const file = join(reports, `${name}.json`);
   const flags = ['--project', name, '--passWithNoTests', '--reporter=default', '--reporter=json'];
   const { code } = await runTool('vitest/vitest.mjs', ['run', ...flags, `--outputFile.json=${file}`], {
-    env: {
-      ...(chromium === undefined ? {} : { MANGROVE_CHROMIUM: chromium }),
-      ...(isLong ? { MANGROVE_TEST_LONG: '1' } : {}),
-    },
+    env: isLong ? { MANGROVE_TEST_LONG: '1' } : {},
     timeoutMs: isLong ? PROJECT_LONG_MS_MAX : PROJECT_MS_MAX,
   });
   return { name, ...readReport(file), code };
@@ -75,7 +82,7 @@ function readReport(file) {
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return { passed: 0, failed: 0, skipped: [], brokenFiles: [] };
+    return NOTHING;
   }
   const tests = json.testResults.flatMap((suite) =>
     suite.assertionResults.map((test) => ({ ...test, file: relative(root, suite.name) })),
@@ -104,7 +111,7 @@ function report(results) {
     for (const file of result.brokenFiles) console.log(`${result.name}: ${file} failed as a whole`);
     if (failures === 0 && result.code !== 0) {
       failures = 1;
-      console.log(`${result.name}: the runner ended with exit code ${result.code}`);
+      console.log(`${result.name}: did not run to its end (exit code ${result.code})`);
     }
     failed += failures;
     if (result.passed + failures + result.skipped.length === 0) console.log(`${result.name}: no tests yet`);

@@ -33,11 +33,18 @@ export function runTool(script, args, options) {
   return run(process.execPath, [fromRoot('node_modules', script), ...args], options);
 }
 
-/** For steps that everything after them needs: prints one clear line and ends the process when the step fails. */
-export async function mustRun(what, promise) {
-  const { code, output } = await promise;
-  if (code === 0) return;
-  process.stderr.write(output);
-  console.error(`${what} failed (exit code ${code}).`);
-  process.exit(1);
+/** For steps that what comes after needs: throws what the command printed when it fails. */
+export async function mustRun(what, running) {
+  const { code, output } = await running;
+  if (code !== 0) throw new Error(`${output}${what} failed (exit code ${code}).`);
+}
+
+/** Runs a script's main function; what it throws becomes a message without a stack and exit code 1. */
+export async function main(body) {
+  try {
+    await body();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
 }
