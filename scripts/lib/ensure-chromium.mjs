@@ -34,9 +34,11 @@ export async function ensureChromium() {
   console.log('No Chromium found: apt-get install chromium');
   const env = { DEBIAN_FRONTEND: 'noninteractive' };
   let output = (await run('apt-get', ['update', '-q'], { quiet: true, env })).output;
-  output += (await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], { quiet: true, env })).output;
+  output += (await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], { quiet: true, env }))
+    .output;
   const installed = findChromium();
-  if (!installed) throw new Error(`Chromium could not be installed:\n${output.trim().split('\n').slice(-15).join('\n')}`);
+  if (!installed)
+    throw new Error(`Chromium could not be installed:\n${output.trim().split('\n').slice(-15).join('\n')}`);
   return installed;
 }
 

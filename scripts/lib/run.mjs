@@ -45,6 +45,6 @@ export async function main(body) {
     await body();
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
+    process.exit(1);
   }
 }
