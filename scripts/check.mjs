@@ -1,6 +1,6 @@
 // npm run check: what a change has to hold beside its tests. Every step runs, so that one run tells all there is to do.
 import { ensureInstall } from './lib/ensure-install.mjs';
-import { main, runTool } from './lib/run.mjs';
+import { main, run, runTool } from './lib/run.mjs';
 
 const DEPENDENCY_ARGS = [
   ...['--config', '.dependency-cruiser.mjs', '--output-type', 'err'],
@@ -16,6 +16,7 @@ await main(async () => {
   const steps = [
     ['format and lint', () => tool('@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.'])],
     ['types', () => tool('typescript/bin/tsc', ['-b', 'tsconfig.json', 'tsconfig.test.json', 'demo'])],
+    ['lock file', checkLockFile],
     ['import direction', () => tool('dependency-cruiser/bin/dependency-cruise.mjs', DEPENDENCY_ARGS)],
     ['file lengths', checkFileLengths],
     ['no traces of a machine', checkTraces],
@@ -29,6 +30,14 @@ await main(async () => {
 
 async function tool(script, args) {
   const { code, output } = await runTool(script, args, { quiet: true });
+  return { isOk: code === 0, output };
+}
+
+/** In step with every package.json, and whole: npm leaves out optional packages that a registry lacked when it wrote. */
+async function checkLockFile() {
+  const { code, output } = await run('npm', ['ci', '--dry-run', '--ignore-scripts', '--loglevel=error'], {
+    quiet: true,
+  });
   return { isOk: code === 0, output };
 }
 
