@@ -1,0 +1,67 @@
+import { MangroveError } from '../errors.js';
+import type { Read, Steps, Transaction } from '../store/plan.js';
+import { bytesToNode, nodeToBytes, type MerkleNode } from './node.js';
+import { slotRange, slotToBytes, type Slot } from './slot.js';
+
+/** The stored trie: nodes in `nodes` under their slots [MK4], items as the keys of `deltas` [MK1]. */
+
+/** Nodes in the order of `slots`, read in one step; undefined where none is stored. */
+export function* getNodes(tx: Transaction, slots: readonly Slot[]): Steps<(MerkleNode | undefined)[]> {
+  const rows = yield* tx.getMany('nodes', slots.map(slotToBytes));
+  return rows.map((row) => (row === undefined ? undefined : bytesToNode(row)));
+}
+
+/** Throws `INTERNAL` when there is none although its parent says so: the index is damaged and wants `rebuildTrie`. */
+export function* getNode(tx: Transaction, slot: Slot): Steps<MerkleNode> {
+  const [node] = yield* getNodes(tx, [slot]);
+  return presentNode(node, slot);
+}
+
+/** Throws `INTERNAL` like `getNode`. */
+export function presentNode(node: MerkleNode | undefined, slot: Slot): MerkleNode {
+  if (node === undefined) throw new MangroveError('INTERNAL', { reason: `the Merkle node at slot "${slot}" is missing` });
+  return node;
+}
+
+export function putNode(tx: Transaction, slot: Slot, node: MerkleNode): void {
+  tx.put('nodes', slotToBytes(slot), nodeToBytes(node));
+}
+
+export function deleteNode(tx: Transaction, slot: Slot): void {
+  tx.delete('nodes', slotToBytes(slot));
+}
+
+/** Trie keys under a slot, ascending, read in one step. */
+export function keysUnder(tx: Transaction, slot: Slot, limit?: number): Steps<readonly Uint8Array[]> {
+  return tx.keys('deltas', { ...slotRange(slot), limit });
+}
+
+/**
+ * Runs plans side by side: what each asks for at the same moment is read in one step. Results stand in the order of `plans`.
+ * They share a transaction, so none may read what another one writes.
+ */
+export function* together<Result>(plans: readonly Steps<Result>[]): Steps<Result[]> {
+  const results: Result[] = [];
+  let running = plans.map((steps, index) => ({ steps, index, step: steps.next() }));
+  for (;;) {
+    const reads: Read[] = [];
+    const waiting: typeof running = [];
+    for (const run of running) {
+      if (run.step.done) {
+        results[run.index] = run.step.value;
+      } else {
+        waiting.push(run);
+        for (const read of run.step.value) reads.push(read);
+      }
+    }
+    if (waiting.length === 0) return results;
+    const answers = yield reads;
+    let offset = 0;
+    for (const run of waiting) {
+      const end = offset + (run.step.done ? 0 : run.step.value.length);
+      run.step = run.steps.next(answers.slice(offset, end));
+      offset = end;
+    }
+    running = waiting;
+  }
+}
