@@ -1,1 +1,207 @@
-export {};
+export { assert, unreachable } from './assert.js';
+export {
+  type Body,
+  bodyToBytes,
+  bytesToBody,
+  bytesToRecordPayload,
+  type RecordPayload,
+  recordPayloadToBytes,
+} from './body.js';
+export {
+  bytesToHex,
+  bytesToU64,
+  bytesToUtf8,
+  compareBytes,
+  concatBytes,
+  equalBytes,
+  hexToBytes,
+  prefixEnd,
+  u64ToBytes,
+  utf8ToBytes,
+} from './bytes.js';
+export {
+  bytesToCertificate,
+  type Certificate,
+  certificateMessage,
+  certificateToBytes,
+  helloMessage,
+} from './certificate.js';
+export {
+  type Context,
+  contextOfHeld,
+  covers,
+  EMPTY_CONTEXT,
+  type HeldDelta,
+  joinContexts,
+  makeContext,
+  type Stamped,
+} from './context.js';
+export {
+  bytesToDelta,
+  type Delta,
+  type DeltaHeader,
+  deltaMessage,
+  FLAG,
+  hasContext,
+  hasFlag,
+  makeUnsignedDelta,
+  parseTrieKey,
+  signDelta,
+  TRIE_KEY_BYTES,
+  trieKeyOf,
+  type UnsignedDelta,
+} from './delta.js';
+export {
+  type ErrorCode,
+  type ErrorFacts,
+  errorFromFacts,
+  errorToFacts,
+  isMangroveError,
+  MangroveError,
+} from './errors.js';
+export type { Hash } from './hash.js';
+export {
+  bytesToHeadStatement,
+  type HeadClaim,
+  headMessage,
+  type HeadStatement,
+  headStatementToBytes,
+} from './head-statement.js';
+export { assertNotAhead, HLC_ZERO, type Hlc, hlcFromMs, hlcToMs, msAhead, receiveHlc, tickHlc } from './hlc.js';
+export {
+  assertName,
+  bytesToDeltaId,
+  bytesToKeyId,
+  bytesToReplicaId,
+  bytesToRoomId,
+  byteToRoomConfig,
+  type DeltaId,
+  deriveClientId,
+  deriveKeyId,
+  deriveReplicaId,
+  deriveRoomId,
+  idToBytes,
+  type KeyId,
+  type KeyName,
+  type ReplicaId,
+  type RoomConfig,
+  type RoomId,
+  roomConfigToByte,
+} from './ids.js';
+export { defaultLimits, type Limits } from './limits.js';
+export { readRoot, rebuildTrie } from './merkle/trie.js';
+export { EMPTY_ROOT } from './merkle/node.js';
+export { builtInResolvers, type BuiltInResolver, compareNewestFirst, type SiblingValue } from './resolve.js';
+export {
+  type Acceptance,
+  type AcceptOptions,
+  acceptDeltas,
+  dotKey,
+  type Outcome,
+  removeDelta,
+  type RoomRef,
+  splitTrieKeys,
+} from './room/accept.js';
+export {
+  appendToJournal,
+  collectionPrefix,
+  type Edit,
+  type JournalRow,
+  type KeyState,
+  nameKey,
+  readJournal,
+  readKeyState,
+  readSiblings,
+} from './room/journal.js';
+export {
+  acceptAndLog,
+  isCursorValid,
+  type LogPage,
+  type Position,
+  readLogPage,
+  readPosition,
+  ROLL_BYTES,
+  STORE_ID_BYTES,
+} from './room/log.js';
+export { readClock, readNumber, writeNumber } from './room/meta.js';
+export {
+  acknowledge,
+  commitSeal,
+  draftSeal,
+  type OutboxEntry,
+  readOutbox,
+  readOutboxEntries,
+  readSettledOutbox,
+  type SealDraft,
+  type SealedDraft,
+} from './room/seal.js';
+export { adoptVector, headsRootOf, readSeqs, readVectorRows } from './room/vector.js';
+export { isStrictSignature, type Signer, type Verifier } from './signature.js';
+export { MemoryStore, MemoryTables } from './store/memory-store.js';
+export {
+  isWithin,
+  type Plan,
+  type Range,
+  type Read,
+  type ReadResult,
+  type Row,
+  runPlan,
+  runPlanAsync,
+  type Steps,
+  Transaction,
+  type Write,
+} from './store/plan.js';
+export type { Store, TransactOptions } from './store/store.js';
+export { type Table, TABLES } from './store/table.js';
+export type { PushedDelta, ReadEffect, RelayEffect, ReplicaEffect, SyncEffect } from './sync/effect.js';
+export type {
+  AuthenticatedReplica,
+  BeyondCursor,
+  CommittedDelta,
+  Refusal,
+  RelayEvent,
+  ReplicaEvent,
+  Standing,
+  SyncEvent,
+} from './sync/event.js';
+export { planFor, planOpenDiff } from './sync/plans.js';
+export {
+  greeting,
+  type LinkConfig,
+  offline,
+  type RelayState,
+  type ReplicaState,
+  type SyncState,
+} from './sync/state.js';
+export { type Step, stepSync } from './sync/step.js';
+export { CLOSE } from './sync/step-relay.js';
+export { bytesToValue, type Value, valueToBytes } from './value.js';
+export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-vector.js';
+export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToBytes } from './wire/codec.js';
+export { FrameJoiner, messageToFrames } from './wire/frames.js';
+export type {
+  Ack,
+  Admitted,
+  CaughtUp,
+  Certificates,
+  Cursor,
+  DeltaBytes,
+  Deltas,
+  Diff,
+  Fault,
+  Head,
+  Hello,
+  Message,
+  Peer,
+  Presence,
+  Pull,
+  Push,
+  Refused,
+  RelayMessage,
+  ReplicaMessage,
+  Report,
+  Right,
+  Vector,
+  Welcome,
+} from './wire/messages.js';
+export { PROTOCOL_VERSION } from './wire/version.js';

@@ -1,0 +1,54 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { decode, encode, readBytes, readFixed } from './codec.js';
+import { MangroveError } from './errors.js';
+import { type KeyName, readKeyName, writeKeyName } from './ids.js';
+import { defaultLimits } from './limits.js';
+
+/** What a body says once it is decrypted and decompressed [DL5]. */
+export interface Body {
+  readonly name: KeyName;
+  /** A Yjs update, an encoded record, or nothing for a tombstone. */
+  readonly payload: Uint8Array;
+}
+
+/** A record's payload: its value, and the value it was written over where a resolver needs it. Both in canonical encoding. */
+export interface RecordPayload {
+  readonly value: Uint8Array;
+  readonly base?: Uint8Array;
+}
+
+export function bodyToBytes(body: Body): Uint8Array {
+  return encode((encoder) => {
+    writeKeyName(encoder, body.name);
+    encoding.writeUint8Array(encoder, body.payload);
+  });
+}
+
+/** Throws `DELTA_MALFORMED`. */
+export function bytesToBody(bytes: Uint8Array): Body {
+  return decode(bytes, 'DELTA_MALFORMED', (decoder) => ({ name: readKeyName(decoder), payload: readRest(decoder) }));
+}
+
+export function recordPayloadToBytes(payload: RecordPayload): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeUint8(encoder, payload.base === undefined ? 0 : 1);
+    if (payload.base !== undefined) encoding.writeVarUint8Array(encoder, payload.base);
+    encoding.writeUint8Array(encoder, payload.value);
+  });
+}
+
+/** Throws `DELTA_MALFORMED`. */
+export function bytesToRecordPayload(bytes: Uint8Array): RecordPayload {
+  return decode(bytes, 'DELTA_MALFORMED', (decoder) => {
+    const form = decoding.readUint8(decoder);
+    if (form > 1) throw new MangroveError('DELTA_MALFORMED', { reason: 'unknown form of a record' });
+    const base = form === 1 ? readBytes(decoder, defaultLimits.valueBytesMax) : undefined;
+    const value = readRest(decoder);
+    return base === undefined ? { value } : { value, base };
+  });
+}
+
+function readRest(decoder: decoding.Decoder): Uint8Array {
+  return readFixed(decoder, decoder.arr.length - decoder.pos);
+}

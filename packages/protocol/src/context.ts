@@ -1,0 +1,93 @@
+import type { Hlc } from './hlc.js';
+import type { ReplicaId } from './ids.js';
+
+/** One delta of a key as a context sees it: its writer and its stamp. */
+export interface Stamped {
+  readonly replica: ReplicaId;
+  readonly hlc: Hlc;
+}
+
+/**
+ * What the writer of a delta had seen of its key: for each replica everything up to a stamp, and single dots above gaps [CX1].
+ * Canonical: no dot at or below its replica's stamp, no duplicates. Made by {@link makeContext}.
+ * Source: dotted version vectors, Preguiça et al. 2010.
+ */
+export interface Context {
+  readonly stamps: ReadonlyMap<ReplicaId, Hlc>;
+  /** Ascending by (replica, hlc). */
+  readonly dots: readonly Stamped[];
+}
+
+export const EMPTY_CONTEXT: Context = { stamps: new Map(), dots: [] };
+
+/** A held sibling, with what is needed to say what its writer had seen. */
+export interface HeldDelta extends Stamped {
+  /** The stamp of the same replica's previous delta of the key, 0 for the first. */
+  readonly prev: Hlc;
+  readonly context: Context;
+}
+
+export function isEmptyContext(context: Context): boolean {
+  return context.stamps.size === 0 && context.dots.length === 0;
+}
+
+/** [CX1] */
+export function covers(context: Context, delta: Stamped): boolean {
+  const stamp = context.stamps.get(delta.replica);
+  if (stamp !== undefined && stamp >= delta.hlc) return true;
+  return context.dots.some((dot) => dot.replica === delta.replica && dot.hlc === delta.hlc);
+}
+
+/** The canonical form of stamps and dots: dots under stamps vanish, the rest is sorted and distinct. */
+export function makeContext(stamps: ReadonlyMap<ReplicaId, Hlc>, dots: Iterable<Stamped>): Context {
+  const kept = [...dots].filter((dot) => (stamps.get(dot.replica) ?? 0) < dot.hlc).sort(compareStamped);
+  const distinct = kept.filter((dot, i) => i === 0 || compareStamped(dot, kept[i - 1] as Stamped) !== 0);
+  return { stamps, dots: distinct };
+}
+
+/** Everything that either has seen. */
+export function joinContexts(contexts: Iterable<Context>): Context {
+  const stamps = new Map<ReplicaId, Hlc>();
+  const dots: Stamped[] = [];
+  for (const context of contexts) {
+    for (const [replica, stamp] of context.stamps) raise(stamps, replica, stamp);
+    dots.push(...context.dots);
+  }
+  return makeContext(stamps, dots);
+}
+
+/**
+ * The context of a write made by someone who holds exactly `held` of a key [CX4].
+ *
+ * The siblings' contexts are joined; a stamp is extended to a held delta only when nothing of that replica lies unseen
+ * between them, which the delta's `prev` tells. What is held above a gap is named as a dot: reaching over the gap would
+ * claim what was never seen.
+ */
+export function contextOfHeld(held: readonly HeldDelta[]): Context {
+  const joined = joinContexts(held.map((delta) => delta.context));
+  const stamps = new Map(joined.stamps);
+  const dots: Stamped[] = [...joined.dots];
+  for (const { replica, hlc, prev } of [...held].sort(compareStamped)) {
+    if (prev <= (stamps.get(replica) ?? 0)) raise(stamps, replica, hlc);
+    else dots.push({ replica, hlc });
+  }
+  return makeContext(stamps, dots);
+}
+
+/** The highest entry of a context, which must lie below its delta's own stamp [DL7]. */
+export function highestEntry(context: Context): number {
+  let highest = 0;
+  for (const stamp of context.stamps.values()) highest = Math.max(highest, stamp);
+  for (const dot of context.dots) highest = Math.max(highest, dot.hlc);
+  return highest;
+}
+
+/** Ascending by replica, then by stamp. */
+export function compareStamped(a: Stamped, b: Stamped): number {
+  if (a.replica !== b.replica) return a.replica < b.replica ? -1 : 1;
+  return a.hlc - b.hlc;
+}
+
+function raise(stamps: Map<ReplicaId, Hlc>, replica: ReplicaId, stamp: Hlc): void {
+  if (stamp > (stamps.get(replica) ?? 0)) stamps.set(replica, stamp);
+}

@@ -1,0 +1,244 @@
+/** What can go wrong in operation, as typed errors. Codes are permanent: tests and applications compare them. */
+
+/** The plain form of an error, as it crosses a worker boundary or the wire. */
+export interface ErrorFacts {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string;
+  readonly retryable: boolean;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+interface ErrorEntry {
+  readonly wire: number;
+  readonly retryable: boolean;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** `{name}` in a text is filled from the facts. Wire numbers are permanent and never reused. */
+const ERRORS = {
+  FRAME_TOO_LARGE: {
+    wire: 1,
+    retryable: false,
+    message: 'A frame of {frameBytes} bytes is over the limit of {frameBytesMax}.',
+    remedy: 'Send larger messages in parts, or raise limits.frameBytesMax on the client and the relay.',
+  },
+  BODY_TOO_LARGE: {
+    wire: 2,
+    retryable: false,
+    message: 'A body of {bodyBytes} bytes is over the limit of {bodyBytesMax}.',
+    remedy: 'Split the edit, or keep large binary data outside the document.',
+  },
+  VALUE_TOO_LARGE: {
+    wire: 3,
+    retryable: false,
+    message: 'A record value of {valueBytes} bytes is over the limit of {valueBytesMax}.',
+    remedy: 'Split the record, or keep large binary data outside of it.',
+  },
+  VALUE_INVALID: {
+    wire: 4,
+    retryable: false,
+    message: 'A record value cannot be stored: {reason}.',
+    remedy: 'Use JSON values, Uint8Array, Date, bigint and Map only.',
+  },
+  NAME_INVALID: {
+    wire: 5,
+    retryable: false,
+    message: 'The name of a {what} is not valid: {reason}.',
+    remedy: 'Names are strings of 1 to 512 UTF-8 bytes without lone surrogates.',
+  },
+  FRAME_MALFORMED: {
+    wire: 6,
+    retryable: false,
+    message: 'A frame could not be decoded: {reason}.',
+    remedy: 'Check that both sides run compatible versions and that nothing rewrites the connection.',
+  },
+  DELTA_MALFORMED: {
+    wire: 7,
+    retryable: false,
+    message: 'A delta could not be decoded: {reason}.',
+    remedy: 'The author runs a faulty or hostile client; nothing was changed.',
+  },
+  SIGNATURE_INVALID: {
+    wire: 8,
+    retryable: false,
+    message: 'A signature of replica {replica} does not verify.',
+    remedy: 'The delta was altered or forged; it is quarantined and nothing was changed.',
+  },
+  DELTA_REPLAYED: {
+    wire: 9,
+    retryable: false,
+    message: 'This delta was already received.',
+    remedy: 'Nothing to do: a replay changes nothing.',
+  },
+  WRONG_ROOM: {
+    wire: 10,
+    retryable: false,
+    message: 'A delta belongs to another room.',
+    remedy: 'Send each delta to the room it was made for.',
+  },
+  DOT_REUSED: {
+    wire: 11,
+    retryable: false,
+    message: 'Replica {replica} has used sequence number {seq} twice.',
+    remedy: 'The profile was copied or restored; this copy takes a new identity and seals what was unsent again.',
+  },
+  CLOCK_AHEAD: {
+    wire: 12,
+    retryable: true,
+    message: 'A stamp lies {aheadMs} ms ahead of the clock; {clockAheadMsMax} ms are allowed.',
+    remedy: 'Set the clock of the device that is ahead. Nothing is lost; it goes on when the time has come.',
+  },
+  VERSION_UNSUPPORTED: {
+    wire: 13,
+    retryable: false,
+    message: 'The other side speaks protocol version {version}; this one speaks {supported}.',
+    remedy: 'Reload the page, or update the older of the two.',
+  },
+  UNAUTHORIZED: {
+    wire: 14,
+    retryable: false,
+    message: 'The relay does not allow this: {reason}.',
+    remedy: 'Ask for access, or supply a token with the right it needs.',
+  },
+  STORAGE_FULL: {
+    wire: 15,
+    retryable: true,
+    message: 'The storage quota is used up.',
+    remedy: 'Free space on the device; writing resumes by itself.',
+  },
+  STORAGE_UNAVAILABLE: {
+    wire: 16,
+    retryable: true,
+    message: 'The storage cannot be used: {reason}.',
+    remedy: 'Allow site data for this page, or close other tabs that hold an older version, and reload.',
+  },
+  NO_RELAY: {
+    wire: 17,
+    retryable: false,
+    message: 'This client was created without a relay.',
+    remedy: 'Pass `relay` to createClient, or await a rung up to `disk`.',
+  },
+  NO_SEQUENCER: {
+    wire: 18,
+    retryable: true,
+    message: 'The sequencer of the room cannot be reached.',
+    remedy: 'Try again when the room is connected.',
+  },
+  STALE_REPLICA: {
+    wire: 19,
+    retryable: true,
+    message: 'This replica is staler than its threshold allows.',
+    remedy: 'Wait for the room to sync, or relax the threshold.',
+  },
+  VERSION_MISMATCH: {
+    wire: 20,
+    retryable: false,
+    message: 'The record has changed since the given version.',
+    remedy: 'Read it again and retry with its present version.',
+  },
+  ROOM_CONFIG_MISMATCH: {
+    wire: 21,
+    retryable: false,
+    message: 'The room was created with another configuration.',
+    remedy: 'Open it with the `history` and `encryptionKey` options it was created with.',
+  },
+  ROOM_OPTIONS_CONFLICT: {
+    wire: 22,
+    retryable: false,
+    message: 'The room {room} is already open with other options.',
+    remedy: 'Close it first, or pass the same options.',
+  },
+  NOT_SUPPORTED: {
+    wire: 23,
+    retryable: false,
+    message: '{feature} is not supported by this version.',
+    remedy: 'Leave the option out, or update when it is there.',
+  },
+  CLOSED: {
+    wire: 24,
+    retryable: false,
+    message: 'The {what} is closed.',
+    remedy: 'Open it again before using it.',
+  },
+  UNCERTIFIED: {
+    wire: 25,
+    retryable: true,
+    message: 'Replica {replica} has no certificate in this room.',
+    remedy: 'Its certificate comes with the next connection to a relay that knows it.',
+  },
+  UNDECODABLE: {
+    wire: 26,
+    retryable: false,
+    message: 'The content of a delta of replica {replica} cannot be used: {reason}.',
+    remedy: 'It is quarantined and can be exported; everything else is unaffected.',
+  },
+  ABORTED: {
+    wire: 27,
+    retryable: false,
+    message: 'The wait was aborted by its signal.',
+    remedy: 'Nothing to do: only the waiting ended, the write goes on.',
+  },
+  INTERNAL: {
+    wire: 28,
+    retryable: true,
+    message: 'An internal fault: {reason}.',
+    remedy: 'Reload; if it comes back, report it with this message.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+const codeByWire: ReadonlyMap<number, ErrorCode> = new Map(
+  (Object.keys(ERRORS) as ErrorCode[]).map((code) => [ERRORS[code].wire, code]),
+);
+
+/** An error of operation. Compare `code`, not the class: codes survive realms, workers and the wire. */
+export class MangroveError extends Error implements ErrorFacts {
+  readonly code: ErrorCode;
+  readonly remedy: string;
+  readonly retryable: boolean;
+  readonly facts: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, facts: Readonly<Record<string, unknown>> = {}, options?: { cause?: unknown }) {
+    const entry: ErrorEntry = ERRORS[code];
+    super(fill(entry.message, facts), options);
+    this.name = 'MangroveError';
+    this.code = code;
+    this.remedy = entry.remedy;
+    this.retryable = entry.retryable;
+    this.facts = facts;
+  }
+}
+
+/** The plain form, safe for `postMessage` and JSON. */
+export function errorToFacts(error: unknown): ErrorFacts {
+  if (isMangroveError(error)) {
+    const { code, message, remedy, retryable, facts } = error;
+    return { code, message, remedy, retryable, facts };
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return errorToFacts(new MangroveError('INTERNAL', { reason }, { cause: error }));
+}
+
+export function errorFromFacts(plain: ErrorFacts): MangroveError {
+  return new MangroveError(plain.code in ERRORS ? plain.code : 'INTERNAL', plain.facts);
+}
+
+export function isMangroveError(error: unknown): error is MangroveError {
+  return error instanceof Error && error.name === 'MangroveError' && 'code' in error;
+}
+
+export function errorCodeToWire(code: ErrorCode): number {
+  return ERRORS[code].wire;
+}
+
+/** A number from a newer peer becomes `INTERNAL`: it can be shown, not acted on. */
+export function errorCodeFromWire(wire: number): ErrorCode {
+  return codeByWire.get(wire) ?? 'INTERNAL';
+}
+
+function fill(text: string, facts: Readonly<Record<string, unknown>>): string {
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => (name in facts ? String(facts[name]) : 'unknown'));
+}

@@ -1,0 +1,51 @@
+/** Bounds that keep every queue, frame and row finite. Each has its reason beside it. */
+export interface Limits {
+  /** One WebSocket frame. A Durable Object takes 32 MiB, but a quarter of a MiB keeps other traffic from waiting. */
+  readonly frameBytesMax: number;
+  /** One message joined from parts: a body, its header and signature. */
+  readonly messageBytesMax: number;
+  /** One delta's body. A pasted book fits; a video belongs into a blob. */
+  readonly bodyBytesMax: number;
+  /** One record's encoded value. Larger values lose their rows in some browsers' storage. */
+  readonly valueBytesMax: number;
+  /** A name of a room, collection, record or document in UTF-8. */
+  readonly nameBytesMax: number;
+  /** Deltas in one message, so that one frame is one bounded piece of work. */
+  readonly deltasPerMessageMax: number;
+  /** Replicas in one context or vector. */
+  readonly replicasPerKeyMax: number;
+  /** Clientids (nonces) in one delta. */
+  readonly noncesPerDeltaMax: number;
+  /** Entries in one Merkle diff message. */
+  readonly diffEntriesMax: number;
+  /** How far ahead of the wall clock a stamp may lie: generous to bad clocks, useless to those who would win for ever. */
+  readonly clockAheadMsMax: number;
+  /** Superseded bytes stay this long at a relay, which cannot tell whether what superseded them is readable. */
+  readonly retainSupersededMs: number;
+  /** A replica unseen for this long no longer holds up collection. */
+  readonly replicaExpiryMs: number;
+  /** Bad frames on one connection before it is closed. */
+  readonly badFramesMax: number;
+  /** Presence of one tab. */
+  readonly awarenessBytesMax: number;
+  /** Bytes that may wait in the send buffer of one connection before the relay lets it go. */
+  readonly sendBufferBytesMax: number;
+}
+
+export const defaultLimits: Limits = {
+  frameBytesMax: 262_144,
+  messageBytesMax: 8 * 1024 * 1024 + 262_144,
+  bodyBytesMax: 8 * 1024 * 1024,
+  valueBytesMax: 65_536,
+  nameBytesMax: 512,
+  deltasPerMessageMax: 1_024,
+  replicasPerKeyMax: 4_096,
+  noncesPerDeltaMax: 4_096,
+  diffEntriesMax: 8_192,
+  clockAheadMsMax: 300_000,
+  retainSupersededMs: 7 * 24 * 3_600_000,
+  replicaExpiryMs: 90 * 24 * 3_600_000,
+  badFramesMax: 100,
+  awarenessBytesMax: 65_536,
+  sendBufferBytesMax: 16 * 1024 * 1024,
+};

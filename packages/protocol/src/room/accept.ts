@@ -1,0 +1,238 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bytesToHex, concatBytes, equalBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { encode, readFixed } from '../codec.js';
+import { type Context, covers, isEmptyContext, type Stamped } from '../context.js';
+import {
+  bytesToDelta,
+  type Delta,
+  parseTrieKey,
+  readContext,
+  TRIE_KEY_BYTES,
+  trieKeyOf,
+  writeContext,
+} from '../delta.js';
+import type { Hash } from '../hash.js';
+import { idToBytes, type KeyId, type RoomId } from '../ids.js';
+import { updateTrie } from '../merkle/trie.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import { advanceVector, readSeqs } from './vector.js';
+
+/** The room that a plan works on, and how it hashes. */
+export interface RoomRef {
+  readonly hash: Hash;
+  readonly roomId: RoomId;
+}
+
+/**
+ * What became of a delta:
+ * `added` to the set · `superseded` on arrival, new to us · `known` already, nothing changed · `forked`: added beside another id
+ * on its dot · `reused`: refused, its author has used the dot before [CX7].
+ */
+export type Outcome = 'added' | 'superseded' | 'known' | 'forked' | 'reused';
+
+export interface AcceptOptions {
+  readonly nowMs: number;
+  /** `author`: pushed by the replica that signed it, who must not reuse a dot. `others`: from anybody, both ids of a fork are kept. */
+  readonly from: 'author' | 'others';
+  /** Superseded bytes go to `retained`: always at a relay; at a replica when the superseding body cannot be decoded [CX8]. */
+  readonly retain: (superseding: Delta) => boolean;
+}
+
+export interface Acceptance {
+  /** One for each delta, in order. */
+  readonly outcomes: readonly Outcome[];
+  /** Deltas that left the set. */
+  readonly removed: readonly Delta[];
+  readonly root: Uint8Array;
+  readonly count: number;
+}
+
+/**
+ * Takes validly signed deltas into the set: siblings, contexts, dots, vector and Merkle nodes in one plan [CX2, CX3, CX6].
+ *
+ * The result depends on the set alone: a delta that a held one covers is dropped, one that covers held ones replaces them, and
+ * nothing else is remembered. Cost: one read per delta and key, a key range for deltas with a context, the Merkle paths.
+ */
+export function* acceptDeltas(
+  tx: Transaction,
+  room: RoomRef,
+  deltas: readonly Delta[],
+  options: AcceptOptions,
+): Steps<Acceptance> {
+  const trieKeys = deltas.map(trieKeyOf);
+  const held = yield* tx.getMany('deltas', trieKeys);
+  const dots = yield* tx.getMany('dots', deltas.map(dotKey));
+  const seqs = yield* readSeqs(
+    tx,
+    deltas.map((delta) => delta.replica),
+  );
+  const siblingsByKey = yield* loadSiblings(tx, deltas);
+
+  const added = new Map<string, Delta>();
+  const removed = new Map<string, Uint8Array>();
+  const retainedKeys = new Set<string>();
+  const newDots: Delta[] = [];
+  const dotsOfBatch = new Map<string, string>();
+
+  const outcomes = deltas.map((delta, i): Outcome => {
+    const trieKey = trieKeys[i] as Uint8Array;
+    const name = bytesToHex(trieKey);
+    const siblings = siblingsByKey.get(delta.keyId) as Siblings;
+    if (added.has(name) || (held[i] !== undefined && !removed.has(name))) return 'known';
+    const seen = (seqs.get(delta.replica) ?? 0) >= delta.seq;
+    if (siblings.contextual.some((sibling) => covers(sibling.context, delta))) {
+      if (seen || held[i] !== undefined) return 'known';
+      newDots.push(delta);
+      return 'superseded';
+    }
+    const dotName = bytesToHex(dotKey(delta));
+    const forked = dots[i] !== undefined || dotsOfBatch.has(dotName);
+    if (options.from === 'author' && (forked || seen)) return 'reused';
+    dotsOfBatch.set(dotName, name);
+    for (const sibling of siblings.all) {
+      if (!covers(delta.context, sibling)) continue;
+      const siblingName = bytesToHex(sibling.trieKey);
+      if (!added.delete(siblingName)) removed.set(siblingName, sibling.trieKey);
+      if (options.retain(delta)) retainedKeys.add(siblingName);
+      siblings.all.delete(sibling);
+    }
+    siblings.contextual = siblings.contextual.filter((sibling) => !covers(delta.context, sibling));
+    const sibling = { replica: delta.replica, hlc: delta.hlc, trieKey, context: delta.context };
+    siblings.all.add(sibling);
+    if (!isEmptyContext(delta.context)) siblings.contextual.push(sibling);
+    siblings.changed = true;
+    added.set(name, delta);
+    newDots.push(delta);
+    return forked ? 'forked' : 'added';
+  });
+
+  const { root, count } = yield* updateTrie(tx, room.hash, {
+    adds: [...added.keys()].sort().map(hexToBytes),
+    removes: [...removed.keys()].sort().map(hexToBytes),
+  });
+  const removedDeltas = yield* removeDeltas(tx, room, [...removed.values()], retainedKeys, options.nowMs);
+  yield* addDeltas(tx, [...added.values()]);
+  for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
+  yield* advanceVector(tx, newDots);
+  return { outcomes, removed: removedDeltas, root, count };
+}
+
+/** Takes one delta out of the set again: a forged one, or an own one that was refused. */
+export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Steps<{ root: Uint8Array; count: number }> {
+  const trieKey = trieKeyOf(delta);
+  const siblings = (yield* loadSiblings(tx, [delta])).get(delta.keyId) as Siblings;
+  const result = yield* updateTrie(tx, room.hash, { adds: [], removes: [trieKey] });
+  yield* removeDeltas(tx, room, [trieKey], new Set(), 0);
+  writeContexts(
+    tx,
+    delta.keyId,
+    siblings.contextual.filter((sibling) => !equalBytes(sibling.trieKey, trieKey)),
+  );
+  return result;
+}
+
+/** `replica 8 • u64 seq`. */
+export function dotKey(dot: Pick<Delta, 'replica' | 'seq'>): Uint8Array {
+  return concatBytes(idToBytes(dot.replica), u64ToBytes(dot.seq));
+}
+
+/** The trie keys under one dot: one, or several where a replica has forked. */
+export function splitTrieKeys(value: Uint8Array): readonly Uint8Array[] {
+  return Array.from({ length: value.length / TRIE_KEY_BYTES }, (_, i) =>
+    value.slice(i * TRIE_KEY_BYTES, (i + 1) * TRIE_KEY_BYTES),
+  );
+}
+
+interface Sibling extends Stamped {
+  readonly trieKey: Uint8Array;
+}
+
+interface ContextualSibling extends Sibling {
+  readonly context: Context;
+}
+
+/** `all` is filled only where a delta of the batch has a context; otherwise nothing can be superseded by it. */
+interface Siblings {
+  readonly all: Set<Sibling>;
+  contextual: ContextualSibling[];
+  changed: boolean;
+}
+
+function* loadSiblings(tx: Transaction, deltas: readonly Delta[]): Steps<Map<KeyId, Siblings>> {
+  const keyIds = [...new Set(deltas.map((delta) => delta.keyId))];
+  const rows = yield* tx.getMany('contexts', keyIds.map(idToBytes));
+  const siblingsByKey = new Map<KeyId, Siblings>();
+  for (const [i, keyId] of keyIds.entries()) {
+    const row = rows[i];
+    siblingsByKey.set(keyId, {
+      all: new Set(),
+      contextual: row === undefined ? [] : readContexts(row),
+      changed: false,
+    });
+  }
+  const superseding = new Set(deltas.filter((delta) => !isEmptyContext(delta.context)).map((delta) => delta.keyId));
+  for (const keyId of superseding) {
+    const { all } = siblingsByKey.get(keyId) as Siblings;
+    const prefix = idToBytes(keyId);
+    for (const trieKey of yield* tx.keys('deltas', { from: prefix, to: prefixEnd(prefix) }))
+      all.add({ ...parseTrieKey(trieKey), trieKey });
+  }
+  return siblingsByKey;
+}
+
+function* removeDeltas(
+  tx: Transaction,
+  room: RoomRef,
+  trieKeys: readonly Uint8Array[],
+  retained: ReadonlySet<string>,
+  nowMs: number,
+): Steps<readonly Delta[]> {
+  const rows = yield* tx.getMany('deltas', trieKeys);
+  const deltas = rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
+  const dots = yield* tx.getMany('dots', deltas.map(dotKey));
+  for (const [i, delta] of deltas.entries()) {
+    const trieKey = trieKeyOf(delta);
+    tx.delete('deltas', trieKey);
+    const others = splitTrieKeys(dots[i] ?? new Uint8Array()).filter((key) => !equalBytes(key, trieKey));
+    if (others.length === 0) tx.delete('dots', dotKey(delta));
+    else tx.put('dots', dotKey(delta), concatBytes(...others));
+    if (retained.has(bytesToHex(trieKey))) tx.put('retained', concatBytes(u64ToBytes(nowMs), trieKey), delta.bytes);
+  }
+  return deltas;
+}
+
+function* addDeltas(tx: Transaction, deltas: readonly Delta[]): Steps<void> {
+  for (const delta of deltas) {
+    const trieKey = trieKeyOf(delta);
+    tx.put('deltas', trieKey, delta.bytes);
+    const others = yield* tx.get('dots', dotKey(delta));
+    tx.put('dots', dotKey(delta), concatBytes(others ?? new Uint8Array(), trieKey));
+  }
+}
+
+/** `contexts` row := (trieKey 64 • context relative to the trie key's hlc)* */
+function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonly ContextualSibling[]): void {
+  if (contextual.length === 0) {
+    tx.delete('contexts', idToBytes(keyId));
+    return;
+  }
+  const row = encode((encoder) => {
+    for (const sibling of contextual) {
+      encoding.writeUint8Array(encoder, sibling.trieKey);
+      writeContext(encoder, sibling.context, sibling.hlc);
+    }
+  });
+  tx.put('contexts', idToBytes(keyId), row);
+}
+
+function readContexts(row: Uint8Array): ContextualSibling[] {
+  const decoder = decoding.createDecoder(row);
+  const contextual: ContextualSibling[] = [];
+  while (decoding.hasContent(decoder)) {
+    const trieKey = readFixed(decoder, TRIE_KEY_BYTES);
+    const { replica, hlc } = parseTrieKey(trieKey);
+    contextual.push({ replica, hlc, trieKey, context: readContext(decoder, hlc) });
+  }
+  return contextual;
+}

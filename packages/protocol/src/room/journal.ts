@@ -1,0 +1,142 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bytesToU64, concatBytes, prefixEnd, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { decode, encode, readBytes, readCount, readU64, writeU64 } from '../codec.js';
+import { type Context, contextOfHeld, EMPTY_CONTEXT } from '../context.js';
+import { bytesToDelta, type Delta, readContext, writeContext } from '../delta.js';
+import { type Hlc, tickHlc } from '../hlc.js';
+import { bytesToKeyId, deriveKeyId, idToBytes, type KeyId, type KeyName, readKeyName, writeKeyName } from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import type { RoomRef } from './accept.js';
+import { readClock, readNumber, writeNumber } from './meta.js';
+
+/** An edit that is durable but not yet a delta [JS1]. */
+export interface JournalRow {
+  /** Rises with every row of the room, over all tabs. */
+  readonly number: number;
+  readonly keyId: KeyId;
+  readonly name: KeyName;
+  /** Flags that the delta will carry: import, seed, tombstone. */
+  readonly flags: number;
+  readonly writtenAt: Hlc;
+  /** What the writer held of the key when it wrote [CX5]; empty for documents. */
+  readonly context: Context;
+  readonly nonces: readonly number[];
+  readonly payload: Uint8Array;
+}
+
+export type Edit = Pick<JournalRow, 'name' | 'flags' | 'nonces' | 'payload'>;
+
+/** A key as it stands: the siblings and the rows not yet sealed. Reading is merging the two. */
+export interface KeyState {
+  readonly deltas: readonly Delta[];
+  readonly rows: readonly JournalRow[];
+}
+
+/**
+ * Journals edits, in order, and takes the context of each record write here and now: taken later, it would claim to have seen
+ * what arrived in between [CX5].
+ */
+export function* appendToJournal(
+  tx: Transaction,
+  room: RoomRef,
+  edits: readonly Edit[],
+  nowMs: number,
+): Steps<readonly JournalRow[]> {
+  let number = yield* readNumber(tx, 'row');
+  let clock = yield* readClock(tx);
+  const rows: JournalRow[] = [];
+  for (const edit of edits) {
+    const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
+    const context = edit.name.kind === 'record' ? contextOfHeld(yield* readSiblings(tx, room, keyId)) : EMPTY_CONTEXT;
+    number++;
+    clock = tickHlc(clock, nowMs);
+    const row: JournalRow = { ...edit, number, keyId, writtenAt: clock, context };
+    tx.put('journal', journalKey(row), journalRowToBytes(row));
+    tx.put('names', nameKey(edit.name), idToBytes(keyId));
+    rows.push(row);
+  }
+  writeNumber(tx, 'row', number);
+  writeNumber(tx, 'clock', clock);
+  return rows;
+}
+
+/** The deltas of a key that no held one covers, in trie order. */
+export function* readSiblings(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<readonly Delta[]> {
+  const rows = yield* tx.rows('deltas', underKey(keyId));
+  return rows.map(([, bytes]) => bytesToDelta(room.hash, room.roomId, bytes));
+}
+
+export function* readKeyState(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<KeyState> {
+  const deltas = yield* readSiblings(tx, room, keyId);
+  const rows = yield* tx.rows('journal', underKey(keyId));
+  return { deltas, rows: rows.map(([key, value]) => bytesToJournalRow(key, value)) };
+}
+
+/** Journal rows, ascending by key and number. */
+export function* readJournal(tx: Transaction, limit?: number): Steps<readonly JournalRow[]> {
+  const rows = yield* tx.rows('journal', { from: new Uint8Array(), limit });
+  return rows.map(([key, value]) => bytesToJournalRow(key, value));
+}
+
+/** `keyId 16 • u64 number`. */
+export function journalKey(row: Pick<JournalRow, 'keyId' | 'number'>): Uint8Array {
+  return concatBytes(idToBytes(row.keyId), u64ToBytes(row.number));
+}
+
+/** The key of the `names` table; ids of one collection sort by their UTF-8 bytes. */
+export function nameKey(name: KeyName): Uint8Array {
+  return concatBytes(collectionPrefix(name.kind, name.collection), utf8ToBytes(name.id));
+}
+
+export function collectionPrefix(kind: KeyName['kind'], collection: string): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeUint8(encoder, kind === 'document' ? 0 : 1);
+    encoding.writeVarString(encoder, collection);
+  });
+}
+
+function underKey(keyId: KeyId): { from: Uint8Array; to: Uint8Array | undefined } {
+  const from = idToBytes(keyId);
+  return { from, to: prefixEnd(from) };
+}
+
+/** `row := varUint 1 • name • varUint flags • u64 writtenAt • context • nonces • varBytes payload` */
+function journalRowToBytes(row: JournalRow): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeVarUint(encoder, 1);
+    writeKeyName(encoder, row.name);
+    encoding.writeVarUint(encoder, row.flags);
+    writeU64(encoder, row.writtenAt);
+    writeContext(encoder, row.context, row.writtenAt);
+    encoding.writeVarUint(encoder, row.nonces.length);
+    for (const nonce of row.nonces) encoding.writeUint32BigEndian(encoder, nonce);
+    encoding.writeVarUint8Array(encoder, row.payload);
+  });
+}
+
+function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
+  const keyId = bytesToKeyId(key.subarray(0, 16));
+  const number = bytesToU64(key, 16);
+  return decode(value, 'DELTA_MALFORMED', (decoder) => {
+    decoding.readVarUint(decoder);
+    const name = readKeyName(decoder);
+    const flags = decoding.readVarUint(decoder);
+    const writtenAt = readU64(decoder) as Hlc;
+    const context = readContext(decoder, writtenAt);
+    const nonces = Array.from({ length: readCount(decoder, 4, defaultLimits.noncesPerDeltaMax) }, () =>
+      decoding.readUint32BigEndian(decoder),
+    );
+    return {
+      keyId,
+      number,
+      name,
+      flags,
+      writtenAt,
+      context,
+      nonces,
+      payload: readBytes(decoder, defaultLimits.bodyBytesMax),
+    };
+  });
+}

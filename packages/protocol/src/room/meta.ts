@@ -1,0 +1,30 @@
+import { bytesToU64, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { HLC_ZERO, type Hlc } from '../hlc.js';
+import type { Steps, Transaction } from '../store/plan.js';
+
+/** Single values of a room's store. */
+const META = {
+  /** The HLC: the highest stamp given or accepted. */
+  clock: 'clock',
+  /** The number of the last journal row. */
+  row: 'row',
+  /** The `seq` of this replica's last delta. */
+  seq: 'seq',
+  /** The fencing epoch of the tab that owns the replica [JS3]. */
+  epoch: 'epoch',
+} as const;
+
+const keys = new Map(Object.values(META).map((name) => [name, utf8ToBytes(name)]));
+
+export function* readNumber(tx: Transaction, name: keyof typeof META): Steps<number> {
+  const bytes = yield* tx.get('meta', keys.get(name) as Uint8Array);
+  return bytes === undefined ? 0 : bytesToU64(bytes);
+}
+
+export function writeNumber(tx: Transaction, name: keyof typeof META, value: number): void {
+  tx.put('meta', keys.get(name) as Uint8Array, u64ToBytes(value));
+}
+
+export function* readClock(tx: Transaction): Steps<Hlc> {
+  return ((yield* readNumber(tx, 'clock')) || HLC_ZERO) as Hlc;
+}

@@ -1,0 +1,209 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bodyToBytes } from '../body.js';
+import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
+import { encode } from '../codec.js';
+import { EMPTY_CONTEXT, joinContexts } from '../context.js';
+import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
+import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
+import { idToBytes, type ReplicaId } from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import { type Acceptance, acceptDeltas, dotKey, type RoomRef, splitTrieKeys } from './accept.js';
+import { type JournalRow, journalKey, readJournal } from './journal.js';
+import { readClock, readNumber, writeNumber } from './meta.js';
+
+/** How many rows one sealing looks at, and how many payload bytes of one key it joins: bounded work, bounded bodies. */
+const ROWS_MAX = 4_096;
+const JOINED_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface SealOptions {
+  readonly replica: ReplicaId;
+  readonly nowMs: number;
+  /** Joins the payloads of a document's rows into one: Yjs at a replica, anything in a simulation. */
+  readonly mergeUpdates: (updates: readonly Uint8Array[]) => Uint8Array;
+}
+
+/** A delta that waits for its signature, and the rows it was made of. */
+export interface SealDraft {
+  readonly unsigned: UnsignedDelta;
+  readonly rows: readonly JournalRow[];
+}
+
+export interface SealedDraft {
+  readonly delta: Delta;
+  readonly rows: readonly JournalRow[];
+}
+
+/** What an own delta that no relay has acknowledged stands for. */
+export interface OutboxEntry {
+  readonly seq: number;
+  readonly writes: number;
+  readonly bytes: number;
+  readonly oldestAtMs: number;
+}
+
+/**
+ * Turns journal rows into unsigned deltas [JS2]. Signing is asynchronous, so this reads, the caller signs, and {@link commitSeal}
+ * writes, provided that nothing has moved in between [JS3].
+ *
+ * Throws `CLOCK_AHEAD` when the clock of the replica lies too far ahead of the wall clock [HLC4].
+ */
+export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions): Steps<readonly SealDraft[]> {
+  const rows = yield* readJournal(tx, ROWS_MAX);
+  if (rows.length === 0) return [];
+  let seq = yield* readNumber(tx, 'seq');
+  let hlc = yield* readClock(tx);
+  const prevByKey = new Map<string, Hlc>();
+  const drafts: SealDraft[] = [];
+  for (const group of groupRows(rows)) {
+    const [first] = group as [JournalRow, ...JournalRow[]];
+    seq++;
+    hlc = tickHlc(hlc, options.nowMs);
+    assertNotAhead(hlc, options.nowMs, defaultLimits.clockAheadMsMax);
+    const stored = yield* tx.get('previous', idToBytes(first.keyId));
+    const prev = prevByKey.get(first.keyId) ?? ((stored === undefined ? 0 : bytesToU64(stored)) as Hlc);
+    prevByKey.set(first.keyId, hlc);
+    drafts.push({ unsigned: draftDelta(room, options, group, { seq, hlc, prev }), rows: group });
+  }
+  return drafts;
+}
+
+/**
+ * Makes the signed drafts part of the set, in one transaction with the journal they come from. Undefined, and nothing written,
+ * when another tab has taken over, the next `seq` has moved or a row is gone: then draft again.
+ */
+export function* commitSeal(
+  tx: Transaction,
+  room: RoomRef,
+  sealed: readonly SealedDraft[],
+  epoch: number,
+  nowMs: number,
+): Steps<Acceptance | undefined> {
+  const [first] = sealed;
+  const last = sealed.at(-1);
+  if (first === undefined || last === undefined) return undefined;
+  if ((yield* readNumber(tx, 'epoch')) !== epoch) return undefined;
+  if ((yield* readNumber(tx, 'seq')) !== first.delta.seq - 1) return undefined;
+  const rowKeys = sealed.flatMap((draft) => draft.rows.map(journalKey));
+  const rows = yield* tx.getMany('journal', rowKeys);
+  if (rows.includes(undefined)) return undefined;
+
+  const clock = yield* readClock(tx);
+  const acceptance = yield* acceptDeltas(
+    tx,
+    room,
+    sealed.map((draft) => draft.delta),
+    { nowMs, from: 'others', retain: () => false },
+  );
+  for (const key of rowKeys) tx.delete('journal', key);
+  for (const { delta, rows } of sealed) {
+    tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
+    tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes(rows, delta));
+  }
+  writeNumber(tx, 'seq', last.delta.seq);
+  writeNumber(tx, 'clock', Math.max(clock, last.delta.hlc));
+  return acceptance;
+}
+
+/** Own deltas that no relay has acknowledged, ascending by `seq`, those from `fromSeq` on. Superseded ones are passed over. */
+export function* readOutbox(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  fromSeq: number,
+  limit: number,
+): Steps<readonly Delta[]> {
+  const entries = yield* tx.keys('outbox', { from: u64ToBytes(fromSeq), limit });
+  const dots = yield* tx.getMany(
+    'dots',
+    entries.map((key) => dotKey({ replica, seq: bytesToU64(key) })),
+  );
+  const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot)));
+  const rows = yield* tx.getMany('deltas', trieKeys);
+  return rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
+}
+
+/** The entries themselves, for telling how much waits. */
+export function* readOutboxEntries(tx: Transaction): Steps<readonly OutboxEntry[]> {
+  const rows = yield* tx.rows('outbox', { from: new Uint8Array() });
+  return rows.map(([key, value]) => bytesToOutboxEntry(bytesToU64(key), value));
+}
+
+/** A relay has these on its disk [SY6]. */
+export function* acknowledge(tx: Transaction, seqs: readonly number[]): Steps<void> {
+  for (const seq of seqs) tx.delete('outbox', u64ToBytes(seq));
+}
+
+/** Own deltas in the outbox whose dots are no longer in the set: superseded before they were sent, so there is nothing to send. */
+export function* readSettledOutbox(tx: Transaction, replica: ReplicaId): Steps<readonly number[]> {
+  const keys = yield* tx.keys('outbox', { from: new Uint8Array() });
+  const dots = yield* tx.getMany(
+    'dots',
+    keys.map((key) => dotKey({ replica, seq: bytesToU64(key) })),
+  );
+  return keys.flatMap((key, i) => (dots[i] === undefined ? [bytesToU64(key)] : []));
+}
+
+/** The range of all dots of a replica. */
+export function dotsOf(replica: ReplicaId): { from: Uint8Array; to: Uint8Array | undefined } {
+  return { from: idToBytes(replica), to: prefixEnd(idToBytes(replica)) };
+}
+
+/** Rows of one key that become one delta; imported updates stay apart, as they are vouched for in another way. */
+function groupRows(rows: readonly JournalRow[]): readonly (readonly JournalRow[])[] {
+  const groups = new Map<string, JournalRow[]>();
+  let part = 0;
+  for (const row of rows) {
+    const name = `${row.keyId} ${row.flags & ~FLAG.tombstone} ${part}`;
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [row]);
+    else group.push(row);
+    const bytes = groups.get(name)?.reduce((sum, { payload }) => sum + payload.length, 0) ?? 0;
+    if (row.name.kind === 'document' && bytes > JOINED_BYTES_MAX) part++;
+  }
+  return [...groups.values()];
+}
+
+function draftDelta(
+  room: RoomRef,
+  options: SealOptions,
+  group: readonly JournalRow[],
+  stamp: { seq: number; hlc: Hlc; prev: Hlc },
+): UnsignedDelta {
+  const last = group.at(-1) as JournalRow;
+  const isRecord = last.name.kind === 'record';
+  const own = stamp.prev === 0 ? EMPTY_CONTEXT : { stamps: new Map([[options.replica, stamp.prev]]), dots: [] };
+  const payload = isRecord ? last.payload : options.mergeUpdates(group.map((row) => row.payload));
+  const header = {
+    ...stamp,
+    replica: options.replica,
+    keyId: last.keyId,
+    // Never above the delta's own stamp, which a row written in another tab's time might be.
+    writtenAt: Math.min(last.writtenAt, stamp.hlc) as Hlc,
+    context: isRecord ? joinContexts([...group.map((row) => row.context), own]) : EMPTY_CONTEXT,
+    flags: last.flags,
+    nonces: [...new Set(group.flatMap((row) => row.nonces))].sort((a, b) => a - b),
+  };
+  const body = bodyToBytes({ name: last.name, payload: hasFlag(last, FLAG.tombstone) ? new Uint8Array() : payload });
+  return makeUnsignedDelta(room.hash, room.roomId, header, body);
+}
+
+/** `varUint writes • varUint bytes • varUint oldestAtMs` */
+function outboxEntryToBytes(rows: readonly JournalRow[], delta: Delta): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeVarUint(encoder, rows.length);
+    encoding.writeVarUint(encoder, delta.body.length);
+    encoding.writeVarUint(encoder, Math.min(...rows.map((row) => hlcToMs(row.writtenAt))));
+  });
+}
+
+function bytesToOutboxEntry(seq: number, bytes: Uint8Array): OutboxEntry {
+  const decoder = decoding.createDecoder(bytes);
+  return {
+    seq,
+    writes: decoding.readVarUint(decoder),
+    bytes: decoding.readVarUint(decoder),
+    oldestAtMs: decoding.readVarUint(decoder),
+  };
+}

@@ -1,0 +1,85 @@
+import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import type { Delta } from '../delta.js';
+import type { Hash } from '../hash.js';
+import { bytesToReplicaId, idToBytes, type ReplicaId } from '../ids.js';
+import { buildTrie } from '../merkle/trie.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import type { VersionVector } from '../version-vector.js';
+
+const EVERYTHING = { from: new Uint8Array() };
+const RUN = 256;
+
+/** The whole vector: one entry for each replica. */
+export function* readVectorRows(tx: Transaction): Steps<VersionVector> {
+  const rows = yield* tx.rows('vector', EVERYTHING);
+  return new Map(rows.map(([key, value]) => [bytesToReplicaId(key), bytesToU64(value)]));
+}
+
+/** The entries of some replicas; absent ones are absent. */
+export function* readSeqs(tx: Transaction, replicas: Iterable<ReplicaId>): Steps<ReadonlyMap<ReplicaId, number>> {
+  const distinct = [...new Set(replicas)];
+  const rows = yield* tx.getMany('vector', distinct.map(idToBytes));
+  const seqs = new Map<ReplicaId, number>();
+  for (const [i, replica] of distinct.entries()) {
+    const row = rows[i];
+    if (row !== undefined) seqs.set(replica, bytesToU64(row));
+  }
+  return seqs;
+}
+
+/** Moves each replica's entry over the new deltas, and over what was held above a gap that they close. */
+export function* advanceVector(tx: Transaction, deltas: readonly Pick<Delta, 'replica' | 'seq'>[]): Steps<void> {
+  const seqs = yield* readSeqs(
+    tx,
+    deltas.map((delta) => delta.replica),
+  );
+  const arrivedByReplica = new Map<ReplicaId, Set<number>>();
+  for (const { replica, seq } of deltas) {
+    const arrived = arrivedByReplica.get(replica);
+    if (arrived === undefined) arrivedByReplica.set(replica, new Set([seq]));
+    else arrived.add(seq);
+  }
+  for (const [replica, arrived] of arrivedByReplica) {
+    const before = seqs.get(replica) ?? 0;
+    let seq = before;
+    while (arrived.has(seq + 1)) seq++;
+    if (seq === before) continue;
+    seq = yield* runOfDots(tx, replica, seq);
+    tx.put('vector', idToBytes(replica), u64ToBytes(seq));
+  }
+}
+
+/** Raises the entries to another's: right only when both have equal roots [SY3]. */
+export function* adoptVector(tx: Transaction, vector: VersionVector): Steps<void> {
+  const seqs = yield* readSeqs(tx, vector.keys());
+  for (const [replica, seq] of vector) {
+    if (seq <= (seqs.get(replica) ?? 0)) continue;
+    tx.put('vector', idToBytes(replica), u64ToBytes(yield* runOfDots(tx, replica, seq)));
+  }
+}
+
+/** [MK5] */
+export function headsRootOf(hash: Hash, vector: VersionVector): Uint8Array {
+  const keys = [...vector]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([replica, seq]) => concatBytes(idToBytes(replica), u64ToBytes(seq)));
+  return buildTrie(hash, keys).root;
+}
+
+/** The end of the unbroken run of held dots that begins right after `seq`. */
+function* runOfDots(tx: Transaction, replica: ReplicaId, seq: number): Steps<number> {
+  const prefix = idToBytes(replica);
+  let last = seq;
+  for (;;) {
+    const keys = yield* tx.keys('dots', {
+      from: concatBytes(prefix, u64ToBytes(last + 1)),
+      to: prefixEnd(prefix),
+      limit: RUN,
+    });
+    for (const key of keys) {
+      if (bytesToU64(key, 8) !== last + 1) return last;
+      last++;
+    }
+    if (keys.length < RUN) return last;
+  }
+}

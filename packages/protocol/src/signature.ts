@@ -1,0 +1,50 @@
+import { bytesToHex, concatBytes, utf8ToBytes } from './bytes.js';
+import type { RoomId } from './ids.js';
+import { idToBytes } from './ids.js';
+
+/**
+ * Ed25519 as a port. `verify` is called only after {@link isStrictSignature}; it must be cofactorless and compare R by bytes,
+ * as WebCrypto in Chromium, Firefox and WebKit and node:crypto are [SG1].
+ */
+export interface Verifier {
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
+}
+
+export interface Signer {
+  readonly publicKey: Uint8Array;
+  sign(message: Uint8Array): Promise<Uint8Array>;
+}
+
+/** Order of the base point, 2^252 + 27742317777372353535851937790883648493, and the field's prime 2^255 − 19. */
+const ORDER = (1n << 252n) + 27742317777372353535851937790883648493n;
+const PRIME = (1n << 255n) - 19n;
+
+/** y coordinates of the points of small order; with either sign bit they are refused as keys. */
+const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
+  0n,
+  1n,
+  PRIME - 1n,
+  2707385501144840649318225287225658788936804267575313519463743609750303021562n,
+  55188659117513257062467267217118295137698188065244968500265048394206261417927n,
+]);
+
+/**
+ * The half of strict verification on which implementations disagree [SG1]: 64 bytes, S below the group order, A a canonical
+ * encoding that is not of small order. What passes is then checked by the platform.
+ * Source: Chalkias et al. 2020, Taming the many EdDSAs.
+ */
+export function isStrictSignature(publicKey: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== 32 || signature.length !== 64) return false;
+  if (littleEndian(signature.subarray(32)) >= ORDER) return false;
+  const y = littleEndian(publicKey) & ((1n << 255n) - 1n);
+  return y < PRIME && !SMALL_ORDER_Y.has(y);
+}
+
+/** A message that can be mistaken for no other: domain, room, then the parts [SG2]. */
+export function signedMessage(domain: string, roomId: RoomId, ...parts: readonly Uint8Array[]): Uint8Array {
+  return concatBytes(utf8ToBytes(domain), idToBytes(roomId), ...parts);
+}
+
+function littleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${bytesToHex(bytes.slice().reverse())}`);
+}

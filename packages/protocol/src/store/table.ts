@@ -1,0 +1,38 @@
+/**
+ * The tables of a room's store and what a row of each holds. Keys are bytes and sort as bytes. A replica and a relay use the
+ * same tables where the idea is the same; the last column says who has it.
+ */
+export const TABLES = [
+  /** name (UTF-8) → bytes; single values such as the root, the clock, the cursor. Both. */
+  'meta',
+  /** trieKey 64 → delta. The set under the Merkle index [MK1]. Both. */
+  'deltas',
+  /** slot → Merkle node [MK4]. Both. */
+  'nodes',
+  /** replica 8 • u64 seq → trieKey, for every delta in the set. Both. */
+  'dots',
+  /** keyId 16 → the contexts of those siblings that have one. Both. */
+  'contexts',
+  /** replica 8 → u64 highest contiguous seq held or covered. Both. */
+  'vector',
+  /** replica 8 → certificate. Both. */
+  'certificates',
+  /** replica 8 → newest head statement. Both. */
+  'heads',
+  /** u64 ms • trieKey → delta: superseded bytes that are still kept. Both. */
+  'retained',
+  /** u64 offset → roll 8 • trieKey. Relay. */
+  'log',
+  /** kind u8 • varString collection • id (UTF-8) → keyId. Replica. */
+  'names',
+  /** keyId 16 • u64 row → journal row. Replica. */
+  'journal',
+  /** u64 seq → what an own delta that the relay has not acknowledged stands for. Replica. */
+  'outbox',
+  /** keyId 16 → u64 hlc of this replica's previous standing delta of the key [JS5]. Replica. */
+  'previous',
+  /** deltaId 32 → reason and delta. Replica. */
+  'quarantine',
+] as const;
+
+export type Table = (typeof TABLES)[number];

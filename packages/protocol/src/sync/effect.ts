@@ -1,0 +1,77 @@
+import type { Certificate } from '../certificate.js';
+import type { Delta } from '../delta.js';
+import type { ErrorCode } from '../errors.js';
+import type { HeadStatement } from '../head-statement.js';
+import type { ReplicaId } from '../ids.js';
+import type { DiffMessage } from '../merkle/diff.js';
+import type { VersionVector } from '../version-vector.js';
+import type { Cursor, DeltaBytes, Hello, Message, Peer, Presence, Refused } from '../wire/messages.js';
+import type { BeyondCursor } from './event.js';
+
+/** Reads that both ends ask of their store; each is answered by the event of the same idea. `planFor` turns them into plans. */
+export type ReadEffect =
+  | { readonly kind: 'read-beyond'; readonly cursor: BeyondCursor }
+  | { readonly kind: 'answer-diff'; readonly message: DiffMessage };
+
+export type ReplicaEffect =
+  | ReadEffect
+  | { readonly kind: 'send'; readonly message: Message }
+  /** Make a hello: fetch the token, read the cursor, sign the challenge → `greeting-ready`. */
+  | {
+      readonly kind: 'greet';
+      readonly storeId: Uint8Array;
+      readonly relayKey: Uint8Array;
+      readonly challenge: Uint8Array;
+    }
+  /** Certificates of this issuer count from now on, and so do these. */
+  | { readonly kind: 'trust'; readonly issuer: Uint8Array; readonly certificates: readonly Certificate[] }
+  /** The relay has seen our deltas up to here: if that is beyond our own count, the profile was copied or rolled back. */
+  | { readonly kind: 'check-identity'; readonly lastSeq: number }
+  /** Verify, inspect and commit, with the cursor in the same transaction → `accepted`. */
+  | { readonly kind: 'accept'; readonly deltas: readonly DeltaBytes[]; readonly cursor: Cursor | undefined }
+  /** → `acknowledged` */
+  | { readonly kind: 'acknowledge'; readonly seqs: readonly number[]; readonly cursor: Cursor | undefined }
+  /** Roots are equal: what the other has held or covered, we have. */
+  | { readonly kind: 'adopt'; readonly vector: VersionVector; readonly cursor: Cursor }
+  /** → `vector-read` */
+  | { readonly kind: 'read-vector' }
+  /** → `outbox-read` */
+  | { readonly kind: 'read-outbox'; readonly fromSeq: number }
+  /** → `diff-opened` */
+  | { readonly kind: 'open-diff'; readonly salt: number }
+  | { readonly kind: 'store-head'; readonly statement: HeadStatement }
+  /** An own delta was refused: show it, and seal its content again where that can help. */
+  | { readonly kind: 'withdraw'; readonly refused: Refused }
+  | { readonly kind: 'show'; readonly message: Presence | Peer }
+  | { readonly kind: 'fault'; readonly code: ErrorCode; readonly facts: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'close' };
+
+export type RelayEffect =
+  | ReadEffect
+  | { readonly kind: 'send'; readonly message: Message }
+  /** Verify the proof, ask who it is, check the room's configuration → `authenticated` or `denied`. */
+  | { readonly kind: 'authenticate'; readonly hello: Hello }
+  /** → `log-read` */
+  | { readonly kind: 'read-log'; readonly after: number; readonly met: readonly ReplicaId[] }
+  /** Where the relay stands after a read by vector → `beyond-done` */
+  | { readonly kind: 'finish-beyond' }
+  /** Verify what must be, commit → `pushed` */
+  | { readonly kind: 'accept-push'; readonly deltas: readonly PushedDelta[] }
+  /** Issue certificates for keys that an admitted writer shows [SG4]. */
+  | { readonly kind: 'certify'; readonly certificates: readonly Certificate[] }
+  | { readonly kind: 'accept-head'; readonly statement: HeadStatement }
+  /** Verify one delta and evict it if it is bad [SY10]. */
+  | { readonly kind: 'check-reported'; readonly trieKey: Uint8Array }
+  /** To everybody else in the room. */
+  | { readonly kind: 'broadcast'; readonly message: Presence }
+  | { readonly kind: 'joined'; readonly replica: ReplicaId }
+  | { readonly kind: 'close'; readonly code: number; readonly reason: string };
+
+export interface PushedDelta {
+  readonly delta: Delta;
+  /** False where the proven connection vouches for it [SY9]. */
+  readonly verify: boolean;
+  readonly from: 'author' | 'others';
+}
+
+export type SyncEffect = ReplicaEffect | RelayEffect;

@@ -1,0 +1,77 @@
+import { bytesToU64 } from '../bytes.js';
+import { bytesToReplicaId } from '../ids.js';
+import { answerDiff, openDiff } from '../merkle/diff.js';
+import { readRoot } from '../merkle/trie.js';
+import { type RoomRef, splitTrieKeys } from '../room/accept.js';
+import { readVectorRows } from '../room/vector.js';
+import type { Plan, Steps, Transaction } from '../store/plan.js';
+import type { DeltaBytes } from '../wire/messages.js';
+import type { ReadEffect } from './effect.js';
+import type { BeyondCursor, RelayEvent, ReplicaEvent } from './event.js';
+
+const DOTS_PAGE = 512;
+
+/** The plan that answers a read, for either end. */
+export function planFor(
+  room: RoomRef,
+  effect: ReadEffect,
+): Plan<ReplicaEvent & RelayEvent & { kind: 'beyond-read' | 'diff-answered' }> {
+  switch (effect.kind) {
+    case 'read-beyond':
+      return (tx) => readBeyond(tx, effect.cursor);
+    case 'answer-diff':
+      return function* (tx) {
+        const { entries, send } = yield* answerDiff(tx, room.hash, effect.message);
+        const { root } = yield* readRoot(tx);
+        return {
+          kind: 'diff-answered',
+          salt: effect.message.salt,
+          root,
+          entries,
+          deltas: yield* fetchDeltas(tx, send),
+        };
+      };
+  }
+}
+
+/** The first message of a Merkle diff. */
+export function planOpenDiff(room: RoomRef, salt: number): Plan<ReplicaEvent & { kind: 'diff-opened' }> {
+  return function* (tx) {
+    const entries = yield* openDiff(tx, room.hash, salt);
+    const { root } = yield* readRoot(tx);
+    return { kind: 'diff-opened', salt, root, entries };
+  };
+}
+
+/** [SY3] A page of the deltas that a vector does not reach, in the order of their dots. */
+function* readBeyond(
+  tx: Transaction,
+  cursor: BeyondCursor,
+): Steps<ReplicaEvent & RelayEvent & { kind: 'beyond-read' }> {
+  const vector = yield* readVectorRows(tx);
+  const keys = yield* tx.keys('dots', { from: cursor.after, limit: DOTS_PAGE });
+  const missing = keys.filter(
+    (key) => (cursor.vector.get(bytesToReplicaId(key.subarray(0, 8))) ?? 0) < bytesToU64(key, 8),
+  );
+  const dots = yield* tx.getMany('dots', missing);
+  const deltas = yield* fetchDeltas(
+    tx,
+    dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot))),
+  );
+  const last = keys.at(-1);
+  const next =
+    last === undefined || keys.length < DOTS_PAGE ? undefined : { vector: cursor.vector, after: successor(last) };
+  return { kind: 'beyond-read', deltas, next, vector };
+}
+
+function* fetchDeltas(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<readonly DeltaBytes[]> {
+  const rows = yield* tx.getMany('deltas', trieKeys);
+  return rows.filter((row) => row !== undefined);
+}
+
+/** The least key above `key`. */
+function successor(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
+}

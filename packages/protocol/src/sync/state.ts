@@ -1,0 +1,89 @@
+import type { ReplicaId } from '../ids.js';
+import type { RoomConfig } from '../ids.js';
+import type { Limits } from '../limits.js';
+import type { RoomRef } from '../room/accept.js';
+import type { Position } from '../room/log.js';
+import type { VersionVector } from '../version-vector.js';
+import type { Right } from '../wire/messages.js';
+
+/** What both ends of a link are told when it is made. */
+export interface LinkConfig {
+  readonly room: RoomRef;
+  readonly roomConfig: RoomConfig;
+  readonly limits: Limits;
+}
+
+/** One connection, seen from either end. A state carries only the fields that are true in it. */
+export type SyncState = ReplicaState | RelayState;
+
+/** Seen from the side that has a document open: it asks, compares and repairs. */
+export type ReplicaState =
+  /** No connection. */
+  | (ReplicaBase & { readonly kind: 'offline' })
+  /** Connected; the relay speaks first. */
+  | (ReplicaBase & { readonly kind: 'connecting' })
+  /** Our hello is being made, or is on its way. */
+  | (ReplicaBase & { readonly kind: 'greeting'; readonly storeId: Uint8Array; readonly relayKey: Uint8Array })
+  /** Admitted; what we lack is coming. */
+  | (ReplicaBase & Session & { readonly kind: 'catching-up'; readonly by: 'cursor' | 'vector' })
+  /** Roots differ though nothing is under way: a Merkle diff finds out where. */
+  | (ReplicaBase & Session & Settling & { readonly kind: 'comparing'; readonly salt: number; readonly rounds: number })
+  /** Deltas flow as they are made. `settled` while roots were equal at the last look. */
+  | (ReplicaBase & Session & Settling & { readonly kind: 'live'; readonly settled: boolean; readonly passes: number })
+  /** The relay will not have us; only the application can change that. */
+  | (ReplicaBase & { readonly kind: 'refused' });
+
+interface ReplicaBase {
+  readonly role: 'replica';
+  readonly config: LinkConfig;
+  readonly replica: ReplicaId;
+}
+
+interface Session {
+  readonly storeId: Uint8Array;
+  readonly relayKey: Uint8Array;
+  readonly rights: readonly Right[];
+}
+
+interface Settling {
+  /** Where the relay stood when it last said so. */
+  readonly position: Position;
+  /** The relay's vector of those it met for us: adopted when roots are equal. */
+  readonly vector: VersionVector;
+}
+
+/** Seen from the relay: it admits, numbers, forwards and answers. */
+export type RelayState =
+  | (RelayBase & { readonly kind: 'greeting'; readonly badFrames: number })
+  /** The token is being asked about, the proof verified. Nothing else is answered before. */
+  | (RelayBase & { readonly kind: 'admitting'; readonly badFrames: number })
+  /** The log is being read to the peer from its cursor on. What is committed meanwhile is read, not forwarded. */
+  | (RelayBase & Admission & { readonly kind: 'replaying'; readonly after: number; readonly met: readonly ReplicaId[] })
+  /** What is committed is forwarded. */
+  | (RelayBase & Admission & { readonly kind: 'live' })
+  | (RelayBase & { readonly kind: 'closed' });
+
+interface RelayBase {
+  readonly role: 'relay';
+  readonly config: LinkConfig;
+  readonly relayKey: Uint8Array;
+  readonly storeId: Uint8Array;
+  readonly challenge: Uint8Array;
+}
+
+interface Admission {
+  readonly replica: ReplicaId;
+  readonly rights: readonly Right[];
+  readonly badFrames: number;
+}
+
+export function offline(config: LinkConfig, replica: ReplicaId): ReplicaState {
+  return { role: 'replica', kind: 'offline', config, replica };
+}
+
+export function greeting(
+  config: LinkConfig,
+  relay: { relayKey: Uint8Array; storeId: Uint8Array; challenge: Uint8Array },
+): RelayState {
+  return { role: 'relay', kind: 'greeting', config, ...relay, badFrames: 0 };
+}

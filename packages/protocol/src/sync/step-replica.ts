@@ -1,0 +1,246 @@
+import { equalBytes } from '../bytes.js';
+import { unreachable } from '../assert.js';
+import type { Position } from '../room/log.js';
+import { PROTOCOL_VERSION } from '../wire/version.js';
+import type { CaughtUp, Cursor, DeltaBytes, Deltas, Diff, RelayMessage } from '../wire/messages.js';
+import { chunkDeltas } from './chunk.js';
+import type { ReplicaEffect } from './effect.js';
+import type { ReplicaEvent, Standing } from './event.js';
+import type { ReplicaState } from './state.js';
+import type { Step } from './step.js';
+
+type Result = Step<ReplicaState, ReplicaEffect>;
+type InSession = Extract<ReplicaState, { rights: unknown }>;
+type Settling = Extract<ReplicaState, { position: unknown }>;
+
+/** Passes of the Merkle diff in a row before the link waits for the next check: a peer that withholds must not keep us busy. */
+const PASSES_MAX = 4;
+const ROUNDS_MAX = 80;
+
+export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
+  if (state.kind === 'refused') return stay(state);
+  switch (event.kind) {
+    case 'opened':
+      return { state: base(state, 'connecting'), effects: [] };
+    case 'closed':
+      return { state: base(state, 'offline'), effects: [] };
+    case 'message':
+      return stepMessage(state, event.message);
+    case 'greeting-ready':
+      return state.kind === 'greeting' ? { state, effects: [send(event.hello)] } : stay(state);
+    case 'sealed':
+      return isInSession(state) ? { state: unsettle(state), effects: push(event.deltas, false) } : stay(state);
+    case 'outbox-read':
+      return isInSession(state) ? stepOutboxRead(state, event) : stay(state);
+    case 'vector-read':
+      return isInSession(state) ? { state, effects: [send({ kind: 'pull', vector: event.vector })] } : stay(state);
+    case 'beyond-read':
+      return isInSession(state) ? stepBeyondRead(state, event) : stay(state);
+    case 'accepted':
+    case 'acknowledged':
+      return isSettling(state) && state.kind === 'live' ? settle(state, event.standing) : stay(state);
+    case 'check':
+      return isSettling(state) && state.kind === 'live' ? settle({ ...state, passes: 0 }, event.standing) : stay(state);
+    case 'diff-opened':
+      return state.kind === 'comparing' ? { state, effects: [send({ ...event, kind: 'diff' })] } : stay(state);
+    case 'diff-answered':
+      return state.kind === 'comparing' ? stepDiffAnswered(state, event) : stay(state);
+    default:
+      return unreachable(event);
+  }
+}
+
+function stepMessage(state: ReplicaState, message: RelayMessage): Result {
+  if (message.kind === 'fault') return { state, effects: [{ ...message, kind: 'fault' }] };
+  if (message.kind === 'welcome') return stepWelcome(state, message);
+  if (message.kind === 'admitted') return stepAdmitted(state, message);
+  if (!isInSession(state)) return stay(state);
+  switch (message.kind) {
+    case 'certificates':
+      return { state, effects: [{ kind: 'trust', issuer: state.relayKey, certificates: message.certificates }] };
+    case 'deltas':
+      return stepDeltas(state, message);
+    case 'caught-up':
+      return stepCaughtUp(state, message);
+    case 'ack':
+      return stepAck(state, message.seqs, message.position);
+    case 'refused':
+      return { state, effects: [{ kind: 'withdraw', refused: message }] };
+    case 'vector':
+      return { state, effects: [{ kind: 'read-beyond', cursor: { vector: message.vector, after: new Uint8Array() } }] };
+    case 'diff':
+      return stepDiff(state, message);
+    case 'head':
+      return { state, effects: [{ kind: 'store-head', statement: message.statement }] };
+    case 'presence':
+    case 'peer':
+      return { state, effects: [{ kind: 'show', message }] };
+    default:
+      return unreachable(message);
+  }
+}
+
+/** [SY1] */
+function stepWelcome(state: ReplicaState, welcome: RelayMessage & { kind: 'welcome' }): Result {
+  if (state.kind !== 'connecting') return stay(state);
+  const { version, storeId, relayKey, challenge } = welcome;
+  if (version !== PROTOCOL_VERSION) {
+    const facts = { version, supported: PROTOCOL_VERSION };
+    return {
+      state: base(state, 'refused'),
+      effects: [{ kind: 'fault', code: 'VERSION_UNSUPPORTED', facts }, { kind: 'close' }],
+    };
+  }
+  return {
+    state: { ...base(state, 'greeting'), kind: 'greeting', storeId, relayKey },
+    effects: [{ kind: 'greet', storeId, relayKey, challenge }],
+  };
+}
+
+function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'admitted' }): Result {
+  if (state.kind !== 'greeting') return stay(state);
+  const { certificate, rights, resumed, lastSeq } = admitted;
+  const trust: ReplicaEffect = {
+    kind: 'trust',
+    issuer: state.relayKey,
+    certificates: certificate === undefined ? [] : [certificate],
+  };
+  const effects: ReplicaEffect[] = [trust, { kind: 'check-identity', lastSeq }];
+  if (rights.includes('write')) effects.push({ kind: 'read-outbox', fromSeq: 1 });
+  if (!resumed) effects.push({ kind: 'read-vector' });
+  return { state: { ...state, kind: 'catching-up', rights, by: resumed ? 'cursor' : 'vector' }, effects };
+}
+
+/** While catching up by vector deltas come in no order of the log, so a position must not become the cursor. */
+function stepDeltas(state: InSession, message: Deltas): Result {
+  const { position, deltas } = message;
+  const countsForCursor = position !== undefined && !(state.kind === 'catching-up' && state.by === 'vector');
+  const cursor = countsForCursor ? cursorAt(state, position) : undefined;
+  const next =
+    isSettling(state) && position?.root !== undefined
+      ? { ...state, position: { ...position, root: position.root } }
+      : state;
+  return { state: next, effects: [{ kind: 'accept', deltas, cursor }] };
+}
+
+function stepCaughtUp(state: InSession, message: CaughtUp): Result {
+  const { storeId, relayKey, rights } = state;
+  const live: ReplicaState = {
+    ...base(state, 'live'),
+    kind: 'live',
+    storeId,
+    relayKey,
+    rights,
+    position: message.position,
+    vector: message.vector,
+    settled: false,
+    passes: 0,
+  };
+  // An empty acknowledgement tells how the replica stands, now that all before has been committed.
+  return { state: live, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
+}
+
+/** Inside a catch-up an acknowledgement's position is ahead of what has come, so it is no cursor yet. */
+function stepAck(state: InSession, seqs: readonly number[], position: Position): Result {
+  const settling = isSettling(state);
+  const effects: ReplicaEffect[] = [
+    { kind: 'acknowledge', seqs, cursor: settling ? cursorAt(state, position) : undefined },
+  ];
+  if (!settling) return { state, effects };
+  // A pass that sent deltas is over when they are acknowledged; then roots are looked at again.
+  const next: ReplicaState =
+    state.kind === 'comparing' && state.rounds === 0
+      ? { ...live(state), position, passes: state.salt + 1 }
+      : { ...state, position };
+  return { state: next, effects };
+}
+
+function stepOutboxRead(state: InSession, event: ReplicaEvent & { kind: 'outbox-read' }): Result {
+  const effects = push(event.deltas, false);
+  if (event.nextSeq !== undefined) effects.push({ kind: 'read-outbox', fromSeq: event.nextSeq });
+  return { state, effects };
+}
+
+function stepBeyondRead(state: InSession, event: ReplicaEvent & { kind: 'beyond-read' }): Result {
+  const effects = state.rights.includes('write') ? push(event.deltas, true) : [];
+  if (event.next !== undefined) effects.push({ kind: 'read-beyond', cursor: event.next });
+  return { state, effects };
+}
+
+/** [SY5] Equal roots with nothing on the way: in sync. Unequal ones: find out where. */
+function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Result {
+  if (standing.outbox > 0) return { state: { ...state, settled: false }, effects: [] };
+  if (equalBytes(standing.root, state.position.root)) {
+    const settled: ReplicaState = { ...state, settled: true, passes: 0, vector: new Map() };
+    const effects: ReplicaEffect[] =
+      state.vector.size === 0 ? [] : [{ kind: 'adopt', vector: state.vector, cursor: cursorAt(state, state.position) }];
+    return { state: settled, effects };
+  }
+  if (state.passes >= PASSES_MAX) return { state: { ...state, settled: false }, effects: [] };
+  const { settled: _, passes, ...rest } = state;
+  return {
+    state: { ...rest, kind: 'comparing', salt: passes, rounds: ROUNDS_MAX },
+    effects: [{ kind: 'open-diff', salt: passes }],
+  };
+}
+
+function stepDiff(state: InSession, message: Diff): Result {
+  if (state.kind !== 'comparing' || state.rounds === 0 || message.salt !== state.salt) return stay(state);
+  const position = { ...state.position, root: message.root };
+  return { state: { ...state, position, rounds: state.rounds - 1 }, effects: [{ kind: 'answer-diff', message }] };
+}
+
+function stepDiffAnswered(
+  state: ReplicaState & { kind: 'comparing' },
+  event: ReplicaEvent & { kind: 'diff-answered' },
+): Result {
+  const effects = state.rights.includes('write') ? push(event.deltas, true) : [];
+  if (event.entries.length > 0 && state.rounds > 0) {
+    effects.push(send({ kind: 'diff', salt: event.salt, root: event.root, entries: event.entries }));
+    return { state, effects };
+  }
+  // The pass is over. What was sent will be acknowledged, and an acknowledgement looks at the roots.
+  if (effects.length > 0) return { state: { ...state, rounds: 0 }, effects };
+  const next = { ...live(state), passes: state.salt + 1 };
+  return { state: next, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
+}
+
+function live(state: ReplicaState & { kind: 'comparing' }): ReplicaState & { kind: 'live' } {
+  const { salt: _, rounds: __, ...rest } = state;
+  return { ...rest, kind: 'live', settled: false, passes: 0 };
+}
+
+function push(deltas: readonly DeltaBytes[], repair: boolean): ReplicaEffect[] {
+  return chunkDeltas(deltas).map((chunk) => send({ kind: 'push', repair, deltas: chunk }));
+}
+
+function cursorAt(session: { storeId: Uint8Array }, position: Pick<Position, 'offset' | 'roll'>): Cursor {
+  return { storeId: session.storeId, offset: position.offset, roll: position.roll };
+}
+
+function unsettle(state: InSession): InSession {
+  return state.kind === 'live' ? { ...state, settled: false } : state;
+}
+
+function isInSession(state: ReplicaState): state is InSession {
+  return 'rights' in state;
+}
+
+function isSettling(state: ReplicaState): state is Settling {
+  return 'position' in state;
+}
+
+function base<Kind extends 'offline' | 'connecting' | 'refused' | 'greeting' | 'live'>(
+  state: ReplicaState,
+  kind: Kind,
+) {
+  return { role: 'replica' as const, config: state.config, replica: state.replica, kind };
+}
+
+function send(message: Extract<ReplicaEffect, { kind: 'send' }>['message']): ReplicaEffect {
+  return { kind: 'send', message };
+}
+
+function stay(state: ReplicaState): Result {
+  return { state, effects: [] };
+}

@@ -1,0 +1,364 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bytesToUtf8, utf8ToBytes } from '../bytes.js';
+import { readCertificate, writeCertificate } from '../certificate.js';
+import { decode, encode, readBytes, readCount, readFixed } from '../codec.js';
+import { TRIE_KEY_BYTES } from '../delta.js';
+import { errorCodeFromWire, errorCodeToWire, MangroveError } from '../errors.js';
+import { HASH_BYTES } from '../hash.js';
+import { readHeadStatement, readVector, writeHeadStatement, writeVector } from '../head-statement.js';
+import {
+  bytesToKeyId,
+  bytesToReplicaId,
+  bytesToRoomId,
+  idToBytes,
+  KEY_ID_BYTES,
+  PUBLIC_KEY_BYTES,
+  REPLICA_ID_BYTES,
+  ROOM_ID_BYTES,
+  SIGNATURE_BYTES,
+} from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import { type Position, ROLL_BYTES, STORE_ID_BYTES } from '../room/log.js';
+import { readDiff, writeDiff } from './diff-codec.js';
+import type { Cursor, DeltaBytes, Fault, Message, RelayMessage, ReplicaMessage, Right } from './messages.js';
+
+export const CHALLENGE_BYTES = 32;
+const CERTIFICATE_BYTES_MIN = 2 * PUBLIC_KEY_BYTES + SIGNATURE_BYTES + 1;
+const TOKEN_BYTES_MAX = 16_384;
+const FACTS_BYTES_MAX = 4_096;
+const RIGHTS: readonly Right[] = ['read', 'write', 'admin'];
+
+/** One codec: what is written is what is read. The number of a message is permanent. */
+interface Codec<M extends Message> {
+  readonly number: number;
+  readonly write: (encoder: encoding.Encoder, message: M) => void;
+  readonly read: (decoder: decoding.Decoder) => M;
+}
+
+type Codecs<Union extends Message> = { readonly [Kind in Union['kind']]: Codec<Extract<Union, { kind: Kind }>> };
+
+/** The grammar of each message stands in GRAMMAR.md, in this order. */
+const codecs: Codecs<Message> = {
+  welcome: {
+    number: 1,
+    write: (encoder, { version, storeId, relayKey, challenge }) => {
+      encoding.writeVarUint(encoder, version);
+      encoding.writeUint8Array(encoder, storeId);
+      encoding.writeUint8Array(encoder, relayKey);
+      encoding.writeUint8Array(encoder, challenge);
+    },
+    read: (decoder) => ({
+      kind: 'welcome',
+      version: decoding.readVarUint(decoder),
+      storeId: readFixed(decoder, STORE_ID_BYTES),
+      relayKey: readFixed(decoder, PUBLIC_KEY_BYTES),
+      challenge: readFixed(decoder, CHALLENGE_BYTES),
+    }),
+  },
+  hello: {
+    number: 2,
+    write: (encoder, hello) => {
+      encoding.writeVarUint(encoder, hello.version);
+      encoding.writeUint8Array(encoder, idToBytes(hello.roomId));
+      encoding.writeUint8(encoder, hello.config);
+      encoding.writeUint8Array(encoder, hello.publicKey);
+      writeOptional(encoder, hello.token, (token) => encoding.writeVarUint8Array(encoder, utf8ToBytes(token)));
+      writeOptional(encoder, hello.cursor, (cursor) => writeCursor(encoder, cursor));
+      encoding.writeUint8Array(encoder, hello.proof);
+    },
+    read: (decoder) => ({
+      kind: 'hello',
+      version: decoding.readVarUint(decoder),
+      roomId: bytesToRoomId(readFixed(decoder, ROOM_ID_BYTES)),
+      config: decoding.readUint8(decoder),
+      publicKey: readFixed(decoder, PUBLIC_KEY_BYTES),
+      token: readOptional(decoder, () => bytesToUtf8(readBytes(decoder, TOKEN_BYTES_MAX))),
+      cursor: readOptional(decoder, () => readCursor(decoder)),
+      proof: readFixed(decoder, SIGNATURE_BYTES),
+    }),
+  },
+  admitted: {
+    number: 3,
+    write: (encoder, { rights, certificate, resumed, lastSeq }) => {
+      encoding.writeUint8(
+        encoder,
+        rights.reduce((bits, right) => bits | (1 << RIGHTS.indexOf(right)), 0),
+      );
+      writeOptional(encoder, certificate, (present) => writeCertificate(encoder, present));
+      encoding.writeUint8(encoder, resumed ? 1 : 0);
+      encoding.writeVarUint(encoder, lastSeq);
+    },
+    read: (decoder) => {
+      const bits = decoding.readUint8(decoder);
+      const rights = RIGHTS.filter((_, i) => (bits & (1 << i)) !== 0);
+      const certificate = readOptional(decoder, () => readCertificate(decoder));
+      return {
+        kind: 'admitted',
+        rights,
+        certificate,
+        resumed: readFlag(decoder),
+        lastSeq: decoding.readVarUint(decoder),
+      };
+    },
+  },
+  fault: {
+    number: 4,
+    write: (encoder, { code, facts }) => writeFault(encoder, { code, facts }),
+    read: (decoder) => ({ kind: 'fault', ...readFault(decoder) }),
+  },
+  certificates: {
+    number: 5,
+    write: (encoder, { certificates }) => {
+      encoding.writeVarUint(encoder, certificates.length);
+      for (const certificate of certificates) writeCertificate(encoder, certificate);
+    },
+    read: (decoder) => {
+      const count = readCount(decoder, CERTIFICATE_BYTES_MIN, defaultLimits.replicasPerKeyMax);
+      return { kind: 'certificates', certificates: Array.from({ length: count }, () => readCertificate(decoder)) };
+    },
+  },
+  push: {
+    number: 6,
+    write: (encoder, { repair, deltas }) => {
+      encoding.writeUint8(encoder, repair ? 1 : 0);
+      writeDeltas(encoder, deltas);
+    },
+    read: (decoder) => ({ kind: 'push', repair: readFlag(decoder), deltas: readDeltas(decoder) }),
+  },
+  deltas: {
+    number: 7,
+    write: (encoder, { position, deltas }) => {
+      writeOptional(encoder, position, ({ offset, roll, root }) => {
+        encoding.writeVarUint(encoder, offset);
+        encoding.writeUint8Array(encoder, roll);
+        writeOptional(encoder, root, (present) => encoding.writeUint8Array(encoder, present));
+      });
+      writeDeltas(encoder, deltas);
+    },
+    read: (decoder) => {
+      const position = readOptional(decoder, () => ({
+        offset: decoding.readVarUint(decoder),
+        roll: readFixed(decoder, ROLL_BYTES),
+        root: readOptional(decoder, () => readFixed(decoder, HASH_BYTES)),
+      }));
+      return { kind: 'deltas', position, deltas: readDeltas(decoder) };
+    },
+  },
+  'caught-up': {
+    number: 8,
+    write: (encoder, { position, vector }) => {
+      writePosition(encoder, position);
+      writeVector(encoder, vector);
+    },
+    read: (decoder) => ({ kind: 'caught-up', position: readPosition(decoder), vector: readVector(decoder) }),
+  },
+  ack: {
+    number: 9,
+    write: (encoder, { seqs, position }) => {
+      encoding.writeVarUint(encoder, seqs.length);
+      for (const seq of seqs) encoding.writeVarUint(encoder, seq);
+      writePosition(encoder, position);
+    },
+    read: (decoder) => {
+      const count = readCount(decoder, 1, defaultLimits.deltasPerMessageMax);
+      const seqs = Array.from({ length: count }, () => decoding.readVarUint(decoder));
+      return { kind: 'ack', seqs, position: readPosition(decoder) };
+    },
+  },
+  refused: {
+    number: 10,
+    write: (encoder, { replica, seq, code, facts }) => {
+      encoding.writeUint8Array(encoder, idToBytes(replica));
+      encoding.writeVarUint(encoder, seq);
+      writeFault(encoder, { code, facts });
+    },
+    read: (decoder) => ({
+      kind: 'refused',
+      replica: bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES)),
+      seq: decoding.readVarUint(decoder),
+      ...readFault(decoder),
+    }),
+  },
+  pull: {
+    number: 11,
+    write: (encoder, { vector }) => writeVector(encoder, vector),
+    read: (decoder) => ({ kind: 'pull', vector: readVector(decoder) }),
+  },
+  vector: {
+    number: 12,
+    write: (encoder, { vector }) => writeVector(encoder, vector),
+    read: (decoder) => ({ kind: 'vector', vector: readVector(decoder) }),
+  },
+  diff: {
+    number: 13,
+    write: writeDiff,
+    read: (decoder) => ({ kind: 'diff', ...readDiff(decoder) }),
+  },
+  head: {
+    number: 14,
+    write: (encoder, { statement }) => writeHeadStatement(encoder, statement),
+    read: (decoder) => ({ kind: 'head', statement: readHeadStatement(decoder) }),
+  },
+  report: {
+    number: 15,
+    write: (encoder, { trieKey }) => encoding.writeUint8Array(encoder, trieKey),
+    read: (decoder) => ({ kind: 'report', trieKey: readFixed(decoder, TRIE_KEY_BYTES) }),
+  },
+  presence: {
+    number: 16,
+    write: (encoder, { replica, tab, keyId, state }) => {
+      encoding.writeUint8Array(encoder, idToBytes(replica));
+      encoding.writeVarUint(encoder, tab);
+      encoding.writeUint8Array(encoder, idToBytes(keyId));
+      encoding.writeVarUint8Array(encoder, state);
+    },
+    read: (decoder) => ({
+      kind: 'presence',
+      replica: bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES)),
+      tab: decoding.readVarUint(decoder),
+      keyId: bytesToKeyId(readFixed(decoder, KEY_ID_BYTES)),
+      state: readBytes(decoder, defaultLimits.awarenessBytesMax),
+    }),
+  },
+  peer: {
+    number: 17,
+    write: (encoder, { replica, present }) => {
+      encoding.writeUint8Array(encoder, idToBytes(replica));
+      encoding.writeUint8(encoder, present ? 1 : 0);
+    },
+    read: (decoder) => ({
+      kind: 'peer',
+      replica: bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES)),
+      present: readFlag(decoder),
+    }),
+  },
+};
+
+type AnyCodec = Codec<Message>;
+const codecByNumber: ReadonlyMap<number, AnyCodec> = new Map(
+  (Object.values(codecs) as AnyCodec[]).map((codec) => [codec.number, codec]),
+);
+
+const FROM_REPLICA: ReadonlySet<string> = new Set<ReplicaMessage['kind']>([
+  'hello',
+  'certificates',
+  'push',
+  'pull',
+  'diff',
+  'head',
+  'report',
+  'presence',
+]);
+const FROM_RELAY: ReadonlySet<string> = new Set<RelayMessage['kind']>([
+  'welcome',
+  'admitted',
+  'fault',
+  'certificates',
+  'deltas',
+  'caught-up',
+  'ack',
+  'refused',
+  'vector',
+  'diff',
+  'head',
+  'presence',
+  'peer',
+]);
+
+export function messageToBytes(message: Message): Uint8Array {
+  return encode((encoder) => {
+    const codec = codecs[message.kind] as AnyCodec;
+    encoding.writeUint8(encoder, codec.number);
+    codec.write(encoder, message);
+  });
+}
+
+/** What a client may say. Throws `FRAME_MALFORMED` [SY14]. */
+export function bytesToReplicaMessage(bytes: Uint8Array): ReplicaMessage {
+  return bytesToMessage(bytes, FROM_REPLICA) as ReplicaMessage;
+}
+
+/** What a relay may say. Throws `FRAME_MALFORMED` [SY14]. */
+export function bytesToRelayMessage(bytes: Uint8Array): RelayMessage {
+  return bytesToMessage(bytes, FROM_RELAY) as RelayMessage;
+}
+
+function bytesToMessage(bytes: Uint8Array, allowed: ReadonlySet<string>): Message {
+  return decode(bytes, 'FRAME_MALFORMED', (decoder) => {
+    const number = decoding.readUint8(decoder);
+    const message = codecByNumber.get(number)?.read(decoder);
+    if (message === undefined || !allowed.has(message.kind))
+      throw new MangroveError('FRAME_MALFORMED', { reason: `a message of type ${number}` });
+    return message;
+  });
+}
+
+function writePosition(encoder: encoding.Encoder, { offset, roll, root }: Position): void {
+  encoding.writeVarUint(encoder, offset);
+  encoding.writeUint8Array(encoder, roll);
+  encoding.writeUint8Array(encoder, root);
+}
+
+function readPosition(decoder: decoding.Decoder): Position {
+  return {
+    offset: decoding.readVarUint(decoder),
+    roll: readFixed(decoder, ROLL_BYTES),
+    root: readFixed(decoder, HASH_BYTES),
+  };
+}
+
+function writeCursor(encoder: encoding.Encoder, { storeId, offset, roll }: Cursor): void {
+  encoding.writeUint8Array(encoder, storeId);
+  encoding.writeVarUint(encoder, offset);
+  encoding.writeUint8Array(encoder, roll);
+}
+
+function readCursor(decoder: decoding.Decoder): Cursor {
+  return {
+    storeId: readFixed(decoder, STORE_ID_BYTES),
+    offset: decoding.readVarUint(decoder),
+    roll: readFixed(decoder, ROLL_BYTES),
+  };
+}
+
+function writeDeltas(encoder: encoding.Encoder, deltas: readonly DeltaBytes[]): void {
+  encoding.writeVarUint(encoder, deltas.length);
+  for (const delta of deltas) encoding.writeVarUint8Array(encoder, delta);
+}
+
+function readDeltas(decoder: decoding.Decoder): readonly DeltaBytes[] {
+  const count = readCount(decoder, 1, defaultLimits.deltasPerMessageMax);
+  return Array.from({ length: count }, () => readBytes(decoder, defaultLimits.messageBytesMax));
+}
+
+function writeFault(encoder: encoding.Encoder, { code, facts }: Omit<Fault, 'kind'>): void {
+  encoding.writeVarUint(encoder, errorCodeToWire(code));
+  encoding.writeVarUint8Array(encoder, utf8ToBytes(JSON.stringify(facts)));
+}
+
+/** Facts are shown to people, never acted on: only short texts and numbers come through. */
+function readFault(decoder: decoding.Decoder): Omit<Fault, 'kind'> {
+  const code = errorCodeFromWire(decoding.readVarUint(decoder));
+  const parsed: unknown = JSON.parse(bytesToUtf8(readBytes(decoder, FACTS_BYTES_MAX)));
+  if (typeof parsed !== 'object' || parsed === null) throw new Error('facts are no object');
+  const facts = Object.entries(parsed).filter(
+    ([key, fact]) => /^\w{1,40}$/.test(key) && (typeof fact === 'string' || typeof fact === 'number'),
+  );
+  return { code, facts: Object.fromEntries(facts) as Record<string, string | number> };
+}
+
+function writeOptional<T>(encoder: encoding.Encoder, value: T | undefined, write: (present: T) => void): void {
+  encoding.writeUint8(encoder, value === undefined ? 0 : 1);
+  if (value !== undefined) write(value);
+}
+
+function readOptional<T>(decoder: decoding.Decoder, read: () => T): T | undefined {
+  return readFlag(decoder) ? read() : undefined;
+}
+
+function readFlag(decoder: decoding.Decoder): boolean {
+  const flag = decoding.readUint8(decoder);
+  if (flag > 1) throw new MangroveError('FRAME_MALFORMED', { reason: `a flag of ${flag}` });
+  return flag === 1;
+}
