@@ -19,7 +19,8 @@ export function* getNode(tx: Transaction, slot: Slot): Steps<MerkleNode> {
 
 /** Throws `INTERNAL` like `getNode`. */
 export function presentNode(node: MerkleNode | undefined, slot: Slot): MerkleNode {
-  if (node === undefined) throw new MangroveError('INTERNAL', { reason: `the Merkle node at slot "${slot}" is missing` });
+  if (node === undefined)
+    throw new MangroveError('INTERNAL', { reason: `the Merkle node at slot "${slot}" is missing` });
   return node;
 }
 

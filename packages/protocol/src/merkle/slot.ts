@@ -12,6 +12,13 @@ export type Slot = string & { readonly [brand]: 'Slot' };
 export const ROOT_SLOT = '' as Slot;
 
 const DIGITS = '0123456789abcdef';
+/** What the u8 before a slot can say. */
+const SLOT_NIBBLES_MAX = 255;
+
+/** Whether a text is a slot: for what did not come through `bytesToSlot`. */
+export function isSlot(text: string): text is Slot {
+  return text.length <= SLOT_NIBBLES_MAX && /^[0-9a-f]*$/.test(text);
+}
 
 /** The nibble of a key at a position from 0 to 2 × its length − 1. */
 export function nibbleAt(key: Uint8Array, position: number): number {

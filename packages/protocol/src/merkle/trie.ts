@@ -6,7 +6,16 @@ import { buildTrie, isAscending, slotsOf } from './build.js';
 import { deleteNode, getNode, getNodes, keysUnder, presentNode, putNode, together } from './node-table.js';
 import { childHash, childNibbles, EMPTY_ROOT, hasChild, innerNode, LEAF_ITEMS_MAX } from './node.js';
 import type { InnerNode, MerkleNode } from './node.js';
-import { bytesToSlot, childSlot, nibbleAt, ROOT_SLOT, sharedNibbles, slotContains, slotNibble, type Slot } from './slot.js';
+import {
+  bytesToSlot,
+  childSlot,
+  nibbleAt,
+  ROOT_SLOT,
+  sharedNibbles,
+  slotContains,
+  slotNibble,
+  type Slot,
+} from './slot.js';
 
 export { buildTrie, type BuiltTrie } from './build.js';
 
@@ -97,7 +106,12 @@ function* changeNode(
   if (kept <= LEAF_ITEMS_MAX) return yield* replant(tx, hash, prefix, node, changes);
   const isTouched = within.adds.length + within.removes.length > 0;
   const changed = isTouched ? yield* changeChildren(tx, hash, node, within) : node;
-  return graft(tx, hash, changed, changes.adds.filter((key) => !slotContains(prefix, key)));
+  return graft(
+    tx,
+    hash,
+    changed,
+    changes.adds.filter((key) => !slotContains(prefix, key)),
+  );
 }
 
 /** Builds a subtree anew from its keys: a leaf that changes, or an inner node of which a leaf's worth of items is left. */
@@ -109,7 +123,10 @@ function* replant(
   changes: TrieChanges,
 ): Steps<MerkleNode | undefined> {
   const keys = yield* keysUnder(tx, under);
-  assert(keys.length === node.count, () => `${keys.length} keys at slot "${under}" where the node counts ${node.count}`);
+  assert(
+    keys.length === node.count,
+    () => `${keys.length} keys at slot "${under}" where the node counts ${node.count}`,
+  );
   // The shape follows from the keys, so what was stored below is known without reading it.
   for (const slot of slotsOf(keys)) if (slot !== ROOT_SLOT) deleteNode(tx, slot);
   return plant(tx, hash, applyChanges(keys, changes));
@@ -152,7 +169,10 @@ function* changeChildren(tx: Transaction, hash: Hash, node: InnerNode, changes: 
 /** An inner node with one child is no node: the child stands in its place, under the slot of its parent. */
 function* liftOnlyChild(tx: Transaction, slot: Slot): Steps<InnerNode> {
   const child = yield* getNode(tx, slot);
-  assert(child.kind === 'inner', () => `the only child at slot "${slot}" of more than ${LEAF_ITEMS_MAX} items is a leaf`);
+  assert(
+    child.kind === 'inner',
+    () => `the only child at slot "${slot}" of more than ${LEAF_ITEMS_MAX} items is a leaf`,
+  );
   deleteNode(tx, slot);
   return child;
 }
@@ -160,7 +180,9 @@ function* liftOnlyChild(tx: Transaction, slot: Slot): Steps<InnerNode> {
 /** The node above `node` and keys that lie outside of its prefix: they part where they first differ, perhaps repeatedly. */
 function graft(tx: Transaction, hash: Hash, node: InnerNode, keys: readonly Uint8Array[]): InnerNode {
   if (keys.length === 0) return node;
-  const depth = Math.min(...[keys[0], keys[keys.length - 1]].map((key) => sharedNibbles(node.prefix, key as Uint8Array)));
+  const depth = Math.min(
+    ...[keys[0], keys[keys.length - 1]].map((key) => sharedNibbles(node.prefix, key as Uint8Array)),
+  );
   const prefix = node.prefix.slice(0, depth) as Slot;
   const groups = groupByNibble({ adds: keys, removes: [] }, depth);
   const nodeNibble = slotNibble(node.prefix, depth);
@@ -193,7 +215,10 @@ function applyChanges(keys: readonly Uint8Array[], { adds, removes }: TrieChange
   return adds.length === 0 ? kept : [...kept, ...adds].sort(compareBytes);
 }
 
-function groupByNibble({ adds, removes }: TrieChanges, depth: number): Map<number, { adds: Uint8Array[]; removes: Uint8Array[] }> {
+function groupByNibble(
+  { adds, removes }: TrieChanges,
+  depth: number,
+): Map<number, { adds: Uint8Array[]; removes: Uint8Array[] }> {
   const groups = new Map<number, { adds: Uint8Array[]; removes: Uint8Array[] }>();
   const groupOf = (key: Uint8Array) => {
     const nibble = nibbleAt(key, depth);
