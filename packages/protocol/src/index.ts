@@ -173,7 +173,8 @@ export {
   type ReplicaState,
   type SyncState,
 } from './sync/state.js';
-export { type Step, stepSync } from './sync/step.js';
+export { stepSync } from './sync/step.js';
+export type { Step } from './sync/transition.js';
 export { CLOSE } from './sync/step-relay.js';
 export { bytesToValue, type Value, valueToBytes } from './value.js';
 export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-vector.js';

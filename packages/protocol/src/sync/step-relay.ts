@@ -9,7 +9,7 @@ import { chunkDeltas } from './chunk.js';
 import type { PushedDelta, RelayEffect } from './effect.js';
 import type { RelayEvent } from './event.js';
 import type { RelayState } from './state.js';
-import type { Step } from './step.js';
+import type { Step } from './transition.js';
 
 type Result = Step<RelayState, RelayEffect>;
 type Admitted = Extract<RelayState, { rights: unknown }>;

@@ -7,7 +7,7 @@ import { chunkDeltas } from './chunk.js';
 import type { ReplicaEffect } from './effect.js';
 import type { ReplicaEvent, Standing } from './event.js';
 import type { ReplicaState } from './state.js';
-import type { Step } from './step.js';
+import type { Step } from './transition.js';
 
 type Result = Step<ReplicaState, ReplicaEffect>;
 type InSession = Extract<ReplicaState, { rights: unknown }>;

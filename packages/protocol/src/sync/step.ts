@@ -1,14 +1,9 @@
 import type { RelayEffect, ReplicaEffect, SyncEffect } from './effect.js';
 import type { RelayEvent, ReplicaEvent, SyncEvent } from './event.js';
 import type { RelayState, ReplicaState, SyncState } from './state.js';
+import type { Step } from './transition.js';
 import { stepRelay } from './step-relay.js';
 import { stepReplica } from './step-replica.js';
-
-export interface Step<State extends SyncState, Effect extends SyncEffect> {
-  readonly state: State;
-  /** To be run in this order; their answers come back as events. */
-  readonly effects: readonly Effect[];
-}
 
 /**
  * One step of one link: the next state and what is to be done. Pure: clocks, stores, keys and sockets are behind the effects,
