@@ -3,7 +3,7 @@ import { HASH_BYTES, type Hash } from '../hash.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { buildTrie, isAscending } from './build.js';
 import { getNode, getNodes, keysUnder } from './node-table.js';
-import { childIndex, countChildren, EMPTY_ROOT, hasChild, innerNode, LEAF_ITEMS_MAX } from './node.js';
+import { childIndex, countChildren, hasChild, innerNode, LEAF_ITEMS_MAX } from './node.js';
 import type { InnerNode } from './node.js';
 import type { MerkleProof, ProofEnd, ProofStep } from './proof-codec.js';
 import { childSlot, isSlot, nibbleAt, ROOT_SLOT, sharedNibbles, slotContains, type Slot } from './slot.js';
@@ -33,8 +33,9 @@ export function* proveKey(tx: Transaction, keyPrefix: Uint8Array): Steps<MerkleP
     slot = childSlot(prefix, nibble);
     node = yield* getNode(tx, slot);
   }
-  const isAside = node?.kind === 'inner' && sharedNibbles(node.prefix, keyPrefix) < 2 * keyPrefix.length;
-  if (isAside) return { steps, end: forkOf(node) };
+  if (node?.kind === 'inner' && sharedNibbles(node.prefix, keyPrefix) < 2 * keyPrefix.length) {
+    return { steps, end: forkOf(node) };
+  }
   return { steps, end: { kind: 'items', keys: node === undefined ? [] : yield* keysUnder(tx, slot) } };
 }
 
