@@ -1,0 +1,129 @@
+/** Composition: one room, its text and its checklist, wired to the page. */
+import './style.css';
+import './trusted-types.ts';
+import { createClient, type Client, type Collection, type DocumentHandle, type Room } from '@mangrove/client';
+import { readAddress, roomHref } from './address.ts';
+import { find, setText } from './dom.ts';
+import { goTo, mountEditor } from './editor.ts';
+import { mountInspector } from './inspector.ts';
+import { mountPresence } from './presence.ts';
+import { mountRecords } from './records.ts';
+import { mountRooms } from './rooms.ts';
+import { mountStatus } from './status.ts';
+
+declare global {
+  // For the console and for whoever drives the page from outside.
+  var mangrove: { client: Client; room: Room; note: DocumentHandle; records: Collection<unknown> };
+}
+
+const TICK_MS = 1_000;
+
+const statusElements = {
+  strip: find('strip', HTMLElement),
+  status: find('status', HTMLElement),
+  detail: find('status-detail', HTMLElement),
+};
+
+start().catch((reason: unknown) => {
+  statusElements.strip.dataset.tone = 'trouble';
+  setText(statusElements.status, 'Mangrove could not start');
+  setText(statusElements.detail, reason instanceof Error ? describeStartError(reason) : String(reason));
+  throw reason;
+});
+
+async function start(): Promise<void> {
+  const { room: roomName, relay, refusedRelay } = readAddress(location.href);
+  if (refusedRelay) console.warn(`Not a loopback address, so not used as relay: ${refusedRelay}`);
+  // Whoever copies the address bar shares this room, also where it is the default one.
+  if (!new URL(location.href).searchParams.get('room'))
+    history.replaceState(null, '', roomHref(location.href, roomName));
+  showRoom(roomName);
+
+  const client = createClient({ name: 'mangrove-demo', ...(relay === undefined ? {} : { relay }) });
+  const room = client.room(roomName);
+  const note = room.document('note');
+  const records = room.collection<unknown>('records');
+  globalThis.mangrove = { client, room, note, records };
+
+  const inspector = mountInspector(find('inspector', HTMLDetailsElement));
+  showStatus(room, [mountStatus(statusElements), inspector.update]);
+  showNetworkSwitch(room, relay !== undefined);
+
+  await note.ready;
+  const text = note.ydoc.getText('content');
+  const view = mountEditor(find('editor', HTMLElement), text, note.awareness);
+  note.ydoc.on('update', (_update, _origin, _ydoc, { local }) => local && inspector.watch(note));
+  mountPresence(
+    {
+      people: find('people', HTMLElement),
+      name: find('my-name', HTMLInputElement),
+      color: find('my-color', HTMLButtonElement),
+    },
+    note.awareness,
+    text,
+    (index) => goTo(view, index),
+  );
+  mountRecords(
+    {
+      list: find('records', HTMLElement),
+      form: find('record-form', HTMLFormElement),
+      input: find('record-input', HTMLInputElement),
+      error: find('record-error', HTMLElement),
+      empty: find('record-empty', HTMLElement),
+      count: find('record-count', HTMLElement),
+    },
+    records,
+    inspector.watch,
+  );
+}
+
+function showRoom(name: string): void {
+  mountRooms(
+    {
+      button: find('room-button', HTMLButtonElement),
+      name: find('room-name', HTMLElement),
+      panel: find('room-panel', HTMLElement),
+      form: find('room-form', HTMLFormElement),
+      input: find('room-input', HTMLInputElement),
+      recent: find('room-recent', HTMLElement),
+      copy: find('copy-link', HTMLButtonElement),
+      copySaid: find('copy-said', HTMLElement),
+    },
+    name,
+  );
+}
+
+function showStatus(room: Room, views: readonly ((status: Room['status'], elapsedMs: number) => void)[]): void {
+  let status = room.status;
+  let takenMs = performance.now();
+  const show = (): void => {
+    for (const view of views) view(status, performance.now() - takenMs);
+  };
+  const take = (next: Room['status']): void => {
+    status = next;
+    takenMs = performance.now();
+    show();
+  };
+  room.on('status', take);
+  // A snapshot that has not changed still ages: the oldest waiting edit gets older while nothing happens.
+  setInterval(() => (room.status === status ? show() : take(room.status)), TICK_MS);
+  show();
+}
+
+function showNetworkSwitch(room: Room, hasRelay: boolean): void {
+  const button = find('network', HTMLButtonElement);
+  const show = (): void => button.setAttribute('aria-checked', String(hasRelay && room.status.connection !== 'paused'));
+  button.disabled = !hasRelay;
+  button.addEventListener('click', () => {
+    if (room.status.connection === 'paused') room.resume();
+    else room.pause();
+    show();
+  });
+  room.on('status', show);
+  show();
+}
+
+function describeStartError(error: Error): string {
+  const remedy = 'remedy' in error ? String(error.remedy) : '';
+  return `${error.message} ${remedy}`.trim();
+}

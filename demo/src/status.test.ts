@@ -1,0 +1,126 @@
+import type { RoomStatus } from '@mangrove/client';
+import { describe, expect, test } from 'vitest';
+import { describeStatus } from './status.ts';
+
+const ROOT = `3fa9${'0'.repeat(60)}`;
+const SYNCED_AT_MS = 1_000_000;
+const CALM: RoomStatus = {
+  connection: 'connected',
+  sync: 'in-sync',
+  pending: { writes: 0, bytes: 0, oldestAgeMs: null },
+  staleness: { lastSyncedAtMs: SYNCED_AT_MS, lagVersions: 0, exceeded: false },
+  storage: 'indexeddb',
+  quarantined: 0,
+  root: ROOT,
+  lastError: null,
+};
+const waiting = (writes: number, oldestAgeMs: number) => ({ pending: { writes, bytes: writes * 90, oldestAgeMs } });
+const describeIt = (change: Partial<RoomStatus>, elapsedMs = 0) => describeStatus({ ...CALM, ...change }, elapsedMs);
+
+describe('the network', () => {
+  test('in sync names the root and has nothing to add', () => {
+    expect(describeIt({})).toEqual({ tone: 'ok', headline: 'In sync, root 3fa9…', detail: '' });
+  });
+
+  test('offline says how much waits, that it is safe, and how old it is by now', () => {
+    expect(describeIt({ connection: 'offline', sync: 'behind', ...waiting(12, 60_000) }, 65_000)).toEqual({
+      tone: 'waiting',
+      headline: 'Offline: 12 edits waiting, safe on this device',
+      detail: 'oldest edit 2 min ago',
+    });
+  });
+
+  test('offline with nothing waiting is not in sync', () => {
+    expect(describeIt({ connection: 'offline' })).toMatchObject({
+      tone: 'waiting',
+      headline: 'Offline: nothing waiting',
+    });
+  });
+
+  test('a pause is told from being offline', () => {
+    const { headline } = describeIt({ connection: 'paused', sync: 'behind', ...waiting(1, 0) });
+    expect(headline).toBe('Paused: 1 edit waiting, safe on this device');
+  });
+
+  test('connecting keeps naming what waits', () => {
+    expect(describeIt({ connection: 'connecting', sync: 'behind' })).toMatchObject({
+      tone: 'busy',
+      headline: 'Connecting…',
+    });
+    expect(describeIt({ connection: 'connecting', sync: 'behind', ...waiting(2, 0) }).headline).toBe(
+      'Connecting: 2 edits waiting, safe on this device',
+    );
+  });
+
+  test('syncing shows progress where there is any', () => {
+    expect(describeIt({ sync: 'syncing' })).toMatchObject({ tone: 'busy', headline: 'Syncing…' });
+    const progress = { deltas: 40, deltasTotal: 2_000, bytes: 1, bytesTotal: 2 };
+    expect(describeIt({ sync: 'syncing', progress }).headline).toBe('Syncing 40 of 2,000 deltas');
+  });
+
+  test('connected and not equal is never called in sync', () => {
+    for (const sync of ['local', 'syncing', 'behind'] as const) {
+      const { tone, headline } = describeIt({ sync });
+      expect(tone, sync).toBe('busy');
+      expect(headline, sync).not.toMatch(/in sync/i);
+    }
+  });
+
+  test('an edit that waits while connected shows its age once it is too old to be on its way', () => {
+    expect(describeIt({ sync: 'syncing', ...waiting(1, 100) }).detail).toBe('1 edit waiting');
+    expect(describeIt({ sync: 'syncing', ...waiting(1, 5_000) }).detail).toBe('1 edit waiting · oldest edit 5 s ago');
+  });
+
+  test('without a relay nothing is waiting for one', () => {
+    expect(describeIt({ connection: 'none', sync: 'local', ...waiting(9, 90_000) })).toEqual({
+      tone: 'waiting',
+      headline: 'Local only, safe on this device',
+      detail: '',
+    });
+  });
+});
+
+describe('trouble', () => {
+  test('what is not on the disk is not called safe', () => {
+    for (const storage of ['memory', 'full', 'lost'] as const) {
+      for (const connection of ['none', 'offline', 'paused', 'connecting'] as const) {
+        const { headline, detail } = describeIt({ storage, connection, sync: 'behind', ...waiting(3, 5_000) });
+        expect(`${headline} ${detail}`, `${storage} ${connection}`).not.toContain('safe');
+      }
+    }
+  });
+
+  test('memory offline is trouble, memory in sync is a remark', () => {
+    expect(describeIt({ storage: 'memory', connection: 'offline', sync: 'behind', ...waiting(3, 0) })).toMatchObject({
+      tone: 'trouble',
+      headline: 'Offline: 3 edits waiting, only in this tab',
+    });
+    const { tone, detail } = describeIt({ storage: 'memory' });
+    expect(tone).toBe('ok');
+    expect(detail).toMatch(/^Not kept on this device/);
+  });
+
+  test('a refusal stands above everything but storage', () => {
+    expect(describeIt({ connection: 'refused', sync: 'behind', ...waiting(2, 0) })).toEqual({
+      tone: 'trouble',
+      headline: 'Not allowed in this room',
+      detail: '2 edits waiting, safe on this device',
+    });
+    expect(describeIt({ connection: 'refused', storage: 'lost' }).headline).toMatch(/storage .* lost/);
+  });
+
+  test('an error comes with its remedy until the room was in sync after it', () => {
+    const lastError = { code: 'X', message: 'It broke.', remedy: 'Mend it.', retryable: true, atMs: SYNCED_AT_MS + 1 };
+    expect(describeIt({ lastError }).detail).toBe('It broke. Mend it.');
+    expect(describeIt({ lastError: { ...lastError, atMs: SYNCED_AT_MS - 1 } }).detail).toBe('');
+    expect(describeIt({ lastError: { ...lastError, atMs: SYNCED_AT_MS - 1 }, sync: 'behind' }).detail).toContain(
+      'Mend it.',
+    );
+  });
+
+  test('quarantine and an exceeded staleness are said', () => {
+    const staleness = { lastSyncedAtMs: null, lagVersions: 9, exceeded: true };
+    const { detail } = describeIt({ quarantined: 2, staleness, connection: 'offline' });
+    expect(detail).toBe('what you see is older than this room allows · 2 deltas could not be read and set aside');
+  });
+});
