@@ -29,8 +29,8 @@ interface Scope {
   readonly tx: Transaction;
   readonly hash: Hash;
   readonly salt: number;
-  /** Slots that other entries of the same message tell of, so that nothing is answered twice. */
-  readonly told: ReadonlySet<Slot>;
+  /** What the message tells by slot: a child that has an entry of its own is answered there. Honest peers name a slot once. */
+  readonly told: ReadonlyMap<Slot, DiffEntry>;
   /** Keys that may still be read from subtrees that are more than a leaf. */
   keysLeft: number;
 }
@@ -42,7 +42,7 @@ const NOTHING: DiffAnswer = { entries: [], send: [] };
  * The caller adds its root and the salt: 0 on the first pass, a random u32 on each further one [MK7].
  */
 export function* openDiff(tx: Transaction, hash: Hash, salt: number): Steps<DiffEntry[]> {
-  const scope: Scope = { tx, hash, salt, told: new Set(), keysLeft: 0 };
+  const scope: Scope = { tx, hash, salt, told: new Map(), keysLeft: 0 };
   const top = yield* holdingAt(tx, ROOT_SLOT);
   const entries = [describe(scope, ROOT_SLOT, top)];
   if (top.kind !== 'inner' || top.count <= LOOK_AHEAD_COUNT_MIN) return entries;
@@ -56,7 +56,7 @@ export function* openDiff(tx: Transaction, hash: Hash, salt: number): Steps<Diff
  *
  * Stateless: a message tells all that its answer depends on. Everything in it is the word of a peer: entries that make no sense
  * are passed over, none makes this throw. Each answer goes deeper into the trie, so an exchange ends after at most 128
- * levels (3 to 5 messages in practice); run to its end with everything inserted that was sent, both sets are equal unless
+ * levels (4 to 9 messages in practice); run to its end with everything inserted that was sent, both sets are equal unless
  * cuts collide, which a pass with another salt settles.
  *
  * Bounded: at most `diffEntriesMax` entries are looked at, as many are answered, as many items are sent, and about as
@@ -72,8 +72,10 @@ export function* answerDiff(
   const { root } = yield* readRoot(tx);
   if (equalBytes(root, message.root)) return NOTHING;
   const max = limits.diffEntriesMax;
-  const asked = message.entries.slice(0, max).filter(isSound);
-  const told = new Set(asked.map((entry) => entry.slot));
+  const told = new Map<Slot, DiffEntry>();
+  for (const entry of message.entries.slice(0, max))
+    if (isSound(entry) && !told.has(entry.slot)) told.set(entry.slot, entry);
+  const asked = [...told.values()];
   // A leaf's worth more than the limit, so that a list never hides that there is something to send.
   const scope: Scope = { tx, hash, salt: message.salt, told, keysLeft: max + LEAF_ITEMS_MAX };
   const entries: DiffEntry[] = [];
@@ -134,14 +136,14 @@ function* answerList(scope: Scope, { slot, cuts }: DiffEntryOf<'list'>): Steps<D
   const held = yield* holdingAt(scope.tx, slot);
   if (held.kind === 'none') return cuts.length === 0 ? NOTHING : { entries: [{ kind: 'want', slot }], send: [] };
   const keys = yield* readHolding(scope, slot, held);
-  const keysByCut = new Map(keys.map((key) => [bytesToHex(cutItem(scope.hash, key, scope.salt)), key]));
-  const theirs = new Map(cuts.map((cut) => [bytesToHex(cut), cut]));
-  const send = keys.filter((key) => !theirs.has(bytesToHex(cutItem(scope.hash, key, scope.salt))));
-  for (const hex of keysByCut.keys()) theirs.delete(hex);
+  const missing = new Map(cuts.map((cut) => [bytesToHex(cut), cut]));
+  const ours = keys.map((key) => bytesToHex(cutItem(scope.hash, key, scope.salt)));
+  const send = keys.filter((_, i) => !missing.has(ours[i] as string));
+  for (const cut of ours) missing.delete(cut);
   // With a part of the own items only, nobody can say which of theirs are missing.
   const isWhole = held.kind === 'leaf' || keys.length === held.count;
-  const needs = isWhole && theirs.size > 0;
-  return { entries: needs ? [{ kind: 'need', slot, cuts: [...theirs.values()] }] : [], send };
+  const entries: DiffEntry[] = isWhole && missing.size > 0 ? [{ kind: 'need', slot, cuts: [...missing.values()] }] : [];
+  return { entries, send };
 }
 
 function* answerNeed(scope: Scope, { slot, cuts }: DiffEntryOf<'need'>): Steps<DiffAnswer> {

@@ -117,8 +117,5 @@ function innerBytes(node: Omit<InnerNode, 'hash'>): Uint8Array {
 }
 
 function head(kind: number, count: number): Uint8Array {
-  const bytes = new Uint8Array(5);
-  bytes[0] = kind;
-  new DataView(bytes.buffer).setUint32(1, count);
-  return bytes;
+  return Uint8Array.of(kind, count >>> 24, count >>> 16, count >>> 8, count);
 }
