@@ -4,7 +4,7 @@ import { mkdir, realpath, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { contentSecurityPolicyHeader } from './csp.mjs';
+import { contentSecurityPolicyHeader } from './src/csp.mjs';
 
 const DIST = fileURLToPath(new URL('./dist', import.meta.url));
 const RELAY_PATH = /^\/(?:parties\/|rooms\/|(?:healthz|readyz|metrics)$)/;

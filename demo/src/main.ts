@@ -31,6 +31,9 @@ start().catch((reason: unknown) => {
   throw reason;
 });
 
+// The page itself is kept on the device as well. Without that, or while developing, everything else works the same.
+if (import.meta.env.PROD) navigator.serviceWorker?.register('/service-worker.js').catch(console.warn);
+
 async function start(): Promise<void> {
   const { room: roomName, relay, refusedRelay } = readAddress(location.href);
   if (refusedRelay) console.warn(`Not a loopback address, so not used as relay: ${refusedRelay}`);
