@@ -139,6 +139,7 @@ describe('convergence', () => {
     expect(a.open(0).entries).toHaveLength(17);
     const answer = b.answer(a.open(0)).message;
     expect(new Set(answer.entries.map((entry) => entry.slot)).size).toBe(answer.entries.length);
+    expect(Math.min(...answer.entries.map((entry) => entry.slot.length)), 'nothing above the told children').toBe(2);
     expect(runPass(a, b, 0)).toMatchObject({ sent: 1_600, vain: 0 });
     expect(a.root()).toEqual(b.root());
   });
@@ -238,6 +239,15 @@ describe('hostile messages', () => {
     ] as const;
     const { send, message: answer } = peer.answer({ salt: 0, root: EMPTY_ROOT, entries });
     expect({ send, entries: answer.entries }).toEqual({ send: [], entries: [] });
+  });
+
+  test('[SY4] who could not read all own items asks for none by a list', () => {
+    const peer = createPeer(shared);
+    const cuts = shared.slice(0, 20).map((key) => cutItem(sha256, key, 0));
+    const list = { kind: 'list', slot: ROOT_SLOT, cuts } as const;
+    const { send, message: answer } = peer.answer({ salt: 0, root: EMPTY_ROOT, entries: [list] }, 5);
+    expect(answer.entries).toEqual([]);
+    expect(send).toHaveLength(5);
   });
 
   test('[SY4] the same want a thousand times costs one set', () => {

@@ -163,6 +163,11 @@ describe('proofs that lie', () => {
     );
   });
 
+  test('[MK6] more is disclosed than needed: refused, as one key has one proof', () => {
+    const keyId = heldKeyIds[0] as Uint8Array;
+    expect(verifyWholeKey(sha256, root, keyId, { steps: [], end: { kind: 'items', keys } })).toBeUndefined();
+  });
+
   test('[MK2][MK6] a root over a shape that no set has is refused', () => {
     const some = keys.slice(0, 20);
     const keyId = (some[0] as Uint8Array).subarray(0, 16);
@@ -195,6 +200,19 @@ describe('proofs that lie', () => {
     expect(signedWith(32, ROOT_SLOT)).toBe(false);
     expect(signedWith(40, `${other.toString(16)}` as Slot)).toBe(false);
     expect(signedWith(40, ROOT_SLOT, 1 << nibble, [])).toBe(false);
+
+    // A full leaf and two siblings are at least 34 items.
+    const full = Array.from({ length: 32 }, (_, i) => trieKey(keyId, i));
+    const others = [1, 2].map((n) => (nibble + n) % 16);
+    const children = [nibble, ...others].sort((a, b) => a - b);
+    const hashes = children.map((n) => (n === nibble ? leafNode(sha256, full).hash : digest('sibling')));
+    const bits = children.reduce((sum, n) => sum | (1 << n), 0);
+    const counted = (count: number) => {
+      const step = { count, prefix: ROOT_SLOT, map: bits, siblings: hashes.toSpliced(children.indexOf(nibble), 1) };
+      return accepts(innerNode(sha256, count, ROOT_SLOT, bits, hashes).hash, { steps: [step], end: items(full) });
+    };
+    expect([33, 34].map(counted)).toEqual([false, true]);
+
     const fork = { kind: 'fork', count: 40, prefix: 'x' as Slot, map, children: [leaf.hash, ...siblings] } as const;
     const forkRoot = innerNode(sha256, 40, fork.prefix, map, fork.children).hash;
     expect(accepts(forkRoot, { steps: [], end: fork })).toBe(false);
