@@ -80,8 +80,8 @@ function encodeObject(value: object, depth: number): string {
   }
   const entries = Object.entries(value);
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  const escape = entries.length === 1 && entries[0]?.[0].startsWith('$') ? '$' : '';
-  return `{${entries.map(([key, item]) => `${encodeString(escape + key)}:${encodeValue(item, depth + 1)}`).join(',')}}`;
+  const mark = entries.length === 1 && entries[0]?.[0].startsWith('$') ? '$' : '';
+  return `{${entries.map(([key, item]) => `${encodeString(mark + key)}:${encodeValue(item, depth + 1)}`).join(',')}}`;
 }
 
 function encodeString(text: string): string {

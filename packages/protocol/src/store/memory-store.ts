@@ -1,6 +1,6 @@
 import { bytesToHex, compareBytes } from '../bytes.js';
 import { MangroveError } from '../errors.js';
-import { isWithin, runPlan, type Plan, type Read, type ReadResult, type Row, type Write } from './plan.js';
+import { runPlan, type Plan, type Read, type ReadResult, type Row, type Write } from './plan.js';
 import type { Store, TransactOptions } from './store.js';
 import { TABLES, type Table } from './table.js';
 

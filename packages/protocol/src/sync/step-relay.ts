@@ -2,7 +2,6 @@ import { unreachable } from '../assert.js';
 import { bytesToDelta, type Delta, hasContext } from '../delta.js';
 import { errorToFacts, type MangroveError, isMangroveError } from '../errors.js';
 import { msAhead } from '../hlc.js';
-import type { ReplicaId } from '../ids.js';
 import type { DeltaBytes, Hello, Message, Push, ReplicaMessage } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import { chunkDeltas } from './chunk.js';
