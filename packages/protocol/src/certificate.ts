@@ -1,6 +1,6 @@
-import * as decoding from 'lib0/decoding';
+import type * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { decode, encode, readFixed } from './codec.js';
+import { decode, encode, readFixed, readVarUint } from './codec.js';
 import { PUBLIC_KEY_BYTES, type RoomId, SIGNATURE_BYTES } from './ids.js';
 import { signedMessage } from './signature.js';
 
@@ -42,7 +42,7 @@ export function writeCertificate(encoder: encoding.Encoder, certificate: Certifi
 export function readCertificate(decoder: decoding.Decoder): Certificate {
   return {
     publicKey: readFixed(decoder, PUBLIC_KEY_BYTES),
-    issuedAtMs: decoding.readVarUint(decoder),
+    issuedAtMs: readVarUint(decoder),
     issuer: readFixed(decoder, PUBLIC_KEY_BYTES),
     signature: readFixed(decoder, SIGNATURE_BYTES),
   };

@@ -30,9 +30,21 @@ export function decode<Value>(
   }
 }
 
+/**
+ * A whole number up to 2^53 − 1 in its shortest form, or it throws. lib0 lets longer forms pass, so that one delta would have many
+ * encodings; it reads numbers over 2^53, where `seq + 1 === seq`; and it makes NaN, which no bound stops, of a long run of zeros.
+ */
+export function readVarUint(decoder: decoding.Decoder): number {
+  const start = decoder.pos;
+  const value = decoding.readVarUint(decoder);
+  if (!Number.isSafeInteger(value)) throw new Error('a number is over 2^53 - 1');
+  if (decoder.pos - start > 1 && decoder.arr[decoder.pos - 1] === 0) throw new Error('a number not in shortest form');
+  return value;
+}
+
 /** A count that the remaining bytes can hold, each item taking at least `itemBytesMin`: checked before allocation [SY14]. */
 export function readCount(decoder: decoding.Decoder, itemBytesMin: number, countMax: number): number {
-  const count = decoding.readVarUint(decoder);
+  const count = readVarUint(decoder);
   const left = decoder.arr.length - decoder.pos;
   if (count > countMax || count * itemBytesMin > left) {
     throw new MangroveError('FRAME_MALFORMED', { reason: `a count of ${count} is out of bounds` });

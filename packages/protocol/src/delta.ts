@@ -1,7 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bytesToHex, concatBytes, equalBytes, hexToBytes, u64ToBytes, utf8ToBytes } from './bytes.js';
-import { decode, encode, readCount, readFixed, readU64, writeU64 } from './codec.js';
+import { decode, encode, readCount, readFixed, readU64, readVarUint, writeU64 } from './codec.js';
 import {
   type Context,
   compareStamped,
@@ -177,11 +177,11 @@ function readHeader(decoder: decoding.Decoder, roomId: RoomId): DeltaHeader {
   if (bytesToHex(readFixed(decoder, 4)) !== roomId.slice(0, 8)) throw new MangroveError('WRONG_ROOM');
   const flags = decoding.readUint8(decoder);
   const replica = bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES));
-  const seq = decoding.readVarUint(decoder);
+  const seq = readVarUint(decoder);
   const keyId = bytesToKeyId(readFixed(decoder, KEY_ID_BYTES));
   const hlc = readU64(decoder);
-  const writtenAt = hlc - decoding.readVarUint(decoder);
-  const sincePrev = decoding.readVarUint(decoder);
+  const writtenAt = hlc - readVarUint(decoder);
+  const sincePrev = readVarUint(decoder);
   const context = readContext(decoder, hlc);
   const nonces = Array.from({ length: readCount(decoder, 4, defaultLimits.noncesPerDeltaMax) }, () =>
     decoding.readUint32BigEndian(decoder),
@@ -200,7 +200,7 @@ function readHeader(decoder: decoding.Decoder, roomId: RoomId): DeltaHeader {
 }
 
 function readBody(decoder: decoding.Decoder): Uint8Array {
-  const bodyBytes = decoding.readVarUint(decoder);
+  const bodyBytes = readVarUint(decoder);
   const { bodyBytesMax } = defaultLimits;
   if (bodyBytes > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes, bodyBytesMax });
   return readFixed(decoder, bodyBytes);
@@ -237,7 +237,7 @@ function readStampedList(decoder: decoding.Decoder, hlc: number): Stamped[] {
   const list: Stamped[] = [];
   for (let i = 0; i < count; i++) {
     const replica = bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES));
-    const stamped = { replica, hlc: (hlc - decoding.readVarUint(decoder)) as Hlc };
+    const stamped = { replica, hlc: (hlc - readVarUint(decoder)) as Hlc };
     const last = list[i - 1];
     if (stamped.hlc < 1) throw new MangroveError('DELTA_MALFORMED', { reason: 'a context entry of 0' });
     if (last !== undefined && compareStamped(last, stamped) >= 0)

@@ -1,6 +1,6 @@
-import * as decoding from 'lib0/decoding';
+import type * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { decode, encode, readCount, readFixed } from './codec.js';
+import { decode, encode, readCount, readFixed, readVarUint } from './codec.js';
 import { HASH_BYTES } from './hash.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId, type RoomId, SIGNATURE_BYTES } from './ids.js';
 import { defaultLimits } from './limits.js';
@@ -36,7 +36,7 @@ export function writeHeadStatement(encoder: encoding.Encoder, statement: HeadSta
 export function readHeadStatement(decoder: decoding.Decoder): HeadStatement {
   return {
     replica: bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES)),
-    timeMs: decoding.readVarUint(decoder),
+    timeMs: readVarUint(decoder),
     root: readFixed(decoder, HASH_BYTES),
     headsRoot: readFixed(decoder, HASH_BYTES),
     vector: readVector(decoder),
@@ -63,7 +63,7 @@ export function readVector(decoder: decoding.Decoder): VersionVector {
   const vector = new Map<ReplicaId, number>();
   for (let i = 0; i < count; i++) {
     const replica = bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES));
-    vector.set(replica, decoding.readVarUint(decoder));
+    vector.set(replica, readVarUint(decoder));
   }
   return vector;
 }

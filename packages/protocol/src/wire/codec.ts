@@ -2,7 +2,7 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bytesToUtf8, utf8ToBytes } from '../bytes.js';
 import { readCertificate, writeCertificate } from '../certificate.js';
-import { decode, encode, readBytes, readCount, readFixed } from '../codec.js';
+import { decode, encode, readBytes, readCount, readFixed, readVarUint } from '../codec.js';
 import { TRIE_KEY_BYTES } from '../delta.js';
 import { errorCodeFromWire, errorCodeToWire, MangroveError } from '../errors.js';
 import { HASH_BYTES } from '../hash.js';
@@ -50,7 +50,7 @@ const codecs: Codecs<Message> = {
     },
     read: (decoder) => ({
       kind: 'welcome',
-      version: decoding.readVarUint(decoder),
+      version: readVarUint(decoder),
       storeId: readFixed(decoder, STORE_ID_BYTES),
       relayKey: readFixed(decoder, PUBLIC_KEY_BYTES),
       challenge: readFixed(decoder, CHALLENGE_BYTES),
@@ -69,7 +69,7 @@ const codecs: Codecs<Message> = {
     },
     read: (decoder) => ({
       kind: 'hello',
-      version: decoding.readVarUint(decoder),
+      version: readVarUint(decoder),
       roomId: bytesToRoomId(readFixed(decoder, ROOM_ID_BYTES)),
       config: decoding.readUint8(decoder),
       publicKey: readFixed(decoder, PUBLIC_KEY_BYTES),
@@ -98,7 +98,7 @@ const codecs: Codecs<Message> = {
         rights,
         certificate,
         resumed: readFlag(decoder),
-        lastSeq: decoding.readVarUint(decoder),
+        lastSeq: readVarUint(decoder),
       };
     },
   },
@@ -138,7 +138,7 @@ const codecs: Codecs<Message> = {
     },
     read: (decoder) => {
       const position = readOptional(decoder, () => ({
-        offset: decoding.readVarUint(decoder),
+        offset: readVarUint(decoder),
         roll: readFixed(decoder, ROLL_BYTES),
         root: readOptional(decoder, () => readFixed(decoder, HASH_BYTES)),
       }));
@@ -162,7 +162,7 @@ const codecs: Codecs<Message> = {
     },
     read: (decoder) => {
       const count = readCount(decoder, 1, defaultLimits.deltasPerMessageMax);
-      const seqs = Array.from({ length: count }, () => decoding.readVarUint(decoder));
+      const seqs = Array.from({ length: count }, () => readVarUint(decoder));
       return { kind: 'ack', seqs, position: readPosition(decoder) };
     },
   },
@@ -176,7 +176,7 @@ const codecs: Codecs<Message> = {
     read: (decoder) => ({
       kind: 'refused',
       replica: bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES)),
-      seq: decoding.readVarUint(decoder),
+      seq: readVarUint(decoder),
       ...readFault(decoder),
     }),
   },
@@ -216,7 +216,7 @@ const codecs: Codecs<Message> = {
     read: (decoder) => ({
       kind: 'presence',
       replica: bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES)),
-      tab: decoding.readVarUint(decoder),
+      tab: readVarUint(decoder),
       keyId: bytesToKeyId(readFixed(decoder, KEY_ID_BYTES)),
       state: readBytes(decoder, defaultLimits.awarenessBytesMax),
     }),
@@ -302,7 +302,7 @@ function writePosition(encoder: encoding.Encoder, { offset, roll, root }: Positi
 
 function readPosition(decoder: decoding.Decoder): Position {
   return {
-    offset: decoding.readVarUint(decoder),
+    offset: readVarUint(decoder),
     roll: readFixed(decoder, ROLL_BYTES),
     root: readFixed(decoder, HASH_BYTES),
   };
@@ -317,7 +317,7 @@ function writeCursor(encoder: encoding.Encoder, { storeId, offset, roll }: Curso
 function readCursor(decoder: decoding.Decoder): Cursor {
   return {
     storeId: readFixed(decoder, STORE_ID_BYTES),
-    offset: decoding.readVarUint(decoder),
+    offset: readVarUint(decoder),
     roll: readFixed(decoder, ROLL_BYTES),
   };
 }
@@ -339,7 +339,7 @@ function writeFault(encoder: encoding.Encoder, { code, facts }: Omit<Fault, 'kin
 
 /** Facts are shown to people, never acted on: only short texts and numbers come through. */
 function readFault(decoder: decoding.Decoder): Omit<Fault, 'kind'> {
-  const code = errorCodeFromWire(decoding.readVarUint(decoder));
+  const code = errorCodeFromWire(readVarUint(decoder));
   const parsed: unknown = JSON.parse(bytesToUtf8(readBytes(decoder, FACTS_BYTES_MAX)));
   if (typeof parsed !== 'object' || parsed === null) throw new Error('facts are no object');
   const facts = Object.entries(parsed).filter(

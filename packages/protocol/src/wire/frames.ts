@@ -1,6 +1,6 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { encode } from '../codec.js';
+import { encode, readVarUint } from '../codec.js';
 import { MangroveError } from '../errors.js';
 import type { Limits } from '../limits.js';
 
@@ -66,7 +66,7 @@ export class FrameJoiner {
     const decoder = decoding.createDecoder(bytes.subarray(1));
     let messageBytes: number;
     try {
-      messageBytes = decoding.readVarUint(decoder);
+      messageBytes = readVarUint(decoder);
     } catch {
       throw malformed('the length of a message in parts is missing');
     }
