@@ -46,9 +46,7 @@ export function readVarUint(decoder: decoding.Decoder): number {
 export function readCount(decoder: decoding.Decoder, itemBytesMin: number, countMax: number): number {
   const count = readVarUint(decoder);
   const left = decoder.arr.length - decoder.pos;
-  if (count > countMax || count * itemBytesMin > left) {
-    throw new MangroveError('FRAME_MALFORMED', { reason: `a count of ${count} is out of bounds` });
-  }
+  if (count > countMax || count * itemBytesMin > left) throw new Error(`a count of ${count} is out of bounds`);
   return count;
 }
 
