@@ -1,6 +1,6 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { bytesToHex, concatBytes, equalBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToHex, compareBytes, concatBytes, equalBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { encode, readFixed } from '../codec.js';
 import { type Context, covers, isEmptyContext, type Stamped } from '../context.js';
 import {
@@ -217,8 +217,10 @@ function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonly Conte
     tx.delete('contexts', idToBytes(keyId));
     return;
   }
+  // In the order of the trie, so that the row says nothing of the order in which they came [CX6].
+  const inOrder = contextual.toSorted((a, b) => compareBytes(a.trieKey, b.trieKey));
   const row = encode((encoder) => {
-    for (const sibling of contextual) {
+    for (const sibling of inOrder) {
       encoding.writeUint8Array(encoder, sibling.trieKey);
       writeContext(encoder, sibling.context, sibling.hlc);
     }
