@@ -112,7 +112,8 @@ export function* acceptDeltas(
     removes: [...removed.keys()].sort().map(hexToBytes),
   });
   const removedDeltas = yield* removeDeltas(tx, room, [...removed.values()], retainedKeys, options.nowMs);
-  yield* addDeltas(tx, [...added.values()]);
+  for (const delta of added.values()) tx.put('deltas', trieKeyOf(delta), delta.bytes);
+  yield* changeDots(tx, removedDeltas, [...added.values()]);
   for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
   yield* advanceVector(tx, newDots);
   return { outcomes, removed: removedDeltas, root, count };
@@ -123,7 +124,7 @@ export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Step
   const trieKey = trieKeyOf(delta);
   const siblings = (yield* loadSiblings(tx, [delta])).get(delta.keyId) as Siblings;
   const result = yield* updateTrie(tx, room.hash, { adds: [], removes: [trieKey] });
-  yield* removeDeltas(tx, room, [trieKey], new Set(), 0);
+  yield* changeDots(tx, yield* removeDeltas(tx, room, [trieKey], new Set(), 0), []);
   writeContexts(
     tx,
     delta.keyId,
@@ -190,24 +191,30 @@ function* removeDeltas(
 ): Steps<readonly Delta[]> {
   const rows = yield* tx.getMany('deltas', trieKeys);
   const deltas = rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
-  const dots = yield* tx.getMany('dots', deltas.map(dotKey));
-  for (const [i, delta] of deltas.entries()) {
+  for (const delta of deltas) {
     const trieKey = trieKeyOf(delta);
     tx.delete('deltas', trieKey);
-    const others = splitTrieKeys(dots[i] ?? new Uint8Array()).filter((key) => !equalBytes(key, trieKey));
-    if (others.length === 0) tx.delete('dots', dotKey(delta));
-    else tx.put('dots', dotKey(delta), concatBytes(...others));
-    if (retained.has(bytesToHex(trieKey))) tx.put('retained', concatBytes(u64ToBytes(nowMs), trieKey), delta.bytes);
+    if (retained.has(bytesToHex(trieKey))) retain(tx, delta, nowMs);
   }
   return deltas;
 }
 
-function* addDeltas(tx: Transaction, deltas: readonly Delta[]): Steps<void> {
-  for (const delta of deltas) {
-    const trieKey = trieKeyOf(delta);
-    tx.put('deltas', trieKey, delta.bytes);
-    const others = yield* tx.get('dots', dotKey(delta));
-    tx.put('dots', dotKey(delta), concatBytes(others ?? new Uint8Array(), trieKey));
+function retain(tx: Transaction, delta: Delta, nowMs: number): void {
+  tx.put('retained', concatBytes(u64ToBytes(nowMs), trieKeyOf(delta)), delta.bytes);
+}
+
+/** The rows of `dots` once some deltas have left and others have come: several of a batch may share one, where a replica forked. */
+function* changeDots(tx: Transaction, removed: readonly Delta[], added: readonly Delta[]): Steps<void> {
+  const keys = new Map([...removed, ...added].map((delta) => [bytesToHex(dotKey(delta)), dotKey(delta)]));
+  const rows = yield* tx.getMany('dots', [...keys.values()]);
+  const trieKeysByDot = new Map(
+    [...keys.keys()].map((dot, i) => [dot, new Set(splitTrieKeys(rows[i] ?? new Uint8Array()).map(bytesToHex))]),
+  );
+  for (const delta of removed) trieKeysByDot.get(bytesToHex(dotKey(delta)))?.delete(bytesToHex(trieKeyOf(delta)));
+  for (const delta of added) trieKeysByDot.get(bytesToHex(dotKey(delta)))?.add(bytesToHex(trieKeyOf(delta)));
+  for (const [dot, trieKeys] of trieKeysByDot) {
+    if (trieKeys.size === 0) tx.delete('dots', hexToBytes(dot));
+    else tx.put('dots', hexToBytes(dot), hexToBytes([...trieKeys].sort().join('')));
   }
 }
 
