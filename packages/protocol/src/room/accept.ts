@@ -72,6 +72,7 @@ export function* acceptDeltas(
   const added = new Map<string, Delta>();
   const removed = new Map<string, Uint8Array>();
   const retainedKeys = new Set<string>();
+  const retained: Delta[] = [];
   const newDots: Delta[] = [];
   const dotsOfBatch = new Map<string, string>();
 
@@ -93,8 +94,12 @@ export function* acceptDeltas(
     for (const sibling of siblings.all) {
       if (!covers(delta.context, sibling)) continue;
       const siblingName = bytesToHex(sibling.trieKey);
+      const passing = added.get(siblingName);
+      if (options.retain(delta)) {
+        if (passing === undefined) retainedKeys.add(siblingName);
+        else retained.push(passing);
+      }
       if (!added.delete(siblingName)) removed.set(siblingName, sibling.trieKey);
-      if (options.retain(delta)) retainedKeys.add(siblingName);
       siblings.all.delete(sibling);
     }
     siblings.contextual = siblings.contextual.filter((sibling) => !covers(delta.context, sibling));
@@ -112,6 +117,7 @@ export function* acceptDeltas(
     removes: [...removed.keys()].sort().map(hexToBytes),
   });
   const removedDeltas = yield* removeDeltas(tx, room, [...removed.values()], retainedKeys, options.nowMs);
+  for (const delta of retained) retain(tx, delta, options.nowMs);
   for (const delta of added.values()) tx.put('deltas', trieKeyOf(delta), delta.bytes);
   yield* changeDots(tx, removedDeltas, [...added.values()]);
   for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
