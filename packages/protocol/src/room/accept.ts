@@ -74,6 +74,8 @@ export function* acceptDeltas(
   const retainedKeys = new Set<string>();
   const retained: Delta[] = [];
   const newDots: Delta[] = [];
+  /** New to us in this batch, whatever became of them. */
+  const met = new Set<string>();
   const dotsOfBatch = new Map<string, string>();
 
   const outcomes = deltas.map((delta, i): Outcome => {
@@ -82,14 +84,19 @@ export function* acceptDeltas(
     const siblings = siblingsByKey.get(delta.keyId) as Siblings;
     if (added.has(name) || (held[i] !== undefined && !removed.has(name))) return 'known';
     const seen = (seqs.get(delta.replica) ?? 0) >= delta.seq;
+    const dotName = bytesToHex(dotKey(delta));
+    const idsOfDot = [...splitTrieKeys(dots[i] ?? new Uint8Array()).map(bytesToHex), dotsOfBatch.get(dotName) ?? name];
+    const forked = idsOfDot.some((other) => other !== name);
+    // Looked at before what is covered: that a dot was used twice is news even where the second delta is superseded.
+    if (options.from === 'author' && forked) return 'reused';
     if (siblings.contextual.some((sibling) => covers(sibling.context, delta))) {
-      if (seen || held[i] !== undefined) return 'known';
+      if (seen || held[i] !== undefined || met.has(name)) return 'known';
+      met.add(name);
       newDots.push(delta);
       return 'superseded';
     }
-    const dotName = bytesToHex(dotKey(delta));
-    const forked = dots[i] !== undefined || dotsOfBatch.has(dotName);
-    if (options.from === 'author' && (forked || seen)) return 'reused';
+    if (options.from === 'author' && seen) return 'reused';
+    met.add(name);
     dotsOfBatch.set(dotName, name);
     for (const sibling of siblings.all) {
       if (!covers(delta.context, sibling)) continue;
@@ -107,8 +114,10 @@ export function* acceptDeltas(
     siblings.all.add(sibling);
     if (!isEmptyContext(delta.context)) siblings.contextual.push(sibling);
     siblings.changed = true;
-    added.set(name, delta);
     newDots.push(delta);
+    // It was held before the batch, and what removed it meanwhile is gone itself: nothing has happened to it.
+    if (removed.delete(name)) return 'known';
+    added.set(name, delta);
     return forked ? 'forked' : 'added';
   });
 
