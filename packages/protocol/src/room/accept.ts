@@ -16,7 +16,7 @@ import type { Hash } from '../hash.js';
 import { idToBytes, type KeyId, type RoomId } from '../ids.js';
 import { updateTrie } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { advanceVector, readSeqs } from './vector.js';
+import { advanceVector, readSeqs, retractVector } from './vector.js';
 
 /** The room that a plan works on, and how it hashes. */
 export interface RoomRef {
@@ -145,6 +145,7 @@ export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Step
     delta.keyId,
     siblings.contextual.filter((sibling) => !equalBytes(sibling.trieKey, trieKey)),
   );
+  if ((yield* tx.get('dots', dotKey(delta))) === undefined) yield* retractVector(tx, delta);
   return result;
 }
 

@@ -42,11 +42,17 @@ export function* advanceVector(tx: Transaction, deltas: readonly Pick<Delta, 're
   for (const [replica, arrived] of arrivedByReplica) {
     const before = seqs.get(replica) ?? 0;
     let seq = before;
-    while (arrived.has(seq + 1)) seq++;
-    if (seq === before) continue;
-    seq = yield* runOfDots(tx, replica, seq);
-    tx.put('vector', idToBytes(replica), u64ToBytes(seq));
+    // In turns: what was superseded on arrival has no row in `dots`, what came earlier is in no batch.
+    while (arrived.has(seq + 1)) seq = yield* runOfDots(tx, replica, seq + 1);
+    if (seq > before) tx.put('vector', idToBytes(replica), u64ToBytes(seq));
   }
+}
+
+/** Takes back what an entry says of a dot that is neither held nor covered any more [SY3]. */
+export function* retractVector(tx: Transaction, { replica, seq }: Pick<Delta, 'replica' | 'seq'>): Steps<void> {
+  if (((yield* readSeqs(tx, [replica])).get(replica) ?? 0) < seq) return;
+  if (seq === 1) tx.delete('vector', idToBytes(replica));
+  else tx.put('vector', idToBytes(replica), u64ToBytes(seq - 1));
 }
 
 /** Raises the entries to another's: right only when both have equal roots [SY3]. */
