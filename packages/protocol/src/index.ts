@@ -125,6 +125,19 @@ export {
 } from './room/log.js';
 export { readClock, readNumber, writeNumber } from './room/meta.js';
 export {
+  type Arrival,
+  countOutbox,
+  nextEpoch,
+  type QuarantinedDelta,
+  readCursor,
+  readQuarantine,
+  readSyncedAt,
+  receiveDeltas,
+  type Rejected,
+  writeCursor,
+  writeSyncedAt,
+} from './room/receive.js';
+export {
   acknowledge,
   commitSeal,
   draftSeal,

@@ -59,7 +59,8 @@ export type ReplicaEvent =
   | { readonly kind: 'closed' }
   | { readonly kind: 'message'; readonly message: RelayMessage; readonly nowMs: number }
   | { readonly kind: 'greeting-ready'; readonly hello: Hello }
-  | { readonly kind: 'accepted'; readonly standing: Standing }
+  /** `forged`: trie keys of deltas whose signature did not verify. */
+  | { readonly kind: 'accepted'; readonly standing: Standing; readonly forged?: readonly Uint8Array[] }
   | { readonly kind: 'acknowledged'; readonly standing: Standing }
   | { readonly kind: 'vector-read'; readonly vector: VersionVector }
   | { readonly kind: 'outbox-read'; readonly deltas: readonly DeltaBytes[]; readonly nextSeq: number | undefined }

@@ -27,7 +27,14 @@ export type ReplicaState =
   /** Admitted; what we lack is coming. */
   | (ReplicaBase & Session & { readonly kind: 'catching-up'; readonly by: 'cursor' | 'vector' })
   /** Roots differ though nothing is under way: a Merkle diff finds out where. */
-  | (ReplicaBase & Session & Settling & { readonly kind: 'comparing'; readonly salt: number; readonly rounds: number })
+  | (ReplicaBase &
+      Session &
+      Settling & {
+        readonly kind: 'comparing';
+        readonly salt: number;
+        readonly rounds: number;
+        readonly moved: boolean;
+      })
   /** Deltas flow as they are made. `settled` while roots were equal at the last look. */
   | (ReplicaBase & Session & Settling & { readonly kind: 'live'; readonly settled: boolean; readonly passes: number })
   /** The relay will not have us; only the application can change that. */

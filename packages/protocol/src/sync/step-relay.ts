@@ -1,12 +1,14 @@
 import { unreachable } from '../assert.js';
+import type { Certificate } from '../certificate.js';
 import { bytesToDelta, type Delta, hasContext } from '../delta.js';
 import { errorToFacts, type MangroveError, isMangroveError } from '../errors.js';
 import { msAhead } from '../hlc.js';
+import { defaultLimits } from '../limits.js';
 import type { DeltaBytes, Hello, Message, Push, ReplicaMessage } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import { chunkDeltas } from './chunk.js';
 import type { PushedDelta, RelayEffect } from './effect.js';
-import type { RelayEvent } from './event.js';
+import type { CommittedDelta, RelayEvent } from './event.js';
 import type { RelayState } from './state.js';
 import type { Step } from './transition.js';
 
@@ -88,7 +90,7 @@ function stepAuthenticated(
   const { replica, rights, certificate, certificates, heads, lastSeq, after } = event;
   const effects: RelayEffect[] = [
     send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq }),
-    send({ kind: 'certificates', certificates }),
+    ...certificateMessages(certificates),
     ...heads.map((statement) => send({ kind: 'head', statement })),
     { kind: 'joined', replica },
   ];
@@ -200,18 +202,51 @@ function stepBeyondRead(state: Admitted, event: RelayEvent & { kind: 'beyond-rea
 }
 
 function stepCommitted(state: Admitted, event: RelayEvent & { kind: 'committed' }): Result {
-  const deltas = event.deltas.filter((delta) => delta.via !== state.replica).map((delta) => delta.bytes);
-  if (deltas.length === 0) return stay(state);
+  const { deltas } = event;
+  const isPusher = deltas.some((delta) => delta.via === state.replica);
+  if (!isPusher) return { state, effects: toldToOthers(event) };
+  return {
+    state,
+    effects: tell(
+      event,
+      deltas.filter((delta) => delta.via !== state.replica),
+      [],
+    ),
+  };
+}
+
+const told = new WeakMap<RelayEvent, readonly RelayEffect[]>();
+
+/** Whoever pushed nothing of a batch is told the same, in the same message objects, so that the edge encodes them once. */
+function toldToOthers(event: RelayEvent & { kind: 'committed' }): readonly RelayEffect[] {
+  let effects = told.get(event);
+  // Without deltas the position alone is told: something was taken out again [SY10].
+  if (effects === undefined) told.set(event, (effects = tell(event, event.deltas, [[]])));
+  return effects;
+}
+
+function tell(
+  { position }: RelayEvent & { kind: 'committed' },
+  deltas: readonly CommittedDelta[],
+  whenNone: readonly (readonly DeltaBytes[])[],
+): readonly RelayEffect[] {
+  const chunks = deltas.length === 0 ? whenNone : chunkDeltas(deltas.map(({ bytes }) => bytes));
   // The position belongs to the last chunk: before it, something of the batch is still missing.
-  const chunks = chunkDeltas(deltas);
-  const effects = chunks.map((chunk, i) =>
-    send({ kind: 'deltas', position: i === chunks.length - 1 ? event.position : undefined, deltas: chunk }),
+  return chunks.map((chunk, i) =>
+    send({ kind: 'deltas', position: i === chunks.length - 1 ? position : undefined, deltas: chunk }),
   );
-  return { state, effects };
 }
 
 function ack(event: RelayEvent & { kind: 'pushed' }): RelayEffect {
   return send({ kind: 'ack', seqs: event.seqs, position: event.position });
+}
+
+/** A room may have more replicas than one message holds certificates. */
+function certificateMessages(certificates: readonly Certificate[]): RelayEffect[] {
+  const { replicasPerKeyMax: countMax } = defaultLimits;
+  return Array.from({ length: Math.ceil(certificates.length / countMax) }, (_, i) =>
+    send({ kind: 'certificates', certificates: certificates.slice(i * countMax, (i + 1) * countMax) }),
+  );
 }
 
 function outOfOrder(deltas: readonly DeltaBytes[]): RelayEffect[] {

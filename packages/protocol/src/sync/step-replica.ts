@@ -37,10 +37,11 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
     case 'beyond-read':
       return isInSession(state) ? stepBeyondRead(state, event) : stay(state);
     case 'accepted':
+      return stepAccepted(state, event);
     case 'acknowledged':
-      return isSettling(state) && state.kind === 'live' ? settle(state, event.standing) : stay(state);
+      return state.kind === 'live' ? settle(state, event.standing) : stay(state);
     case 'check':
-      return isSettling(state) && state.kind === 'live' ? settle({ ...state, passes: 0 }, event.standing) : stay(state);
+      return state.kind === 'live' ? settle({ ...state, passes: 0 }, event.standing) : stay(state);
     case 'diff-opened':
       return state.kind === 'comparing' ? { state, effects: [send({ ...event, kind: 'diff' })] } : stay(state);
     case 'diff-answered':
@@ -116,11 +117,10 @@ function stepDeltas(state: InSession, message: Deltas): Result {
   const { position, deltas } = message;
   const countsForCursor = position !== undefined && !(state.kind === 'catching-up' && state.by === 'vector');
   const cursor = countsForCursor ? cursorAt(state, position) : undefined;
-  const next =
-    isSettling(state) && position?.root !== undefined
-      ? { ...state, position: { ...position, root: position.root } }
-      : state;
-  return { state: next, effects: [{ kind: 'accept', deltas, cursor }] };
+  const effects: ReplicaEffect[] = [{ kind: 'accept', deltas, cursor }];
+  if (position === undefined && state.kind === 'comparing') return { state: { ...state, moved: true }, effects };
+  if (!isSettling(state) || position?.root === undefined) return { state, effects };
+  return { state: { ...state, position: { ...position, root: position.root } }, effects };
 }
 
 function stepCaughtUp(state: InSession, message: CaughtUp): Result {
@@ -149,10 +149,15 @@ function stepAck(state: InSession, seqs: readonly number[], position: Position):
   if (!settling) return { state, effects };
   // A pass that sent deltas is over when they are acknowledged; then roots are looked at again.
   const next: ReplicaState =
-    state.kind === 'comparing' && state.rounds === 0
-      ? { ...live(state), position, passes: state.salt + 1 }
-      : { ...state, position };
+    state.kind === 'comparing' && state.rounds === 0 ? { ...live(state), position } : { ...state, position };
   return { state: next, effects };
+}
+
+/** [SY10] */
+function stepAccepted(state: ReplicaState, event: ReplicaEvent & { kind: 'accepted' }): Result {
+  const reports = (event.forged ?? []).map((trieKey) => send({ kind: 'report', trieKey }));
+  const next = state.kind === 'live' ? settle(state, event.standing) : stay(state);
+  return { state: next.state, effects: [...reports, ...next.effects] };
 }
 
 function stepOutboxRead(state: InSession, event: ReplicaEvent & { kind: 'outbox-read' }): Result {
@@ -179,7 +184,7 @@ function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Res
   if (state.passes >= PASSES_MAX) return { state: { ...state, settled: false }, effects: [] };
   const { settled: _, passes, ...rest } = state;
   return {
-    state: { ...rest, kind: 'comparing', salt: passes, rounds: ROUNDS_MAX },
+    state: { ...rest, kind: 'comparing', salt: passes, rounds: ROUNDS_MAX, moved: false },
     effects: [{ kind: 'open-diff', salt: passes }],
   };
 }
@@ -196,18 +201,20 @@ function stepDiffAnswered(
 ): Result {
   const effects = state.rights.includes('write') ? push(event.deltas, true) : [];
   if (event.entries.length > 0 && state.rounds > 0) {
+    const moved = state.moved || effects.length > 0;
     effects.push(send({ kind: 'diff', salt: event.salt, root: event.root, entries: event.entries }));
-    return { state, effects };
+    return { state: { ...state, moved }, effects };
   }
   // The pass is over. What was sent will be acknowledged, and an acknowledgement looks at the roots.
-  if (effects.length > 0) return { state: { ...state, rounds: 0 }, effects };
-  const next = { ...live(state), passes: state.salt + 1 };
+  if (effects.length > 0) return { state: { ...state, rounds: 0, moved: true }, effects };
+  const next = live(state);
   return { state: next, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
 }
 
+/** After a pass. One that moved deltas may have more to move; one that did not is tried again with another salt [MK7]. */
 function live(state: ReplicaState & { kind: 'comparing' }): ReplicaState & { kind: 'live' } {
-  const { salt: _, rounds: __, ...rest } = state;
-  return { ...rest, kind: 'live', settled: false, passes: 0 };
+  const { salt, rounds: _, moved, ...rest } = state;
+  return { ...rest, kind: 'live', settled: false, passes: moved ? 0 : salt + 1 };
 }
 
 function push(deltas: readonly DeltaBytes[], repair: boolean): ReplicaEffect[] {

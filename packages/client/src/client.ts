@@ -1,0 +1,104 @@
+import { assertName, defaultLimits, type Limits, MangroveError } from '@mangrove/protocol';
+import { Room, type RoomHost, type RoomOptions } from './room.js';
+import { wrapEngine } from './rpc/wrap.js';
+import type { EngineApi } from './worker/engine-api.js';
+
+export interface ClientOptions {
+  /** Name of the IndexedDB database: clients of one name in one browser profile are one replica of each room. */
+  readonly name: string;
+  /** Base URL of the relay, e.g. `wss://relay.example.com`. Without one the client is local only. */
+  readonly relay?: string | readonly string[];
+  /** For bundlers that cannot see `new URL('./worker/entry.js', import.meta.url)`. */
+  readonly worker?: () => Worker;
+  readonly limits?: Partial<Limits>;
+}
+
+export interface Client {
+  /** The same handle for the same name; opens nothing until it is used. */
+  room(name: string, options?: RoomOptions): Room;
+  close(): Promise<void>;
+  /** Deletes everything this client has stored on this device. */
+  destroy(options: { readonly deleteLocalData: true }): Promise<void>;
+}
+
+/** Synchronous, and does nothing yet: the worker starts with the first room that is used. Throws `NAME_INVALID`, `NOT_SUPPORTED`. */
+export function createClient(options: ClientOptions): Client {
+  assertName('room', options.name);
+  const relays = relaysOf(options.relay);
+  const limits = { ...defaultLimits, ...options.limits };
+  const rooms = new Map<string, { readonly room: Room; readonly options: RoomOptions }>();
+  let worker: Worker | undefined;
+  let engine: EngineApi | undefined;
+  let isClosed = false;
+
+  const start = (): EngineApi => {
+    if (engine === undefined) {
+      worker = (options.worker ?? startWorker)();
+      engine = wrapEngine(worker, { database: options.name, limits });
+    }
+    return engine;
+  };
+  const host: RoomHost = { relays, engine: start, closed: (name) => rooms.delete(name) };
+
+  const shutDown = async (deleteData: boolean): Promise<void> => {
+    if (isClosed) return;
+    for (const { room } of [...rooms.values()]) room.close();
+    isClosed = true;
+    if (engine !== undefined || deleteData) await start().shutDown(deleteData);
+    worker?.terminate();
+  };
+
+  return {
+    room: (name, roomOptions = {}) => {
+      if (isClosed) throw new MangroveError('CLOSED', { what: 'client' });
+      assertRoomName(name);
+      assertSupported(roomOptions);
+      const open = rooms.get(name);
+      if (open !== undefined) {
+        if (Object.keys(roomOptions).length > 0 && !isSame(open.options, roomOptions))
+          throw new MangroveError('ROOM_OPTIONS_CONFLICT', { room: name });
+        return open.room;
+      }
+      const room = new Room(name, roomOptions, host);
+      rooms.set(name, { room, options: roomOptions });
+      return room;
+    },
+    close: () => shutDown(false),
+    destroy: ({ deleteLocalData }) => {
+      if (deleteLocalData !== true)
+        return Promise.reject(new MangroveError('NOT_SUPPORTED', { feature: 'destroy without deleteLocalData: true' }));
+      return shutDown(true);
+    },
+  };
+}
+
+function startWorker(): Worker {
+  if (typeof Worker === 'undefined')
+    throw new MangroveError('NOT_SUPPORTED', { feature: 'A platform without module workers' });
+  return new Worker(new URL('./worker/entry.js', import.meta.url), { type: 'module' });
+}
+
+function relaysOf(relay: ClientOptions['relay']): readonly string[] {
+  const relays = relay === undefined ? [] : typeof relay === 'string' ? [relay] : relay;
+  if (relays.length > 1) throw new MangroveError('NOT_SUPPORTED', { feature: 'More than one relay' });
+  return relays;
+}
+
+/** A room is a segment of a URL, where these two mean something else. */
+function assertRoomName(name: string): void {
+  assertName('room', name);
+  if (name === '.' || name === '..')
+    throw new MangroveError('NAME_INVALID', { what: 'room', reason: 'it is a path of its own' });
+}
+
+/** Nothing is silently ignored: what this version cannot do, it refuses. */
+function assertSupported(options: RoomOptions): void {
+  const { token: _, history, ...others } = options as RoomOptions & Record<string, unknown>;
+  for (const [feature, value] of Object.entries({ ...others, history: history === 'current' ? undefined : history })) {
+    if (value !== undefined) throw new MangroveError('NOT_SUPPORTED', { feature: `The room option ${feature}` });
+  }
+}
+
+function isSame(a: RoomOptions, b: RoomOptions): boolean {
+  return a.token === b.token && (a.history ?? 'current') === (b.history ?? 'current');
+}

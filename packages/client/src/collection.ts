@@ -1,0 +1,99 @@
+import {
+  assertName,
+  type BuiltInResolver,
+  MangroveError,
+  recordPayloadToBytes,
+  type Value,
+  valueToBytes,
+} from '@mangrove/protocol';
+import type { Receipt } from './receipt.js';
+import type { Resolver } from './resolvers/resolver.js';
+import type { EntriesOptions, Entry, RecordChange } from './types.js';
+import type { EngineApi, WriteResult } from './worker/engine-api.js';
+
+export interface CollectionOptions {
+  readonly resolver?: Resolver;
+}
+
+/** What a collection needs of its room. */
+export interface CollectionHost {
+  readonly room: string;
+  ready(): Promise<void>;
+  engine(): EngineApi;
+  receipt(written: WriteResult): Receipt;
+  unjournaled(change: number): void;
+}
+
+/** Records by id. Values are JSON, Uint8Array, Date, bigint and Map; ids are 1 to 512 UTF-8 bytes. */
+export class Collection<T = Value> {
+  readonly name: string;
+  readonly resolver: BuiltInResolver;
+  readonly #host: CollectionHost;
+  readonly #subscribers = new Set<(changes: readonly RecordChange<T>[]) => void>();
+  #watching: Promise<void> | undefined;
+
+  constructor(name: string, resolver: BuiltInResolver, host: CollectionHost) {
+    this.name = name;
+    this.resolver = resolver;
+    this.#host = host;
+  }
+
+  /**
+   * Resolves when the write is applied, and on disk. It replaces what this replica held of the record and stands beside what it did
+   * not. Rejects: `NAME_INVALID`, `VALUE_INVALID`, `VALUE_TOO_LARGE`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `CLOSED`.
+   */
+  async put(id: string, value: T): Promise<Receipt> {
+    assertName('record', id);
+    return this.#write(id, recordPayloadToBytes({ value: valueToBytes(value) }));
+  }
+
+  /** A delete replaces what this replica held; what others write without having seen it survives it. */
+  async delete(id: string): Promise<Receipt> {
+    assertName('record', id);
+    return this.#write(id, undefined);
+  }
+
+  /** Undefined where nothing was written or all is deleted. */
+  async get(id: string, options: Readonly<Record<string, unknown>> = {}): Promise<Entry<T> | undefined> {
+    assertName('record', id);
+    for (const [option, value] of Object.entries(options)) {
+      if (value !== undefined) throw new MangroveError('NOT_SUPPORTED', { feature: `The option ${option} of get` });
+    }
+    await this.#host.ready();
+    return this.#host.engine().get(this.#host.room, this.name, id, this.resolver) as Promise<Entry<T> | undefined>;
+  }
+
+  /** In the order of the ids' UTF-8 bytes. */
+  async entries(options: EntriesOptions = {}): Promise<readonly (readonly [string, Entry<T>])[]> {
+    await this.#host.ready();
+    const entries = await this.#host.engine().entries(this.#host.room, this.name, this.resolver, options);
+    return entries as readonly (readonly [string, Entry<T>])[];
+  }
+
+  /** Called after each commit with what changed in it, from here, other tabs or other replicas. */
+  subscribe(listener: (changes: readonly RecordChange<T>[]) => void): () => void {
+    this.#subscribers.add(listener);
+    this.#watching ??= this.#host
+      .ready()
+      .then(() => this.#host.engine().watch(this.#host.room, this.name, this.resolver));
+    this.#watching.catch(() => {});
+    return () => this.#subscribers.delete(listener);
+  }
+
+  /** Called by the room. */
+  receive(changes: readonly RecordChange<T>[]): void {
+    for (const subscriber of [...this.#subscribers]) subscriber(changes);
+  }
+
+  async #write(id: string, payload: Uint8Array | undefined): Promise<Receipt> {
+    this.#host.unjournaled(1);
+    try {
+      await this.#host.ready();
+      // Whoever subscribed before this write hears of it.
+      await this.#watching;
+      return this.#host.receipt(await this.#host.engine().put(this.#host.room, this.name, id, payload));
+    } finally {
+      this.#host.unjournaled(-1);
+    }
+  }
+}

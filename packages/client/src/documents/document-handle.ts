@@ -1,0 +1,232 @@
+import type { Awareness } from 'y-protocols/awareness';
+import * as Y from 'yjs';
+import { MangroveError } from '@mangrove/protocol';
+import { Presence } from '../awareness/presence.js';
+import type { Receipt, ReachedOptions } from '../receipt.js';
+import type { RoomStatus, Rung } from '../types.js';
+import type { EngineApi, WriteResult } from '../worker/engine-api.js';
+import { type DocumentProvider, ProviderEmitter } from './provider.js';
+
+/** What a document needs of its room. */
+export interface DocumentHost {
+  readonly room: string;
+  readonly hasRelay: boolean;
+  ready(): Promise<void>;
+  engine(): EngineApi;
+  status(): RoomStatus;
+  onStatus(listener: (status: RoomStatus) => void): () => void;
+  reached(rung: Rung, options: ReachedOptions): Promise<void>;
+  receipt(written: WriteResult): Receipt;
+  unjournaled(change: number): void;
+  released(): void;
+}
+
+/**
+ * A shared document: a Y.Doc on the page that the worker keeps, merges and syncs. Any Yjs binding takes `ydoc` and `awareness`,
+ * or `provider`, unchanged.
+ */
+export class DocumentHandle {
+  readonly name: string;
+  readonly ydoc: Y.Doc;
+  readonly awareness: Awareness;
+  readonly provider: DocumentProvider;
+  /** The stored state is in `ydoc`. Edits made before are kept too. */
+  readonly ready: Promise<void>;
+  /** Used by the room. */
+  readonly presence: Presence;
+  readonly #host: DocumentHost;
+  readonly #emitter = new ProviderEmitter();
+  readonly #stopListening: () => void;
+  /** Updates that wait for the end of this turn of the event loop, so that a burst is one message to the worker. */
+  #outgoing: { readonly updates: Uint8Array[]; readonly imported: boolean } | undefined;
+  #handedOver: Promise<unknown> = Promise.resolve();
+  #granted: { readonly nonce: number; readonly clientId: number } | undefined;
+  #retained = 0;
+  #isConnected = true;
+  #isSynced = false;
+  #isReleased = false;
+  #providerStatus: 'connected' | 'connecting' | 'disconnected' = 'disconnected';
+
+  constructor(name: string, host: DocumentHost) {
+    this.name = name;
+    this.#host = host;
+    this.ydoc = new Y.Doc();
+    this.ydoc.on('update', this.#onUpdate);
+    this.presence = new Presence(this.ydoc, {
+      send: (state) => {
+        if (this.#isConnected) this.#ignoreClosed(this.#host.engine().presence(host.room, name, state));
+      },
+    });
+    this.awareness = this.presence.awareness;
+    this.provider = this.#makeProvider();
+    this.#stopListening = host.onStatus((status) => this.#onStatus(status));
+    this.ready = this.#open();
+    this.ready.catch(() => {});
+  }
+
+  /** Everything written so far in this document has reached the rung. */
+  async reached(rung: Rung, options: ReachedOptions = {}): Promise<void> {
+    await this.flush();
+    await this.#host.reached(rung, options);
+  }
+
+  /** Takes in a foreign Yjs update (format V1), vouched for by this replica. Rejects: `UNDECODABLE`, `BODY_TOO_LARGE`. */
+  async import(update: Uint8Array): Promise<Receipt> {
+    await this.ready;
+    await this.flush();
+    try {
+      Y.applyUpdate(this.ydoc, update, this);
+    } catch (cause) {
+      throw new MangroveError(
+        'UNDECODABLE',
+        { replica: 'of the import', reason: 'it is no Yjs update in format V1' },
+        { cause },
+      );
+    }
+    const edit = { updates: [update], nonce: 0, imported: true };
+    return this.#host.receipt(await this.#host.engine().edit(this.#host.room, this.name, edit));
+  }
+
+  /** Counted: the last close of as many `room.document(name)` calls releases the document. */
+  close(): void {
+    this.#retained--;
+    if (this.#retained <= 0) this.release();
+  }
+
+  /** Called by the room: one more holder. */
+  retain(): this {
+    this.#retained++;
+    return this;
+  }
+
+  /** Called by the room: what came from elsewhere. */
+  receive(updates: readonly Uint8Array[]): void {
+    if (!this.#isConnected) return;
+    this.ydoc.transact(() => {
+      for (const update of updates) Y.applyUpdate(this.ydoc, update, this);
+    }, this);
+  }
+
+  /** Hands over what was typed; resolves when it is on disk. Failures are shown in the room's status. */
+  async flush(): Promise<void> {
+    await this.ready;
+    this.#handOver();
+    await this.#handedOver;
+  }
+
+  /** Called by the room when it closes. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#handOver();
+    this.presence.stop();
+    this.#isReleased = true;
+    this.#stopListening();
+    this.ydoc.off('update', this.#onUpdate);
+    this.#ignoreClosed(this.ready.then(() => this.#host.engine().closeDocument(this.#host.room, this.name)));
+    this.#emitter.clear();
+    this.#host.released();
+  }
+
+  async #open(): Promise<void> {
+    await this.#host.ready();
+    const { state, nonce, clientId } = await this.#host.engine().openDocument(this.#host.room, this.name);
+    if (this.#isReleased) return;
+    Y.applyUpdate(this.ydoc, state, this);
+    // After loading: Yjs changes a clientID that it meets in what it loads.
+    this.#handOver();
+    this.#granted = { nonce, clientId };
+    this.ydoc.clientID = clientId;
+    this.presence.start(clientId);
+    this.#onStatus(this.#host.status());
+    if (!this.#host.hasRelay) this.#setSynced();
+  }
+
+  readonly #onUpdate = (update: Uint8Array, origin: unknown, _: Y.Doc, transaction: Y.Transaction): void => {
+    if (origin === this) return;
+    // Whatever was not made here under the granted clientID is vouched for as an import: edits before `ready`, foreign updates.
+    const imported = !transaction.local || this.ydoc.clientID !== this.#granted?.clientId;
+    if (this.#outgoing !== undefined && this.#outgoing.imported !== imported) this.#handOver();
+    if (this.#outgoing === undefined) {
+      this.#outgoing = { updates: [], imported };
+      this.#host.unjournaled(1);
+      queueMicrotask(() => this.#handOver());
+    }
+    this.#outgoing.updates.push(update);
+  };
+
+  #handOver(): void {
+    const outgoing = this.#outgoing;
+    if (outgoing === undefined) return;
+    this.#outgoing = undefined;
+    const edit = { updates: outgoing.updates, nonce: this.#granted?.nonce ?? 0, imported: outgoing.imported };
+    // Without awaiting where the room is open, so that edits reach the worker before whatever is asked of it next.
+    const sent =
+      this.#granted === undefined
+        ? this.#host.ready().then(() => this.#host.engine().edit(this.#host.room, this.name, edit))
+        : this.#host.engine().edit(this.#host.room, this.name, edit);
+    const done = sent.then(
+      () => this.#host.unjournaled(-1),
+      // The room's status says why an edit could not be kept.
+      () => this.#host.unjournaled(-1),
+    );
+    this.#handedOver = Promise.all([this.#handedOver, done]);
+  }
+
+  #makeProvider(): DocumentProvider {
+    const { ydoc: doc, awareness } = this;
+    const isSynced = (): boolean => this.#isSynced;
+    return {
+      doc,
+      awareness,
+      get synced() {
+        return isSynced();
+      },
+      on: (event, listener) => this.#emitter.on(event, listener),
+      once: (event, listener) => this.#emitter.once(event, listener),
+      off: (event, listener) => this.#emitter.off(event, listener),
+      connect: () => this.#setConnected(true),
+      disconnect: () => this.#setConnected(false),
+      destroy: () => this.close(),
+    };
+  }
+
+  #setConnected(isConnected: boolean): void {
+    if (isConnected === this.#isConnected || this.#isReleased) return;
+    if (!isConnected) {
+      this.#ignoreClosed(this.#host.engine().presence(this.#host.room, this.name, new Uint8Array()));
+      this.presence.gone('all');
+    }
+    this.#isConnected = isConnected;
+    this.#onStatus(this.#host.status());
+    if (!isConnected) return;
+    this.presence.announce();
+    // What was passed over while disconnected is stored: read it again; what is there already changes nothing.
+    const read = this.ready.then(() => this.#host.engine().openDocument(this.#host.room, this.name));
+    this.#ignoreClosed(read.then(({ state }) => Y.applyUpdate(this.ydoc, state, this)));
+  }
+
+  #onStatus({ connection, sync }: RoomStatus): void {
+    const status = !this.#isConnected
+      ? 'disconnected'
+      : connection === 'connected' || connection === 'connecting'
+        ? connection
+        : 'disconnected';
+    if (status !== this.#providerStatus) {
+      this.#providerStatus = status;
+      this.#emitter.emit('status', { status });
+    }
+    if (sync === 'in-sync' && this.#granted !== undefined) this.#setSynced();
+  }
+
+  #setSynced(): void {
+    if (this.#isSynced) return;
+    this.#isSynced = true;
+    this.#emitter.emit('sync', true);
+    this.#emitter.emit('synced', true);
+  }
+
+  /** The room may be closed by now, which is no news to a document that is closing. */
+  #ignoreClosed(told: Promise<unknown>): void {
+    told.catch(() => {});
+  }
+}

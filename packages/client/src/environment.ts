@@ -1,0 +1,24 @@
+import type { Hash, ReplicaId, RoomId, Signer, Verifier } from '@mangrove/protocol';
+import type { Database } from './stores/database.js';
+import type { RoomChannel } from './tabs/room-channel.js';
+import type { Leadership } from './tabs/leadership.js';
+import type { Transport, TransportEvents } from './transports/transport.js';
+
+/** This replica's key in one room. The private half never leaves the platform's key store. */
+export interface Identity {
+  readonly replica: ReplicaId;
+  readonly signer: Signer;
+}
+
+/** Everything a platform provides. The worker's entry picks the implementations; nothing else creates them. */
+export interface Environment {
+  readonly hash: Hash;
+  readonly verifier: Verifier;
+  readonly clock: { nowMs(): number };
+  readonly random: { u32(): number };
+  openDatabase(name: string, onLost: (error: unknown) => void): Promise<Database>;
+  openIdentity(database: Database, roomId: RoomId): Promise<Identity>;
+  openChannel(name: string): RoomChannel;
+  lead(name: string): Leadership;
+  connect(relays: readonly string[], room: string, events: TransportEvents): Transport;
+}

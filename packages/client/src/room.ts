@@ -1,0 +1,240 @@
+import { assertName, bytesToHex, EMPTY_ROOT, MangroveError, type Value } from '@mangrove/protocol';
+import { Collection, type CollectionOptions } from './collection.js';
+import { DocumentHandle } from './documents/document-handle.js';
+import type { Receipt, ReachedOptions } from './receipt.js';
+import { type Resolver, resolverName } from './resolvers/resolver.js';
+import type { RecordChange, RoomStatus, Rung } from './types.js';
+import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
+
+export interface RoomOptions {
+  /** Sent in the first frame of each connection, never in a URL; a function is asked again on every connect. */
+  readonly token?: string | (() => string | Promise<string>);
+  /** Bound to the room: opening it with another value is `ROOM_CONFIG_MISMATCH`. */
+  readonly history?: 'current';
+}
+
+/** What a room needs of the client it belongs to. */
+export interface RoomHost {
+  readonly relays: readonly string[];
+  engine(): EngineApi;
+  closed(room: string): void;
+}
+
+/**
+ * Who syncs together: documents, collections and how they stand. Made by `client.room(name)`; opens when it is first used.
+ */
+export class Room {
+  readonly name: string;
+  readonly #host: RoomHost;
+  readonly #options: RoomOptions;
+  readonly #documents = new Map<string, DocumentHandle>();
+  readonly #collections = new Map<string, Collection<never>>();
+  readonly #statusListeners = new Set<(status: RoomStatus) => void>();
+  #status: RoomStatus;
+  #ready: Promise<void> | undefined;
+  #unjournaled = 0;
+  #waits = 0;
+  #isClosed = false;
+
+  constructor(name: string, options: RoomOptions, host: RoomHost) {
+    this.name = name;
+    this.#options = options;
+    this.#host = host;
+    this.#status = initialStatus(host.relays.length > 0);
+  }
+
+  /** Local state is readable; never waits for the network. Rejects when the storage cannot be used at all. */
+  get ready(): Promise<void> {
+    return this.#open();
+  }
+
+  /** Includes writes that this page has handed over but that are not yet journaled. */
+  get status(): RoomStatus {
+    if (this.#unjournaled === 0) return this.#status;
+    const { pending, sync } = this.#status;
+    return Object.freeze({
+      ...this.#status,
+      sync: sync === 'in-sync' ? 'syncing' : sync,
+      pending: { ...pending, writes: pending.writes + this.#unjournaled, oldestAgeMs: pending.oldestAgeMs ?? 0 },
+    });
+  }
+
+  /** Calls back after each change; the returned function ends it. */
+  on(event: 'status', listener: (status: RoomStatus) => void): () => void {
+    if (event !== 'status') throw new MangroveError('NOT_SUPPORTED', { feature: `The room event ${String(event)}` });
+    this.#open().catch(() => {});
+    this.#statusListeners.add(listener);
+    return () => this.#statusListeners.delete(listener);
+  }
+
+  /** The next `in-sync` that covers everything written before; offline it waits. Rejects: `NO_RELAY`, `CLOSED`, `ABORTED`. */
+  async synced(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#assertOpen();
+    if (this.#host.relays.length === 0) throw new MangroveError('NO_RELAY');
+    await this.#flush();
+    await this.#wait((name) => this.#engine.synced(this.name, name), options.signal);
+  }
+
+  /** Everything written so far, in all documents and collections. */
+  async reached(rung: Rung, options: ReachedOptions = {}): Promise<void> {
+    this.#assertOpen();
+    await this.#flush();
+    await this.#reached('all', rung, options);
+  }
+
+  /** Cuts the network, both ways; local work goes on. */
+  pause(): void {
+    void this.#open().then(() => this.#engine.pause(this.name, true));
+  }
+
+  resume(): void {
+    void this.#open().then(() => this.#engine.pause(this.name, false));
+  }
+
+  /** A shared Yjs document. One handle a name; each call is to be matched by a `close()`, the last of which releases it. */
+  document(name: string): DocumentHandle {
+    assertName('document', name);
+    this.#assertOpen();
+    let handle = this.#documents.get(name);
+    if (handle === undefined) {
+      handle = new DocumentHandle(name, {
+        ready: () => this.#open(),
+        engine: () => this.#engine,
+        room: this.name,
+        status: () => this.status,
+        onStatus: (listener) => this.on('status', listener),
+        hasRelay: this.#host.relays.length > 0,
+        reached: (rung, options) => this.#reached('all', rung, options),
+        receipt: (written) => this.#receipt(written),
+        unjournaled: (change) => this.#countUnjournaled(change),
+        released: () => this.#documents.delete(name),
+      });
+      this.#documents.set(name, handle);
+    }
+    return handle.retain();
+  }
+
+  /** A collection of records. One handle a name; another resolver for the same name is `ROOM_OPTIONS_CONFLICT`. */
+  collection<T = Value>(name: string, options: CollectionOptions = {}): Collection<T> {
+    assertName('collection', name);
+    this.#assertOpen();
+    const resolver = resolverName(options.resolver as Resolver | undefined);
+    const existing = this.#collections.get(name) as Collection<T> | undefined;
+    if (existing !== undefined) {
+      if (existing.resolver !== resolver) throw new MangroveError('ROOM_OPTIONS_CONFLICT', { room: this.name });
+      return existing;
+    }
+    const collection = new Collection<T>(name, resolver, {
+      ready: () => this.#open(),
+      engine: () => this.#engine,
+      room: this.name,
+      receipt: (written) => this.#receipt(written),
+      unjournaled: (change) => this.#countUnjournaled(change),
+    });
+    this.#collections.set(name, collection as unknown as Collection<never>);
+    return collection;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    // What the page still holds goes out first: messages to the worker keep their order.
+    for (const document of this.#documents.values()) document.release();
+    this.#isClosed = true;
+    this.#documents.clear();
+    this.#statusListeners.clear();
+    this.#host.closed(this.name);
+    if (this.#ready !== undefined) void this.#ready.then(() => this.#engine.closeRoom(this.name)).catch(() => {});
+  }
+
+  get #engine(): EngineApi {
+    return this.#host.engine();
+  }
+
+  #open(): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new MangroveError('CLOSED', { what: 'room' }));
+    if (this.#ready === undefined) {
+      this.#ready = this.#start();
+      this.#ready.catch(() => {});
+    }
+    return this.#ready;
+  }
+
+  async #start(): Promise<void> {
+    const status = await this.#engine.openRoom({ room: this.name, relays: this.#host.relays }, this.#listener());
+    if (this.#status.storage === 'opening') this.#setStatus(status);
+  }
+
+  #listener(): RoomListener {
+    return {
+      status: (status) => this.#setStatus(status),
+      updates: (document, updates) => this.#documents.get(document)?.receive(updates),
+      changes: (collection, changes) =>
+        this.#collections.get(collection)?.receive(changes as readonly RecordChange<never>[]),
+      peerPresence: (document, peer, state) => this.#documents.get(document)?.presence.receive(peer, state),
+      peersGone: (peer) => {
+        for (const document of this.#documents.values()) document.presence.gone(peer);
+      },
+      presenceWanted: () => {
+        for (const document of this.#documents.values()) document.presence.announce();
+      },
+      token: async () => {
+        const { token } = this.#options;
+        return typeof token === 'function' ? token() : token;
+      },
+    };
+  }
+
+  #setStatus(status: RoomStatus): void {
+    this.#status = Object.freeze(status);
+    for (const listener of [...this.#statusListeners]) listener(this.status);
+  }
+
+  #countUnjournaled(change: number): void {
+    this.#unjournaled += change;
+  }
+
+  #receipt({ row, version }: WriteResult): Receipt {
+    return { version, rung: 'disk', reached: (rung, options = {}) => this.#reached([row], rung, options) };
+  }
+
+  async #reached(rows: readonly number[] | 'all', rung: Rung, options: ReachedOptions): Promise<void> {
+    await this.#open();
+    const count = options.count ?? 1;
+    await this.#wait((name) => this.#engine.reached(this.name, { name, rows, rung, count }), options.signal);
+  }
+
+  async #wait(start: (name: number) => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    await this.#open();
+    if (signal?.aborted) throw new MangroveError('ABORTED');
+    const name = ++this.#waits;
+    const cancel = (): void => void this.#engine.cancel(this.name, name).catch(() => {});
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      await start(name);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    await this.#open();
+    await Promise.all([...this.#documents.values()].map((document) => document.flush()));
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'room' });
+  }
+}
+
+function initialStatus(hasRelay: boolean): RoomStatus {
+  return Object.freeze({
+    connection: hasRelay ? 'offline' : 'none',
+    sync: 'local',
+    pending: { writes: 0, bytes: 0, oldestAgeMs: null },
+    staleness: { lastSyncedAtMs: null, lagVersions: 0, exceeded: false },
+    storage: 'opening',
+    quarantined: 0,
+    root: bytesToHex(EMPTY_ROOT),
+    lastError: null,
+  });
+}

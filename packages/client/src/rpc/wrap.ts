@@ -1,0 +1,37 @@
+import * as Comlink from 'comlink';
+import { errorFromFacts } from '@mangrove/protocol';
+import type { EngineApi, RoomListener } from '../worker/engine-api.js';
+import type { EngineEndpoint, EngineOptions } from './expose.js';
+
+const METHODS: readonly (keyof EngineApi)[] = [
+  'openRoom',
+  'closeRoom',
+  'pause',
+  'openDocument',
+  'closeDocument',
+  'edit',
+  'presence',
+  'put',
+  'get',
+  'entries',
+  'watch',
+  'synced',
+  'reached',
+  'cancel',
+  'shutDown',
+];
+
+/** The engine in a worker, as if it were here: errors arrive as the class they were thrown as. */
+export function wrapEngine(worker: Worker, options: EngineOptions): EngineApi {
+  const endpoint = Comlink.wrap<EngineEndpoint>(worker);
+  void endpoint.start(options);
+  const call = async (method: keyof EngineApi, args: unknown[]): Promise<unknown> => {
+    const outcome = await endpoint.call(method, ...args);
+    if (outcome.ok) return outcome.value;
+    throw errorFromFacts(outcome.error);
+  };
+  const engine = Object.fromEntries(
+    METHODS.map((method) => [method, (...args: unknown[]) => call(method, args)]),
+  ) as unknown as EngineApi;
+  return { ...engine, openRoom: (room, listener) => engine.openRoom(room, Comlink.proxy(listener) as RoomListener) };
+}

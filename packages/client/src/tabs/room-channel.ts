@@ -1,0 +1,82 @@
+import type { ErrorFacts, KeyId, ReplicaId } from '@mangrove/protocol';
+import type { LinkStatus } from '../worker/status.js';
+
+/** What the tabs of one replica tell each other. Each notice is about rows that are committed: a tab never shows another's hopes. */
+export type TabNotice =
+  /** A tab came; the owner answers with how things stand. */
+  | { readonly kind: 'arrived' }
+  | { readonly kind: 'left'; readonly tab: number }
+  | { readonly kind: 'journaled'; readonly rows: readonly JournaledRow[] }
+  | { readonly kind: 'sealed'; readonly deltas: readonly SealedRows[] }
+  | { readonly kind: 'acknowledged'; readonly seqs: readonly number[] }
+  | { readonly kind: 'withdrawn'; readonly seqs: readonly number[]; readonly error: ErrorFacts }
+  | { readonly kind: 'received'; readonly keys: readonly ReceivedKey[] }
+  | { readonly kind: 'status'; readonly status: LinkStatus }
+  | { readonly kind: 'heads'; readonly heads: readonly HeadSeq[] }
+  | { readonly kind: 'presence'; readonly tab: number; readonly keyId: KeyId; readonly state: Uint8Array }
+  | { readonly kind: 'peer-presence'; readonly peer: string; readonly keyId: KeyId; readonly state: Uint8Array }
+  | { readonly kind: 'peers'; readonly replica: ReplicaId | 'all'; readonly present: boolean }
+  | { readonly kind: 'network'; readonly paused: boolean };
+
+export interface JournaledRow {
+  readonly number: number;
+  readonly keyId: KeyId;
+  readonly document: string | undefined;
+  readonly collection: string | undefined;
+  readonly id: string;
+  readonly bytes: number;
+  readonly atMs: number;
+  /** A document's update, for the other tabs to show. */
+  readonly update: Uint8Array | undefined;
+}
+
+export interface SealedRows {
+  readonly seq: number;
+  readonly rows: readonly number[];
+  readonly bytes: number;
+  readonly atMs: number;
+}
+
+/** A key that changed by what came from others. */
+export interface ReceivedKey {
+  readonly keyId: KeyId;
+  readonly document: string | undefined;
+  readonly collection: string | undefined;
+  readonly id: string;
+  readonly updates: readonly Uint8Array[];
+}
+
+/** How far another replica says it has come with this one's deltas. */
+export interface HeadSeq {
+  readonly replica: ReplicaId;
+  readonly seq: number;
+  readonly timeMs: number;
+}
+
+export interface RoomChannel {
+  post(notice: TabNotice): void;
+  listen(listener: (notice: TabNotice) => void): void;
+  close(): void;
+}
+
+/** All tabs of one origin that have the room open; a tab does not hear itself. */
+export function openBroadcastChannel(name: string): RoomChannel {
+  const channel = new BroadcastChannel(name);
+  let isClosed = false;
+  return {
+    post: (notice) => {
+      if (!isClosed) channel.postMessage(notice);
+    },
+    listen: (listener) => {
+      channel.onmessage = (event) => listener(event.data as TabNotice);
+    },
+    close: () => {
+      isClosed = true;
+      channel.close();
+    },
+  };
+}
+
+export function openSilentChannel(): RoomChannel {
+  return { post: () => {}, listen: () => {}, close: () => {} };
+}

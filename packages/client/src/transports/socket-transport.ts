@@ -1,0 +1,98 @@
+import PartySocket from 'partysocket';
+import type { Transport, TransportEvents } from './transport.js';
+
+/** After this long without a word from the relay it is asked for one. */
+const PING_AFTER_MS = 10_000;
+/** And this long after that it is taken for gone: proxies and radios drop connections without telling. */
+const PONG_WITHIN_MS = 5_000;
+const CHECK_EVERY_MS = 2_500;
+/** Reconnection delays: short at first, as most cuts are short, with a random part, as a relay's restart cuts everybody at once. */
+const DELAY_MIN_MS = 200;
+const DELAY_MAX_MS = 5_000;
+const JITTER = 0.5;
+
+/** Close codes from 4400 to 4499 say that trying again will not help. */
+const isFinal = (code: number): boolean => code >= 4400 && code <= 4499;
+
+/** One room at a relay through a WebSocket that reconnects by itself. */
+export function connectSocket(
+  relay: string,
+  room: string,
+  events: TransportEvents,
+  random: () => number = Math.random,
+): Transport {
+  const jitter = 1 - JITTER * random();
+  const url = new URL(relay);
+  const socket = new PartySocket({
+    host: url.host,
+    protocol: url.protocol === 'wss:' || url.protocol === 'https:' ? 'wss' : 'ws',
+    basePath: `${url.pathname.replace(/^\/|\/$/g, '')}/parties/relay/${encodeURIComponent(room)}`.replace(/^\//, ''),
+    disableNameValidation: true,
+    // What is not acknowledged is sent again from the outbox; a second buffer here would only send it twice.
+    maxEnqueuedMessages: 0,
+    minReconnectionDelay: DELAY_MIN_MS * jitter,
+    maxReconnectionDelay: DELAY_MAX_MS * jitter,
+    reconnectionDelayGrowFactor: 1.6,
+    minUptime: 1_000,
+    connectionTimeout: 8_000,
+    startClosed: true,
+    shouldReconnectOnClose: (event) => !isFinal(event.code),
+  });
+  socket.binaryType = 'arraybuffer';
+
+  let heardAtMs = performance.now();
+  let isOpen = false;
+  let isClosed = false;
+  const liveness = setInterval(() => {
+    const silentMs = performance.now() - heardAtMs;
+    if (!isOpen || silentMs < PING_AFTER_MS) return;
+    // A frozen tab thaws with an old clock: it asks first, and gives up only when the answer stays out.
+    if (
+      silentMs > PING_AFTER_MS + PONG_WITHIN_MS &&
+      pingedAtMs > heardAtMs &&
+      performance.now() - pingedAtMs > PONG_WITHIN_MS
+    )
+      socket.reconnect();
+    else if (pingedAtMs <= heardAtMs) {
+      pingedAtMs = performance.now();
+      socket.send('ping');
+    }
+  }, CHECK_EVERY_MS);
+  let pingedAtMs = 0;
+
+  socket.addEventListener('open', () => {
+    isOpen = true;
+    heardAtMs = performance.now();
+    events.opened();
+  });
+  socket.addEventListener('message', (event) => {
+    heardAtMs = performance.now();
+    if (event.data instanceof ArrayBuffer) events.frame(new Uint8Array(event.data));
+  });
+  socket.addEventListener('close', (event) => {
+    isOpen = false;
+    if (isClosed) return;
+    const final = isFinal(event.code);
+    events.closed({ code: event.code, reason: event.reason, final });
+    if (!final) events.connecting();
+  });
+  const hurry = (): void => {
+    if (!isOpen && !isClosed) socket.reconnect();
+  };
+  globalThis.addEventListener?.('online', hurry);
+  events.connecting();
+  socket.reconnect();
+
+  return {
+    send: (frame) => {
+      if (isOpen && socket.readyState === 1) socket.send(frame as Uint8Array<ArrayBuffer>);
+    },
+    reconnect: () => socket.reconnect(),
+    close: () => {
+      isClosed = true;
+      clearInterval(liveness);
+      globalThis.removeEventListener?.('online', hurry);
+      socket.close();
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import type { ErrorFacts, Value } from '@mangrove/protocol';
+
+/** How far a write has come; higher rungs imply lower ones. */
+export type Rung = 'applied' | 'disk' | 'relay' | 'replicas' | 'all';
+
+/** An immutable snapshot of how a room stands. Times are in ms since 1970, by this device's clock. */
+export interface RoomStatus {
+  /** `none`: no relay given. `refused`: the relay will not have us until the application changes something. */
+  readonly connection: 'none' | 'connecting' | 'connected' | 'offline' | 'paused' | 'refused';
+  /** `local`: no relay, or never synced. `in-sync`: roots were equal after an exchange and nothing is pending. */
+  readonly sync: 'local' | 'syncing' | 'in-sync' | 'behind';
+  /** What has not reached rung `relay`. */
+  readonly pending: { readonly writes: number; readonly bytes: number; readonly oldestAgeMs: number | null };
+  readonly progress?: {
+    readonly deltas: number;
+    readonly deltasTotal: number;
+    readonly bytes: number;
+    readonly bytesTotal: number;
+  };
+  readonly staleness: {
+    readonly lastSyncedAtMs: number | null;
+    readonly lagVersions: number;
+    readonly exceeded: boolean;
+  };
+  readonly storage: 'opening' | 'indexeddb' | 'memory' | 'full' | 'lost';
+  /** Deltas that were refused or cannot be used; they are kept and change nothing. */
+  readonly quarantined: number;
+  /** The Merkle root of what this replica holds, 64 lowercase hex digits. */
+  readonly root: string;
+  readonly lastError: (Omit<ErrorFacts, 'facts'> & { readonly atMs: number }) | null;
+}
+
+/** One of the concurrent values of a record. */
+export interface Sibling<T> {
+  /** Undefined for a delete. */
+  readonly value: T | undefined;
+  /** 16 hex digits. */
+  readonly replica: string;
+  readonly writtenAtMs: number;
+  readonly version: string;
+}
+
+/** A record as it reads. */
+export interface Entry<T> {
+  readonly value: T;
+  /** At least one, newest first by (writtenAt, replica). */
+  readonly siblings: readonly Sibling<T>[];
+  /** Opaque; covers all siblings. */
+  readonly version: string;
+}
+
+export type ChangeOrigin = 'local' | 'tab' | 'remote';
+
+export interface RecordChange<T> {
+  readonly id: string;
+  readonly entry: Entry<T> | undefined;
+  readonly origin: ChangeOrigin;
+}
+
+/** By UTF-8 bytes of the id; `from` is included, `to` is not. */
+export interface EntriesOptions {
+  readonly prefix?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly limit?: number;
+  readonly reverse?: boolean;
+}
+
+export type { Value };

@@ -1,0 +1,53 @@
+import {
+  bytesToBody,
+  bytesToDeltaId,
+  deriveClientId,
+  deriveKeyId,
+  type KeyId,
+  type KeyName,
+  readKeyState,
+  type ReplicaId,
+  type RoomRef,
+  type Steps,
+  type Store,
+  type Transaction,
+} from '@mangrove/protocol';
+import { updatesToState } from '../documents/merge.js';
+
+/** What a page needs to show a document and to edit it. */
+export interface OpenedDocument {
+  readonly keyId: KeyId;
+  /** The whole state as one Yjs update. */
+  readonly state: Uint8Array;
+  /** The nonce of this opening, and the clientID that it allows [ID5]. */
+  readonly nonce: number;
+  readonly clientId: number;
+}
+
+export const documentName = (id: string): KeyName => ({ kind: 'document', collection: '', id });
+
+/** Reads a document: siblings and journal, merged. A fresh nonce for every opening, as Yjs must never meet its own clientID. */
+export async function openDocument(
+  store: Store,
+  room: RoomRef,
+  replica: ReplicaId,
+  id: string,
+  nonce: number,
+): Promise<OpenedDocument> {
+  const keyId = deriveKeyId(room.hash, room.roomId, documentName(id));
+  const updates = await store.transact((tx) => readUpdates(tx, room, keyId), { mode: 'read' });
+  return {
+    keyId,
+    state: updatesToState(updates),
+    nonce,
+    clientId: deriveClientId(room.hash, room.roomId, replica, nonce),
+  };
+}
+
+/** What is quarantined is no part of what is shown; one bad delta does not keep the others from opening. */
+function* readUpdates(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Uint8Array[]> {
+  const { deltas, rows } = yield* readKeyState(tx, room, keyId);
+  const quarantined = new Set((yield* tx.keys('quarantine', { from: new Uint8Array() })).map(bytesToDeltaId));
+  const usable = deltas.filter((delta) => !quarantined.has(delta.id));
+  return [...usable.map((delta) => bytesToBody(delta.body).payload), ...rows.map((row) => row.payload)];
+}

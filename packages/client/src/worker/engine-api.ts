@@ -1,0 +1,76 @@
+import type { BuiltInResolver } from '@mangrove/protocol';
+import type { EntriesOptions, Entry, RecordChange, RoomStatus, Rung, Value } from '../types.js';
+import type { OpenedDocument } from './documents.js';
+
+/** What the page asks of the worker. All arguments and results can be cloned; errors cross as facts. */
+export interface EngineApi {
+  openRoom(options: RoomOptions, listener: RoomListener): Promise<RoomStatus>;
+  closeRoom(room: string): Promise<void>;
+  pause(room: string, paused: boolean): Promise<void>;
+
+  openDocument(room: string, document: string): Promise<OpenedDocument>;
+  closeDocument(room: string, document: string): Promise<void>;
+  /** Resolves when the updates are on disk. `imported`: vouched for by this replica, not made under the granted clientID. */
+  edit(room: string, document: string, edit: DocumentEdit): Promise<WriteResult>;
+  presence(room: string, document: string, state: Uint8Array): Promise<void>;
+
+  /** `value` in canonical encoding; undefined deletes. */
+  put(room: string, collection: string, id: string, value: Uint8Array | undefined): Promise<WriteResult>;
+  get(room: string, collection: string, id: string, resolver: BuiltInResolver): Promise<Entry<Value> | undefined>;
+  entries(
+    room: string,
+    collection: string,
+    resolver: BuiltInResolver,
+    options: EntriesOptions,
+  ): Promise<readonly (readonly [string, Entry<Value>])[]>;
+  /** From now on the listener hears of this collection's changes, read with this resolver. */
+  watch(room: string, collection: string, resolver: BuiltInResolver): Promise<void>;
+
+  /** Resolves when the room is in sync with all that was written before this call. Rejects when it is cancelled under its name. */
+  synced(room: string, name: number): Promise<void>;
+  /** Rejects when the wait is cancelled under its name. */
+  reached(room: string, wait: ReachedWait): Promise<void>;
+  cancel(room: string, name: number): Promise<void>;
+
+  /** Closes everything; with `deleteData` the database is gone afterwards. */
+  shutDown(deleteData: boolean): Promise<void>;
+}
+
+export interface RoomOptions {
+  readonly room: string;
+  readonly relays: readonly string[];
+}
+
+export interface DocumentEdit {
+  readonly updates: readonly Uint8Array[];
+  readonly nonce: number;
+  readonly imported: boolean;
+}
+
+export interface WriteResult {
+  /** The journal row, by which a receipt asks how far the write has come. */
+  readonly row: number;
+  readonly version: string;
+}
+
+export interface ReachedWait {
+  readonly name: number;
+  readonly rows: readonly number[] | 'all';
+  readonly rung: Rung;
+  readonly count: number;
+}
+
+/** What the worker tells the page. */
+export interface RoomListener {
+  status(status: RoomStatus): void;
+  /** Updates made elsewhere, in the order in which they were committed. */
+  updates(document: string, updates: readonly Uint8Array[]): void;
+  changes(collection: string, changes: readonly RecordChange<Value>[]): void;
+  /** Presence of one tab of a peer; undefined when it is over. */
+  peerPresence(document: string, peer: string, state: Uint8Array | undefined): void;
+  /** A replica or one tab is gone; `all`: the connection is, and with it everybody but the tabs of this profile. */
+  peersGone(peer: string): void;
+  /** Somebody came: tell our presence again. */
+  presenceWanted(): void;
+  token(): Promise<string | undefined>;
+}

@@ -1,0 +1,82 @@
+import { deriveRoomId, errorToFacts, type Limits, MangroveError, type RoomConfig } from '@mangrove/protocol';
+import type { Environment } from '../environment.js';
+import type { Database } from '../stores/database.js';
+import type { EngineApi, RoomListener, RoomOptions } from './engine-api.js';
+import { RoomRuntime } from './room-runtime.js';
+
+/** The one configuration that this version builds; it is bound into the room's id. */
+const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
+
+/** All rooms of one client in one tab's worker. */
+export function createEngine(env: Environment, databaseName: string, limits: Limits): EngineApi {
+  const rooms = new Map<string, Promise<RoomRuntime>>();
+  let database: Promise<Database> | undefined;
+
+  const room = async (name: string): Promise<RoomRuntime> => {
+    const runtime = rooms.get(name);
+    if (runtime === undefined) throw new MangroveError('CLOSED', { what: 'room' });
+    return runtime;
+  };
+
+  const openDatabase = (): Promise<Database> => {
+    database ??= env.openDatabase(databaseName, (error) => {
+      for (const runtime of rooms.values()) void runtime.then((open) => open.storageLost(errorToFacts(error)));
+    });
+    return database;
+  };
+
+  const openRoom = async (options: RoomOptions, listener: RoomListener): Promise<RoomRuntime> => {
+    const roomId = deriveRoomId(env.hash, options.room, ROOM_CONFIG);
+    const open = await openDatabase();
+    const identity = await env.openIdentity(open, roomId);
+    const config = { room: { hash: env.hash, roomId }, roomConfig: ROOM_CONFIG, limits };
+    return RoomRuntime.open(
+      env,
+      {
+        ...options,
+        config,
+        identity,
+        store: open.room(roomId),
+        storage: open.isPersistent ? 'indexeddb' : 'memory',
+        database: databaseName,
+      },
+      listener,
+    );
+  };
+
+  const closeRoom = async (name: string): Promise<void> => {
+    const runtime = rooms.get(name);
+    rooms.delete(name);
+    await (await runtime)?.close();
+  };
+
+  return {
+    openRoom: async (options, listener) => {
+      const opening = openRoom(options, listener);
+      rooms.set(options.room, opening);
+      // A room that could not be opened can be tried again.
+      opening.catch(() => rooms.delete(options.room));
+      return (await opening).status;
+    },
+    closeRoom,
+    pause: async (name, paused) => (await room(name)).pause(paused),
+    openDocument: async (name, document) => (await room(name)).openDocument(document),
+    closeDocument: async (name, document) => (await room(name)).closeDocument(document),
+    edit: async (name, document, edit) => (await room(name)).edit(document, edit),
+    presence: async (name, document, state) => (await room(name)).presence(document, state),
+    put: async (name, collection, id, value) => (await room(name)).put(collection, id, value),
+    get: async (name, collection, id, resolver) => (await room(name)).get(collection, id, resolver),
+    entries: async (name, collection, resolver, options) => (await room(name)).entries(collection, resolver, options),
+    watch: async (name, collection, resolver) => (await room(name)).watch(collection, resolver),
+    synced: async (name, wait) => (await room(name)).synced(wait),
+    reached: async (name, wait) => (await room(name)).reached(wait),
+    cancel: async (name, wait) => (await room(name)).cancel(wait),
+    shutDown: async (deleteData) => {
+      await Promise.all([...rooms.keys()].map(closeRoom));
+      const open = await database;
+      if (deleteData) await (open ?? (await openDatabase())).deleteAll();
+      else await open?.close();
+      database = undefined;
+    },
+  };
+}

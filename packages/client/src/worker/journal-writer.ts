@@ -1,0 +1,75 @@
+import { appendToJournal, type Edit, hlcToMs, type JournalRow, type RoomRef, type Store } from '@mangrove/protocol';
+import type { JournaledRow } from '../tabs/room-channel.js';
+
+interface Waiting {
+  readonly edit: Edit;
+  readonly resolve: (row: JournalRow) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Makes edits durable in groups: what comes while one transaction is under way goes into the next one together, so that a burst
+ * costs one barrier and a single keystroke waits for nobody. A resolved edit is on disk [JS1].
+ */
+export class JournalWriter {
+  readonly #store: Store;
+  readonly #room: RoomRef;
+  readonly #nowMs: () => number;
+  /** Called before the writers' promises resolve, so that nobody knows of a row that is not yet counted. */
+  readonly #journaled: (rows: readonly JournaledRow[]) => void;
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | undefined;
+
+  constructor(store: Store, room: RoomRef, nowMs: () => number, journaled: (rows: readonly JournaledRow[]) => void) {
+    this.#store = store;
+    this.#room = room;
+    this.#nowMs = nowMs;
+    this.#journaled = journaled;
+  }
+
+  append(edit: Edit): Promise<JournalRow> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ edit, resolve, reject });
+      this.#writing ??= this.#write().finally(() => {
+        this.#writing = undefined;
+      });
+    });
+  }
+
+  /** When everything that was appended before is on disk, or has failed. */
+  async idle(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting;
+      this.#waiting = [];
+      try {
+        const edits = group.map(({ edit }) => edit);
+        const rows = await this.#store.transact((tx) => appendToJournal(tx, this.#room, edits, this.#nowMs()), {
+          mode: 'write',
+          durability: 'strict',
+        });
+        this.#journaled(rows.map(toNotice));
+        for (const [i, { resolve }] of group.entries()) resolve(rows[i] as JournalRow);
+      } catch (error) {
+        for (const { reject } of group) reject(error);
+      }
+    }
+  }
+}
+
+function toNotice({ number, keyId, name, payload, writtenAt }: JournalRow): JournaledRow {
+  const isDocument = name.kind === 'document';
+  return {
+    number,
+    keyId,
+    document: isDocument ? name.id : undefined,
+    collection: isDocument ? undefined : name.collection,
+    id: name.id,
+    bytes: payload.length,
+    atMs: hlcToMs(writtenAt),
+    update: isDocument ? payload : undefined,
+  };
+}

@@ -1,0 +1,46 @@
+import {
+  bytesToHeadStatement,
+  hlcToMs,
+  type OutboxEntry,
+  readJournal,
+  readNumber,
+  readOutboxEntries,
+  readRoot,
+  readSyncedAt,
+  type ReplicaId,
+  type Steps,
+  type Transaction,
+} from '@mangrove/protocol';
+import type { HeadSeq } from '../tabs/room-channel.js';
+
+/** How a room stands when a tab opens it. */
+export interface LoadedRoom {
+  readonly rows: readonly { readonly number: number; readonly bytes: number; readonly atMs: number }[];
+  readonly outbox: readonly OutboxEntry[];
+  readonly seq: number;
+  readonly root: Uint8Array;
+  readonly syncedAtMs: number;
+  readonly quarantined: number;
+  readonly heads: readonly HeadSeq[];
+}
+
+export function* loadRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom> {
+  const rows = (yield* readJournal(tx)).map((row) => ({
+    number: row.number,
+    bytes: row.payload.length,
+    atMs: hlcToMs(row.writtenAt),
+  }));
+  const heads = (yield* tx.rows('heads', { from: new Uint8Array() })).map(([, value]) => {
+    const { replica: other, vector, timeMs } = bytesToHeadStatement(value);
+    return { replica: other, seq: vector.get(replica) ?? 0, timeMs };
+  });
+  return {
+    rows: [...rows].sort((a, b) => a.number - b.number),
+    outbox: yield* readOutboxEntries(tx),
+    seq: yield* readNumber(tx, 'seq'),
+    root: (yield* readRoot(tx)).root,
+    syncedAtMs: yield* readSyncedAt(tx),
+    quarantined: (yield* tx.keys('quarantine', { from: new Uint8Array() })).length,
+    heads,
+  };
+}

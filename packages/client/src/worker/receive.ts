@@ -1,0 +1,106 @@
+import {
+  type Acceptance,
+  type Arrival,
+  bytesToBody,
+  bytesToDelta,
+  countOutbox,
+  type Cursor,
+  type Delta,
+  type DeltaBytes,
+  defaultLimits,
+  errorToFacts,
+  type ErrorFacts,
+  isMangroveError,
+  MangroveError,
+  msAhead,
+  receiveDeltas,
+  type Rejected,
+  type RoomRef,
+  type Standing,
+  type Store,
+} from '@mangrove/protocol';
+import type { ReceivedKey } from '../tabs/room-channel.js';
+import type { Certifier } from './certifier.js';
+import { inspectDelta } from './inspect.js';
+
+/** What came of a batch of deltas from a peer. */
+export interface Received {
+  readonly standing: Standing;
+  readonly keys: readonly ReceivedKey[];
+  readonly rejected: readonly Rejected[];
+  /** What could not be taken, beyond forgeries: shown, and looked for again when roots differ. */
+  readonly faults: readonly ErrorFacts[];
+}
+
+/** Decodes, verifies and inspects what a peer sent, then takes it in one transaction. Bad deltas change nothing but the quarantine. */
+export async function receive(
+  store: Store,
+  room: RoomRef,
+  certifier: Certifier,
+  batch: readonly DeltaBytes[],
+  cursor: Cursor | undefined,
+  nowMs: number,
+): Promise<Received> {
+  const faults: ErrorFacts[] = [];
+  const deltas: Delta[] = [];
+  for (const bytes of batch) {
+    const delta = parse(room, bytes, nowMs);
+    if (isMangroveError(delta)) faults.push(errorToFacts(delta));
+    else deltas.push(delta);
+  }
+  const verdicts = await Promise.all(deltas.map((delta) => certifier.verifyDelta(delta)));
+  const arrivals: Arrival[] = [];
+  const rejected: Rejected[] = [];
+  for (const [i, delta] of deltas.entries()) {
+    const verdict = verdicts[i];
+    if (verdict === 'valid') arrivals.push(inspectDelta(room, delta));
+    else if (verdict === 'SIGNATURE_INVALID') rejected.push({ delta, fault: verdict });
+    else faults.push(errorToFacts(new MangroveError('UNCERTIFIED', { replica: delta.replica })));
+  }
+  for (const { delta, fault } of arrivals) {
+    if (fault !== undefined)
+      faults.push(
+        errorToFacts(new MangroveError(fault, { replica: delta.replica, reason: 'its body cannot be decoded' })),
+      );
+  }
+  const { acceptance, outbox } = await store.transact(
+    function* (tx) {
+      const acceptance = yield* receiveDeltas(tx, room, arrivals, rejected, { nowMs, cursor });
+      return { acceptance, outbox: yield* countOutbox(tx) };
+    },
+    { mode: 'write', durability: 'strict' },
+  );
+  return { standing: { root: acceptance.root, outbox }, keys: changedKeys(arrivals, acceptance), rejected, faults };
+}
+
+function parse(room: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | MangroveError {
+  try {
+    const delta = bytesToDelta(room.hash, room.roomId, bytes);
+    const { clockAheadMsMax } = defaultLimits;
+    const aheadMs = msAhead(delta.hlc, nowMs);
+    // Left out for now: roots stay different, so it is fetched again when its time has come.
+    return aheadMs > clockAheadMsMax ? new MangroveError('CLOCK_AHEAD', { aheadMs, clockAheadMsMax }) : delta;
+  } catch (error) {
+    if (isMangroveError(error)) return error;
+    throw error;
+  }
+}
+
+/** Keys that read differently now, with the updates that are new of each document. */
+function changedKeys(arrivals: readonly Arrival[], acceptance: Acceptance): readonly ReceivedKey[] {
+  const keys = new Map<string, ReceivedKey & { updates: Uint8Array[] }>();
+  for (const [i, { delta, name, fault }] of arrivals.entries()) {
+    if (acceptance.outcomes[i] === 'known' || name === undefined) continue;
+    const isDocument = name.kind === 'document';
+    const key = keys.get(delta.keyId) ?? {
+      keyId: delta.keyId,
+      document: isDocument ? name.id : undefined,
+      collection: isDocument ? undefined : name.collection,
+      id: name.id,
+      updates: [],
+    };
+    if (isDocument && fault === undefined) key.updates.push(bytesToBody(delta.body).payload);
+    keys.set(delta.keyId, key);
+  }
+  return [...keys.values()];
+}

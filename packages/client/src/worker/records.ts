@@ -1,0 +1,159 @@
+import {
+  type BuiltInResolver,
+  builtInResolvers,
+  bytesToBody,
+  bytesToRecordPayload,
+  bytesToValue,
+  compareBytes,
+  compareNewestFirst,
+  covers,
+  type Delta,
+  deriveKeyId,
+  FLAG,
+  hasFlag,
+  hlcToMs,
+  isMangroveError,
+  type KeyName,
+  type KeyState,
+  collectionPrefix,
+  prefixEnd,
+  readKeyState,
+  type ReplicaId,
+  type RoomRef,
+  type SiblingValue,
+  type Steps,
+  type Transaction,
+  type Value,
+  bytesToKeyId,
+  bytesToUtf8,
+  concatBytes,
+  utf8ToBytes,
+} from '@mangrove/protocol';
+import type { EntriesOptions, Entry, Sibling } from '../types.js';
+
+/** Names looked at in one step of a listing. */
+const PAGE = 128;
+
+/**
+ * A record as it reads: siblings and the newest unsealed row, resolved. Undefined where nothing was written or all is deleted.
+ * A quarantined sibling counts as absent in reading; it is still there.
+ */
+export function* readRecord(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  name: KeyName,
+  resolver: BuiltInResolver,
+): Steps<Entry<Value> | undefined> {
+  const state = yield* readKeyState(tx, room, deriveKeyId(room.hash, room.roomId, name));
+  return resolveRecord(state, replica, resolver);
+}
+
+/** The records of a collection in the order of their ids' UTF-8 bytes. */
+export function* readEntries(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  collection: string,
+  resolver: BuiltInResolver,
+  options: EntriesOptions,
+): Steps<readonly (readonly [string, Entry<Value>])[]> {
+  const prefix = collectionPrefix('record', collection);
+  const { from, to } = rangeOf(prefix, options);
+  const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  const reverse = options.reverse ?? false;
+  const entries: (readonly [string, Entry<Value>])[] = [];
+  let low = from;
+  let high = to;
+  while (entries.length < limit) {
+    const rows = yield* tx.rows('names', { from: low, to: high, limit: PAGE, reverse });
+    for (const [key, value] of rows) {
+      const state = yield* readKeyState(tx, room, bytesToKeyId(value));
+      const entry = resolveRecord(state, replica, resolver);
+      if (entry !== undefined && entries.length < limit)
+        entries.push([bytesToUtf8(key.subarray(prefix.length)), entry]);
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < PAGE) break;
+    if (reverse) high = last[0];
+    else low = concatBytes(last[0], new Uint8Array(1));
+  }
+  return entries;
+}
+
+export function resolveRecord(
+  state: KeyState,
+  replica: ReplicaId,
+  resolver: BuiltInResolver,
+): Entry<Value> | undefined {
+  const values = siblingValues(state, replica).sort(compareNewestFirst);
+  if (values.length === 0) return undefined;
+  const value = builtInResolvers[resolver](values);
+  if (value === undefined) return undefined;
+  const siblings = values.map(toSibling);
+  return {
+    value,
+    siblings,
+    version: siblings
+      .map((sibling) => sibling.version)
+      .sort()
+      .join('.'),
+  };
+}
+
+/** Opaque outside: the writer and the time of a write are the same in the journal and in the delta it becomes. */
+export function versionOf(replica: ReplicaId, writtenAt: number): string {
+  return `${replica}-${writtenAt.toString(36)}`;
+}
+
+export function recordName(collection: string, id: string): KeyName {
+  return { kind: 'record', collection, id };
+}
+
+/** Unsealed rows of a key saw each other and all siblings but those that came later; what a row has seen is not shown beside it. */
+function siblingValues(state: KeyState, replica: ReplicaId): SiblingValue<Value>[] {
+  const row = state.rows.at(-1);
+  const values: SiblingValue<Value>[] = [];
+  for (const delta of state.deltas) {
+    const isSeen = row !== undefined && (delta.replica === replica || hasSeen(state, delta));
+    const value = isSeen ? undefined : valueOfDelta(delta);
+    if (value !== undefined) values.push(value);
+  }
+  if (row !== undefined) {
+    const isTombstone = hasFlag(row, FLAG.tombstone);
+    const bytes = isTombstone ? new Uint8Array() : bytesToRecordPayload(row.payload).value;
+    values.push({ value: isTombstone ? undefined : bytesToValue(bytes), replica, writtenAt: row.writtenAt, bytes });
+  }
+  return values;
+}
+
+function hasSeen(state: KeyState, delta: Delta): boolean {
+  return state.rows.some(({ context }) => covers(context, delta));
+}
+
+function valueOfDelta(delta: Delta): SiblingValue<Value> | undefined {
+  const { replica, writtenAt } = delta;
+  if (hasFlag(delta, FLAG.tombstone)) return { value: undefined, replica, writtenAt, bytes: new Uint8Array() };
+  try {
+    const bytes = bytesToRecordPayload(bytesToBody(delta.body).payload).value;
+    return { value: bytesToValue(bytes), replica, writtenAt, bytes };
+  } catch (error) {
+    if (isMangroveError(error)) return undefined;
+    throw error;
+  }
+}
+
+function toSibling({ value, replica, writtenAt }: SiblingValue<Value>): Sibling<Value> {
+  return { value, replica, writtenAtMs: hlcToMs(writtenAt), version: versionOf(replica, writtenAt) };
+}
+
+function rangeOf(prefix: Uint8Array, options: EntriesOptions): { from: Uint8Array; to: Uint8Array | undefined } {
+  const within = concatBytes(prefix, utf8ToBytes(options.prefix ?? ''));
+  const bounds = { from: within, to: prefixEnd(within) };
+  const from = options.from === undefined ? undefined : concatBytes(prefix, utf8ToBytes(options.from));
+  const to = options.to === undefined ? undefined : concatBytes(prefix, utf8ToBytes(options.to));
+  return {
+    from: from !== undefined && compareBytes(from, bounds.from) > 0 ? from : bounds.from,
+    to: to !== undefined && (bounds.to === undefined || compareBytes(bounds.to, to) > 0) ? to : bounds.to,
+  };
+}

@@ -1,0 +1,346 @@
+import {
+  acknowledge,
+  adoptVector,
+  bytesToRelayMessage,
+  countOutbox,
+  type Cursor,
+  type Delta,
+  errorToFacts,
+  type ErrorFacts,
+  FrameJoiner,
+  headMessage,
+  headsRootOf,
+  helloMessage,
+  type HeadStatement,
+  type Hello,
+  isMangroveError,
+  type LinkConfig,
+  MangroveError,
+  type Message,
+  messageToBytes,
+  messageToFrames,
+  offline,
+  type Peer,
+  planFor,
+  planOpenDiff,
+  type Plan,
+  type Presence,
+  PROTOCOL_VERSION,
+  readCursor,
+  readNumber,
+  readOutbox,
+  readRoot,
+  readSettledOutbox,
+  readVectorRows,
+  type Refused,
+  type ReplicaEffect,
+  type ReplicaEvent,
+  type ReplicaState,
+  roomConfigToByte,
+  type Standing,
+  type Steps,
+  type Store,
+  stepSync,
+  type Transaction,
+  trieKeyOf,
+  writeCursor,
+  writeSyncedAt,
+} from '@mangrove/protocol';
+import type { Environment, Identity } from '../environment.js';
+import type { Transport } from '../transports/transport.js';
+import { Certifier } from './certifier.js';
+import { type Received, receive } from './receive.js';
+
+/** What the link tells the room it belongs to. */
+export interface LinkHost {
+  token(): Promise<string | undefined>;
+  received(received: Received): void;
+  acknowledged(seqs: readonly number[]): void;
+  withdrawn(refused: Refused): void;
+  head(statement: HeadStatement): void;
+  show(message: Presence | Peer): void;
+  fault(error: ErrorFacts): void;
+  /** After every step: the state, and the root where it is known anew. */
+  changed(state: ReplicaState, root: Uint8Array | undefined): void;
+}
+
+const OUTBOX_PAGE = 256;
+/** Roots are looked at this often though nothing came: the relay may have lost something. */
+const CHECK_EVERY_MS = 15_000;
+/** At most one head statement in this time: it is a few hundred bytes to everybody. */
+const HEAD_EVERY_MS = 1_000;
+
+/**
+ * Runs the step function of one room's connection: events in, one at a time; effects out, in order. It decides nothing.
+ */
+export class ReplicaLink {
+  readonly #env: Environment;
+  readonly #store: Store;
+  readonly #identity: Identity;
+  readonly #config: LinkConfig;
+  readonly #host: LinkHost;
+  readonly #certifier: Certifier;
+  #state: ReplicaState;
+  #transport: Transport | undefined;
+  #joiner: FrameJoiner;
+  #queue: Promise<void> = Promise.resolve();
+  #checks: ReturnType<typeof setInterval> | undefined;
+  #headTimer: ReturnType<typeof setTimeout> | undefined;
+  #publishedRoot: Uint8Array | undefined;
+
+  constructor(env: Environment, store: Store, identity: Identity, config: LinkConfig, host: LinkHost) {
+    this.#env = env;
+    this.#store = store;
+    this.#identity = identity;
+    this.#config = config;
+    this.#host = host;
+    this.#certifier = new Certifier(env.verifier, store, config.room);
+    this.#state = offline(config, identity.replica);
+    this.#joiner = new FrameJoiner(config.limits);
+  }
+
+  get state(): ReplicaState {
+    return this.#state;
+  }
+
+  /** True where deltas can be sent, and so should be sealed. */
+  get canPush(): boolean {
+    return 'rights' in this.#state && this.#state.rights.includes('write');
+  }
+
+  start(relays: readonly string[], room: string, onTrying: (isTrying: boolean) => void): void {
+    this.#checks = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#transport = this.#env.connect(relays, room, {
+      connecting: () => onTrying(true),
+      opened: () => {
+        this.#joiner = new FrameJoiner(this.#config.limits);
+        this.post({ kind: 'opened' });
+      },
+      frame: (bytes) => this.#receiveFrame(bytes),
+      closed: ({ final }) => {
+        onTrying(false);
+        this.post({ kind: 'closed' });
+        if (final) this.#transport?.close();
+      },
+    });
+  }
+
+  stop(): void {
+    clearInterval(this.#checks);
+    clearTimeout(this.#headTimer);
+    this.#headTimer = undefined;
+    this.#transport?.close();
+    this.#transport = undefined;
+    this.post({ kind: 'closed' });
+  }
+
+  /** Steps an event when all before it are done. */
+  post(event: ReplicaEvent): void {
+    this.#queue = this.#queue.then(() => this.#process(event)).catch((error: unknown) => this.#fail(error));
+  }
+
+  sendPresence(presence: Presence): void {
+    if ('rights' in this.#state) this.#send(presence);
+  }
+
+  #receiveFrame(bytes: Uint8Array): void {
+    try {
+      const message = this.#joiner.add(bytes);
+      if (message !== undefined)
+        this.post({ kind: 'message', message: bytesToRelayMessage(message), nowMs: this.#env.clock.nowMs() });
+    } catch (error) {
+      this.#host.fault(errorToFacts(error));
+    }
+  }
+
+  async #process(event: ReplicaEvent): Promise<void> {
+    const { state, effects } = stepSync(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) {
+      const answer = await this.#run(effect);
+      if (answer !== undefined) await this.#process(answer);
+    }
+    const root = 'standing' in event ? event.standing.root : undefined;
+    this.#host.changed(this.#state, root);
+    if (this.#state.kind === 'live' && this.#state.settled) this.#scheduleHead(this.#state.position.root);
+  }
+
+  /** A store that fails, or a bug of ours: the connection ends and begins anew, which reads everything again. */
+  #fail(error: unknown): void {
+    this.#host.fault(errorToFacts(error));
+    if (!isMangroveError(error)) reportError(error);
+    this.#transport?.reconnect();
+  }
+
+  async #run(effect: ReplicaEffect): Promise<ReplicaEvent | undefined> {
+    const { room } = this.#config;
+    switch (effect.kind) {
+      case 'send':
+        this.#send(effect.message);
+        return undefined;
+      case 'greet':
+        return { kind: 'greeting-ready', hello: await this.#makeHello(effect) };
+      case 'trust':
+        await this.#certifier.trust(effect.issuer, effect.certificates);
+        return undefined;
+      case 'check-identity':
+        return this.#checkIdentity(effect.lastSeq);
+      case 'accept': {
+        const nowMs = this.#env.clock.nowMs();
+        const received = await receive(this.#store, room, this.#certifier, effect.deltas, effect.cursor, nowMs);
+        for (const { delta } of received.rejected) this.#reportForged(delta);
+        this.#host.received(received);
+        return {
+          kind: 'accepted',
+          standing: received.standing,
+          forged: received.rejected.map(({ delta }) => trieKeyOf(delta)),
+        };
+      }
+      case 'acknowledge': {
+        const standing = await this.#write((tx) => acknowledgeAndStand(tx, effect.seqs, effect.cursor));
+        if (effect.seqs.length > 0) this.#host.acknowledged(effect.seqs);
+        return { kind: 'acknowledged', standing };
+      }
+      case 'adopt': {
+        const nowMs = this.#env.clock.nowMs();
+        await this.#write(function* (tx) {
+          yield* adoptVector(tx, effect.vector);
+          writeCursor(tx, effect.cursor);
+          writeSyncedAt(tx, nowMs);
+        });
+        return undefined;
+      }
+      case 'read-vector':
+        return { kind: 'vector-read', vector: await this.#read(readVectorRows) };
+      case 'read-outbox':
+        return this.#readOutbox(effect.fromSeq);
+      case 'open-diff':
+        return this.#read(planOpenDiff(room, effect.salt));
+      case 'read-beyond':
+      case 'answer-diff':
+        return this.#read(planFor(room, effect));
+      case 'store-head':
+        if (await this.#certifier.verifyHead(effect.statement)) this.#host.head(effect.statement);
+        return undefined;
+      case 'withdraw':
+        this.#host.withdrawn(effect.refused);
+        return undefined;
+      case 'show':
+        this.#host.show(effect.message);
+        return undefined;
+      case 'fault':
+        this.#host.fault(errorToFacts(new MangroveError(effect.code, effect.facts)));
+        return undefined;
+      case 'close':
+        this.#transport?.close();
+        return undefined;
+    }
+  }
+
+  #send(message: Message): void {
+    for (const frame of messageToFrames(messageToBytes(message), this.#config.limits)) this.#transport?.send(frame);
+  }
+
+  async #makeHello({ storeId, relayKey, challenge }: Extract<ReplicaEffect, { kind: 'greet' }>): Promise<Hello> {
+    const { room, roomConfig } = this.#config;
+    const { signer } = this.#identity;
+    const { publicKey } = signer;
+    const [token, cursor, proof] = await Promise.all([
+      this.#host.token(),
+      this.#read(readCursor),
+      signer.sign(helloMessage(room.roomId, relayKey, storeId, challenge)),
+    ]);
+    return {
+      kind: 'hello',
+      version: PROTOCOL_VERSION,
+      roomId: room.roomId,
+      config: roomConfigToByte(roomConfig),
+      publicKey,
+      token,
+      cursor,
+      proof,
+    };
+  }
+
+  /** The relay knows deltas of ours that we do not: this profile is a copy, or was restored. */
+  async #checkIdentity(lastSeq: number): Promise<undefined> {
+    const seq = await this.#read((tx) => readNumber(tx, 'seq'));
+    if (lastSeq > seq)
+      this.#host.fault(
+        errorToFacts(new MangroveError('DOT_REUSED', { replica: this.#identity.replica, seq: lastSeq })),
+      );
+    return undefined;
+  }
+
+  async #readOutbox(fromSeq: number): Promise<ReplicaEvent> {
+    const { replica } = this.#identity;
+    if (fromSeq === 1) {
+      // What was superseded before it was sent has nothing to be acknowledged for.
+      const settled = await this.#read((tx) => readSettledOutbox(tx, replica));
+      if (settled.length > 0) {
+        await this.#write((tx) => acknowledge(tx, settled));
+        this.#host.acknowledged(settled);
+      }
+    }
+    const deltas = await this.#read((tx) => readOutbox(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
+    const last = deltas.at(-1);
+    const nextSeq = last === undefined || deltas.length < OUTBOX_PAGE ? undefined : last.seq + 1;
+    return { kind: 'outbox-read', deltas: deltas.map((delta) => delta.bytes), nextSeq };
+  }
+
+  #reportForged(delta: Delta): void {
+    this.#host.fault(errorToFacts(new MangroveError('SIGNATURE_INVALID', { replica: delta.replica })));
+  }
+
+  #check(): void {
+    if (this.#state.kind !== 'live') return;
+    void this.#read((tx) => standing(tx))
+      .then((now) => this.post({ kind: 'check', standing: now }))
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #scheduleHead(root: Uint8Array): void {
+    if (this.#headTimer !== undefined || this.#publishedRoot === root) return;
+    this.#headTimer = setTimeout(() => {
+      this.#headTimer = undefined;
+      void this.#publishHead(root).catch((error: unknown) => this.#fail(error));
+    }, HEAD_EVERY_MS / 4);
+  }
+
+  async #publishHead(root: Uint8Array): Promise<void> {
+    const { room } = this.#config;
+    const { vector, root: rootNow } = await this.#read(function* (tx) {
+      return { vector: yield* readVectorRows(tx), root: (yield* readRoot(tx)).root };
+    });
+    if (this.#state.kind !== 'live' || !this.canPush) return;
+    this.#publishedRoot = root;
+    const claim = {
+      replica: this.#identity.replica,
+      timeMs: this.#env.clock.nowMs(),
+      root: rootNow,
+      headsRoot: headsRootOf(room.hash, vector),
+      vector,
+    };
+    const signature = await this.#identity.signer.sign(headMessage(room.roomId, claim));
+    this.#send({ kind: 'head', statement: { ...claim, signature } });
+  }
+
+  #read<Result>(plan: Plan<Result>): Promise<Result> {
+    return this.#store.transact(plan, { mode: 'read' });
+  }
+
+  /** What can be fetched or asked for again need not be behind a barrier. */
+  #write<Result>(plan: Plan<Result>): Promise<Result> {
+    return this.#store.transact(plan, { mode: 'write', durability: 'relaxed' });
+  }
+}
+
+function* standing(tx: Transaction): Steps<Standing> {
+  return { root: (yield* readRoot(tx)).root, outbox: yield* countOutbox(tx) };
+}
+
+function* acknowledgeAndStand(tx: Transaction, seqs: readonly number[], cursor: Cursor | undefined): Steps<Standing> {
+  yield* acknowledge(tx, seqs);
+  if (cursor !== undefined) writeCursor(tx, cursor);
+  return yield* standing(tx);
+}

@@ -1,0 +1,109 @@
+import {
+  commitSeal,
+  type Delta,
+  draftSeal,
+  hlcToMs,
+  type RoomRef,
+  signDelta,
+  type SealedDraft,
+  type Store,
+} from '@mangrove/protocol';
+import { mergeUpdates } from '../documents/merge.js';
+import type { Environment, Identity } from '../environment.js';
+import type { SealedRows } from '../tabs/room-channel.js';
+
+/** Drafts that lose a race with another tab are drafted again; more often than this, something is wrong. */
+const RETRIES_MAX = 8;
+
+export interface SealerHost {
+  /** True while there is someone to send to: sealing sooner would split what could leave as one delta. */
+  canSeal(): boolean;
+  epoch(): number;
+  sealed(deltas: readonly Delta[], rows: readonly SealedRows[], root: Uint8Array): void;
+  failed(error: unknown): void;
+}
+
+/** Turns the journal into deltas, one run at a time, until it is empty. */
+export class Sealer {
+  readonly #env: Environment;
+  readonly #store: Store;
+  readonly #room: RoomRef;
+  readonly #identity: Identity;
+  readonly #host: SealerHost;
+  #isRunning = false;
+  #isWanted = false;
+
+  constructor(env: Environment, store: Store, room: RoomRef, identity: Identity, host: SealerHost) {
+    this.#env = env;
+    this.#store = store;
+    this.#room = room;
+    this.#identity = identity;
+    this.#host = host;
+  }
+
+  /** There may be something to seal. */
+  poke(): void {
+    this.#isWanted = true;
+    if (this.#isRunning || !this.#host.canSeal()) return;
+    this.#isRunning = true;
+    this.#run().then(
+      () => {
+        this.#isRunning = false;
+        // A poke may have come after the last look at the journal.
+        if (this.#isWanted) this.poke();
+      },
+      (error: unknown) => {
+        this.#isRunning = false;
+        this.#host.failed(error);
+      },
+    );
+  }
+
+  async #run(): Promise<void> {
+    let retries = 0;
+    while (this.#isWanted && this.#host.canSeal()) {
+      this.#isWanted = false;
+      const outcome = await this.#sealOnce();
+      if (outcome === 'empty') continue;
+      this.#isWanted = true;
+      retries = outcome === 'lost' ? retries + 1 : 0;
+      if (retries > RETRIES_MAX) throw new Error('sealing lost its race too often');
+    }
+  }
+
+  async #sealOnce(): Promise<'sealed' | 'empty' | 'lost'> {
+    const nowMs = this.#env.clock.nowMs();
+    const { replica, signer } = this.#identity;
+    const drafts = await this.#store.transact((tx) => draftSeal(tx, this.#room, { replica, nowMs, mergeUpdates }), {
+      mode: 'read',
+    });
+    if (drafts.length === 0) return 'empty';
+    const sealed: SealedDraft[] = await Promise.all(
+      drafts.map(async ({ unsigned, rows }) => ({
+        delta: signDelta(unsigned, await signer.sign(unsigned.message)),
+        rows,
+      })),
+    );
+    const epoch = this.#host.epoch();
+    const acceptance = await this.#store.transact((tx) => commitSeal(tx, this.#room, sealed, epoch, nowMs), {
+      mode: 'write',
+      durability: 'strict',
+    });
+    if (acceptance === undefined) return 'lost';
+    this.#host.sealed(
+      sealed.map(({ delta }) => delta),
+      sealed.map(sealedRows),
+      acceptance.root,
+    );
+    return 'sealed';
+  }
+}
+
+function sealedRows({ delta, rows }: SealedDraft): SealedRows {
+  return {
+    seq: delta.seq,
+    rows: rows.map((row) => row.number),
+    bytes: delta.body.length,
+    atMs: Math.min(...rows.map((row) => hlcToMs(row.writtenAt))),
+  };
+}

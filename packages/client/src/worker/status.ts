@@ -1,0 +1,72 @@
+import { bytesToHex, EMPTY_ROOT, type ErrorFacts, type ReplicaState } from '@mangrove/protocol';
+import type { RoomStatus } from '../types.js';
+import type { PendingSummary } from './pending.js';
+
+/** What the owner of the replica knows and the other tabs are told. */
+export interface LinkStatus {
+  readonly connection: RoomStatus['connection'];
+  /** True while the link is live and roots were equal at the last look. */
+  readonly settled: boolean;
+  readonly lastSyncedAtMs: number | null;
+  readonly root: string;
+  readonly storage: RoomStatus['storage'];
+  readonly quarantined: number;
+  readonly lastError: RoomStatus['lastError'];
+}
+
+export const INITIAL_STATUS: LinkStatus = {
+  connection: 'none',
+  settled: false,
+  lastSyncedAtMs: null,
+  root: bytesToHex(EMPTY_ROOT),
+  storage: 'opening',
+  quarantined: 0,
+  lastError: null,
+};
+
+/** What an application sees, from what the link and the journal say. */
+export function roomStatus(link: LinkStatus, pending: PendingSummary): RoomStatus {
+  const { connection, lastSyncedAtMs, root, storage, quarantined, lastError } = link;
+  return {
+    connection,
+    sync: syncOf(link, pending),
+    pending,
+    staleness: { lastSyncedAtMs, lagVersions: 0, exceeded: false },
+    storage,
+    quarantined,
+    root,
+    lastError,
+  };
+}
+
+function syncOf(link: LinkStatus, pending: PendingSummary): RoomStatus['sync'] {
+  if (link.connection === 'none') return 'local';
+  if (link.connection === 'connected') return link.settled && pending.writes === 0 ? 'in-sync' : 'syncing';
+  return link.lastSyncedAtMs === null ? 'local' : 'behind';
+}
+
+/** The connection as people know it. `isTrying` is true from the start of an attempt until it has failed. */
+export function connectionOf(
+  state: ReplicaState,
+  network: { isPaused: boolean; isTrying: boolean },
+): RoomStatus['connection'] {
+  if (network.isPaused) return 'paused';
+  switch (state.kind) {
+    case 'refused':
+      return 'refused';
+    case 'catching-up':
+    case 'comparing':
+    case 'live':
+      return 'connected';
+    case 'offline':
+      return network.isTrying ? 'connecting' : 'offline';
+    case 'connecting':
+    case 'greeting':
+      return 'connecting';
+  }
+}
+
+export function lastErrorOf(error: ErrorFacts, atMs: number): NonNullable<RoomStatus['lastError']> {
+  const { code, message, remedy, retryable } = error;
+  return { code, message, remedy, retryable, atMs };
+}

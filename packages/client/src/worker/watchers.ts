@@ -1,0 +1,65 @@
+import type { BuiltInResolver, ReplicaId, RoomRef, Store, Value } from '@mangrove/protocol';
+import type { ChangeOrigin, RecordChange } from '../types.js';
+import { readRecord, recordName } from './records.js';
+
+interface ChangedKey {
+  readonly collection: string | undefined;
+  readonly id: string;
+}
+
+/** Reads what changed in watched collections, after the commit that changed it, and tells it in one call a batch. */
+export class Watchers {
+  readonly #store: Store;
+  readonly #room: RoomRef;
+  readonly #replica: ReplicaId;
+  readonly #tell: (collection: string, changes: readonly RecordChange<Value>[]) => void;
+  readonly #resolvers = new Map<string, BuiltInResolver>();
+  /** Batches are told in the order of their commits. */
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(
+    store: Store,
+    room: RoomRef,
+    replica: ReplicaId,
+    tell: (collection: string, changes: readonly RecordChange<Value>[]) => void,
+  ) {
+    this.#store = store;
+    this.#room = room;
+    this.#replica = replica;
+    this.#tell = tell;
+  }
+
+  watch(collection: string, resolver: BuiltInResolver): void {
+    this.#resolvers.set(collection, resolver);
+  }
+
+  changed(keys: readonly ChangedKey[], origin: ChangeOrigin): void {
+    const idsByCollection = new Map<string, Set<string>>();
+    for (const { collection, id } of keys) {
+      if (collection === undefined || !this.#resolvers.has(collection)) continue;
+      const ids = idsByCollection.get(collection) ?? new Set();
+      idsByCollection.set(collection, ids.add(id));
+    }
+    for (const [collection, ids] of idsByCollection) {
+      this.#queue = this.#queue
+        .then(() => this.#readAndTell(collection, [...ids], origin))
+        .catch((error: unknown) => reportError(error));
+    }
+  }
+
+  async #readAndTell(collection: string, ids: readonly string[], origin: ChangeOrigin): Promise<void> {
+    const resolver = this.#resolvers.get(collection) as BuiltInResolver;
+    const room = this.#room;
+    const replica = this.#replica;
+    const changes = await this.#store.transact(
+      function* (tx) {
+        const list: RecordChange<Value>[] = [];
+        for (const id of ids)
+          list.push({ id, entry: yield* readRecord(tx, room, replica, recordName(collection, id), resolver), origin });
+        return list;
+      },
+      { mode: 'read' },
+    );
+    this.#tell(collection, changes);
+  }
+}

@@ -1,0 +1,30 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { Environment } from '../environment.js';
+import { openIdbDatabase } from '../stores/idb-store.js';
+import { MemoryDatabase } from '../stores/memory-database.js';
+import { leadByLock } from '../tabs/leadership.js';
+import { openBroadcastChannel } from '../tabs/room-channel.js';
+import { connectSocket } from '../transports/socket-transport.js';
+import { openWebIdentity, webVerifier } from './web-crypto.js';
+
+/** The browser: IndexedDB, Web Locks, BroadcastChannel, WebCrypto and WebSocket. */
+export function webEnvironment(): Environment {
+  return {
+    hash: sha256,
+    verifier: webVerifier,
+    clock: { nowMs: () => Date.now() },
+    random: { u32: () => crypto.getRandomValues(new Uint32Array(1))[0] as number },
+    openDatabase: async (name, onLost) => {
+      try {
+        return await openIdbDatabase(name, { onClosed: onLost });
+      } catch {
+        // Denied or broken storage: the app goes on in memory, as the room's status says; what the relay has comes back.
+        return new MemoryDatabase();
+      }
+    },
+    openIdentity: openWebIdentity,
+    openChannel: openBroadcastChannel,
+    lead: (name) => leadByLock(navigator.locks, name),
+    connect: (relays, room, events) => connectSocket(relays[0] as string, room, events),
+  };
+}

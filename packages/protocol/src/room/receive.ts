@@ -1,0 +1,135 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bytesToU64, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { encode, readFixed } from '../codec.js';
+import { bytesToDelta, type Delta } from '../delta.js';
+import { type ErrorCode, errorCodeFromWire, errorCodeToWire } from '../errors.js';
+import { receiveHlc } from '../hlc.js';
+import { idToBytes, type KeyName } from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import type { Cursor } from '../wire/messages.js';
+import { type Acceptance, acceptDeltas, type RoomRef } from './accept.js';
+import { nameKey } from './journal.js';
+import { ROLL_BYTES, STORE_ID_BYTES } from './log.js';
+import { readClock, readNumber, writeNumber } from './meta.js';
+
+/** A delta that came from a peer and whose signature verified. */
+export interface Arrival {
+  readonly delta: Delta;
+  /** Undefined when the body cannot be decoded: then the delta counts, and its content is quarantined [CX8]. */
+  readonly name: KeyName | undefined;
+  /** Why its content cannot be used, where it cannot. */
+  readonly fault: ErrorCode | undefined;
+}
+
+/** A delta whose signature did not verify: kept to be looked at, no part of the set [SY10]. */
+export interface Rejected {
+  readonly delta: Delta;
+  readonly fault: ErrorCode;
+}
+
+export interface QuarantinedDelta {
+  readonly delta: Delta;
+  readonly fault: ErrorCode;
+}
+
+const CURSOR = utf8ToBytes('cursor');
+const SYNCED_AT = utf8ToBytes('synced-at');
+
+/** Takes what came from a peer into the set, with names, clock, quarantine and cursor in the same transaction [CX3, HLC3]. */
+export function* receiveDeltas(
+  tx: Transaction,
+  room: RoomRef,
+  arrivals: readonly Arrival[],
+  rejected: readonly Rejected[],
+  options: { readonly nowMs: number; readonly cursor: Cursor | undefined },
+): Steps<Acceptance> {
+  const { nowMs, cursor } = options;
+  const undecodable = new Set(arrivals.filter(({ fault }) => fault !== undefined).map(({ delta }) => delta.id));
+  const acceptance = yield* acceptDeltas(
+    tx,
+    room,
+    arrivals.map(({ delta }) => delta),
+    {
+      nowMs,
+      from: 'others',
+      retain: (superseding) => undecodable.has(superseding.id),
+    },
+  );
+  const before = yield* readClock(tx);
+  let clock = before;
+  for (const { delta, name, fault } of arrivals) {
+    clock = receiveHlc(clock, delta.hlc, nowMs, defaultLimits.clockAheadMsMax);
+    if (name !== undefined) tx.put('names', nameKey(name), idToBytes(delta.keyId));
+    if (fault !== undefined) quarantine(tx, delta, fault);
+  }
+  for (const { delta, fault } of rejected) quarantine(tx, delta, fault);
+  if (clock !== before) writeNumber(tx, 'clock', clock);
+  if (cursor !== undefined) writeCursor(tx, cursor);
+  return acceptance;
+}
+
+/** Number of own deltas that no relay has acknowledged. */
+export function* countOutbox(tx: Transaction): Steps<number> {
+  return (yield* tx.keys('outbox', { from: new Uint8Array() })).length;
+}
+
+export function* readQuarantine(tx: Transaction, room: RoomRef): Steps<readonly QuarantinedDelta[]> {
+  const rows = yield* tx.rows('quarantine', { from: new Uint8Array() });
+  return rows.map(([, value]) => {
+    const decoder = decoding.createDecoder(value);
+    const fault = errorCodeFromWire(decoding.readVarUint(decoder));
+    return { fault, delta: bytesToDelta(room.hash, room.roomId, decoding.readTailAsUint8Array(decoder)) };
+  });
+}
+
+/** Where this replica has read to in a relay's log. */
+export function* readCursor(tx: Transaction): Steps<Cursor | undefined> {
+  const row = yield* tx.get('meta', CURSOR);
+  if (row === undefined) return undefined;
+  const decoder = decoding.createDecoder(row);
+  return {
+    storeId: readFixed(decoder, STORE_ID_BYTES),
+    offset: decoding.readVarUint(decoder),
+    roll: readFixed(decoder, ROLL_BYTES),
+  };
+}
+
+export function writeCursor(tx: Transaction, { storeId, offset, roll }: Cursor): void {
+  tx.put(
+    'meta',
+    CURSOR,
+    concatBytes(
+      storeId,
+      encode((encoder) => encoding.writeVarUint(encoder, offset)),
+      roll,
+    ),
+  );
+}
+
+/** When roots were last equal, in ms; 0 for never. */
+export function* readSyncedAt(tx: Transaction): Steps<number> {
+  const row = yield* tx.get('meta', SYNCED_AT);
+  return row === undefined ? 0 : bytesToU64(row);
+}
+
+export function writeSyncedAt(tx: Transaction, atMs: number): void {
+  tx.put('meta', SYNCED_AT, u64ToBytes(Math.max(0, Math.floor(atMs))));
+}
+
+/** A new owner of the replica: from here on, sealing under an older epoch writes nothing [JS3]. */
+export function* nextEpoch(tx: Transaction): Steps<number> {
+  const epoch = (yield* readNumber(tx, 'epoch')) + 1;
+  writeNumber(tx, 'epoch', epoch);
+  return epoch;
+}
+
+/** `quarantine` row := varUint code • delta */
+function quarantine(tx: Transaction, delta: Delta, fault: ErrorCode): void {
+  const row = concatBytes(
+    encode((encoder) => encoding.writeVarUint(encoder, errorCodeToWire(fault))),
+    delta.bytes,
+  );
+  tx.put('quarantine', idToBytes(delta.id), row);
+}
