@@ -1,1 +1,203 @@
-export {};
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { defaultLimits, type Limits } from '@mangrove/protocol';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { Counters } from '../counters.js';
+import type { Authenticate, RelayPorts } from '../ports.js';
+import { Rooms } from '../rooms.js';
+import { type Environment, openMemory } from '../storage/environment.js';
+import { createVerifier, nodeHash, nodeRandom, openIdentity } from './node-crypto.js';
+import { answerHttp, readRoomName } from './node-http.js';
+import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
+
+export type { Authenticate, Authentication, AuthenticationRequest } from '../ports.js';
+
+const ROOM_PATH = /^\/parties\/relay\/([^/]+)$/;
+const SWEEP_INTERVAL_MS = 5_000;
+/** A socket that has not answered by the next beat is dead: its other end is gone without a word. */
+const HEARTBEAT_INTERVAL_MS = 30_000;
+const GOODBYE_MS_MAX = 1_000;
+
+export interface RelayOptions {
+  /** Folder of the data; in memory, gone with the process, without one. */
+  readonly storage?: string | undefined;
+  /** Without it everybody may read and write every room. */
+  readonly authenticate?: Authenticate | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  /** Origins whose pages may connect; without it all may. What is no browser sends none and is not held up by this. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+  /** A fault for a developer to look at; written to the standard error output without it. */
+  readonly onFault?: ((error: unknown) => void) | undefined;
+}
+
+export interface Relay {
+  /** Serves on a port of its own. Rejects when the port is taken or the storage cannot be opened. */
+  listen(options: { readonly port: number; readonly host?: string | undefined }): Promise<{ readonly url: string }>;
+  /** For a server of your own: false, and nothing done, when the path is none of the relay's. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Drains: no new connections, what was pushed is on disk and acknowledged, then every connection is closed. */
+  close(): Promise<void>;
+}
+
+export function createRelay(options: RelayOptions = {}): Relay {
+  return new NodeRelay(options);
+}
+
+interface Opened {
+  readonly environment: Environment;
+  readonly ports: RelayPorts;
+  readonly rooms: Rooms;
+}
+
+class NodeRelay implements Relay {
+  readonly #allowedOrigins: readonly string[] | undefined;
+  readonly #opening: Promise<Opened>;
+  readonly #sockets: WebSocketServer;
+  readonly #alive = new WeakSet<WebSocket>();
+  readonly #timers: NodeJS.Timeout[];
+  readonly #report: (error: unknown) => void;
+  #rooms: Rooms | undefined;
+  #server: Server | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: RelayOptions) {
+    this.#allowedOrigins = options.allowedOrigins;
+    this.#report = options.onFault ?? reportToStandardError;
+    this.#opening = open(options, this.#report);
+    // Whoever needs it is told; here it must only not count as unhandled.
+    this.#opening.then(
+      ({ rooms }) => (this.#rooms = rooms),
+      () => {},
+    );
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      // Deltas are compressed by whoever makes them: compressing them again costs nine times the CPU.
+      perMessageDeflate: false,
+      maxPayload: FRAME_BYTES_READ_MAX,
+      skipUTF8Validation: true,
+    });
+    this.#timers = [
+      setInterval(() => void this.#rooms?.sweep().catch(this.#report), SWEEP_INTERVAL_MS).unref(),
+      setInterval(() => this.#beat(), HEARTBEAT_INTERVAL_MS).unref(),
+    ];
+  }
+
+  async listen({ port, host = '127.0.0.1' }: { port: number; host?: string | undefined }): Promise<{ url: string }> {
+    await this.#opening;
+    const server = createServer((request, response) => {
+      if (this.handle(request, response)) return;
+      response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' });
+      response.end('There is nothing at this address.\n');
+    });
+    server.on('upgrade', (request, socket, head) => this.handleUpgrade(request, socket, head));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, resolve);
+    });
+    this.#server = server;
+    const address = server.address() as AddressInfo;
+    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}` };
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): boolean {
+    return answerHttp(
+      {
+        isClosing: this.#closing !== undefined,
+        ready: () => this.#opening,
+        gauges: () => ({ connections: this.#sockets.clients.size, rooms: this.#rooms?.size ?? 0 }),
+      },
+      request,
+      response,
+    );
+  }
+
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Without a listener a connection that is reset meanwhile would end the process.
+    socket.on('error', () => socket.destroy());
+    this.#upgrade(request, socket, head).catch((error: unknown) => {
+      this.#report(error);
+      refuse(socket, 503);
+    });
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { origin } = request.headers;
+    const name = readRoomName(request.url, ROOM_PATH);
+    if (name === undefined) return refuse(socket, 404);
+    if (name === null) return refuse(socket, 400);
+    if (origin !== undefined && this.#allowedOrigins?.includes(origin) === false) return refuse(socket, 403);
+    const { rooms } = await this.#opening;
+    if (this.#closing !== undefined) return refuse(socket, 503);
+    const room = await rooms.open(name);
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#alive.add(webSocket);
+      webSocket.on('pong', () => this.#alive.add(webSocket));
+      attachSocket(webSocket, room, origin);
+    });
+  }
+
+  #beat(): void {
+    for (const socket of this.#sockets.clients) {
+      if (!this.#alive.delete(socket)) socket.terminate();
+      else socket.ping();
+    }
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    const server = this.#server;
+    const isServerClosed = server && new Promise((resolve) => server.close(resolve));
+    const opened = await this.#opening.catch(() => undefined);
+    await opened?.rooms.close();
+    await this.#sayGoodbye();
+    server?.closeAllConnections();
+    await isServerClosed;
+    await opened?.environment.close();
+  }
+
+  /** The close frames have been sent; who does not answer is cut off. */
+  async #sayGoodbye(): Promise<void> {
+    const { clients } = this.#sockets;
+    const gone = Promise.all([...clients].map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+    const timer = setTimeout(() => {
+      for (const socket of clients) socket.terminate();
+    }, GOODBYE_MS_MAX);
+    await gone;
+    clearTimeout(timer);
+  }
+}
+
+async function open(options: RelayOptions, report: (error: unknown) => void): Promise<Opened> {
+  const environment = await openEnvironment(options.storage);
+  const ports: RelayPorts = {
+    environment,
+    identity: await openIdentity(environment),
+    hash: nodeHash,
+    verifier: createVerifier(),
+    clock: { nowMs: Date.now },
+    random: nodeRandom,
+    limits: { ...defaultLimits, ...options.limits },
+    authenticate: options.authenticate,
+    counters: new Counters(),
+    report,
+  };
+  return { environment, ports, rooms: new Rooms(ports) };
+}
+
+async function openEnvironment(_storage: string | undefined): Promise<Environment> {
+  return openMemory();
+}
+
+function refuse(socket: Duplex, status: number): void {
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function reportToStandardError(error: unknown): void {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+}

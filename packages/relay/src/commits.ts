@@ -1,0 +1,218 @@
+import {
+  type AcceptOptions,
+  acceptAndLog,
+  type CommittedDelta,
+  isMangroveError,
+  type Outcome,
+  type Plan,
+  type Position,
+  type PushedDelta,
+  readPosition,
+  type Refusal,
+  type RelayEvent,
+  type ReplicaId,
+  type RoomRef,
+  type Steps,
+  type Store,
+  type Transaction,
+  u64ToBytes,
+} from '@mangrove/protocol';
+import { type Link, RETRY } from './link.js';
+import type { RelayPorts } from './ports.js';
+
+/** Deltas that share one transaction: as many as keep one plan a short piece of work. */
+const BATCH_DELTAS_MAX = 2_048;
+const PRUNE_INTERVAL_MS = 60_000;
+const PRUNED_ROWS_MAX = 256;
+
+/** What one connection pushed in one message and is left of it after verification. */
+export interface Push {
+  readonly link: Link;
+  readonly replica: ReplicaId;
+  readonly deltas: readonly PushedDelta[];
+  readonly refusals: readonly Refusal[];
+}
+
+interface Waiting extends Push {
+  readonly done: () => void;
+}
+
+interface Committed {
+  /** For each push the outcomes of its deltas, in their order. */
+  readonly outcomes: readonly (readonly Outcome[])[];
+  readonly fresh: readonly CommittedDelta[];
+  readonly position: Position;
+}
+
+export interface CommitHost {
+  readonly ports: RelayPorts;
+  /** To every link of the room that takes commits. */
+  announce(event: RelayEvent): void;
+}
+
+/**
+ * Group commit of one room: while a transaction is under way later pushes wait and then go into the next one together, so that a
+ * strict barrier is paid once for all of them. One transaction at a time also keeps positions in the order they are announced.
+ */
+export class CommitQueue {
+  readonly #host: CommitHost;
+  readonly #store: Store;
+  readonly #room: RoomRef;
+  #waiting: Waiting[] = [];
+  #alone: (() => Promise<void>)[] = [];
+  #running: Promise<void> | undefined;
+  #prunedAtMs = 0;
+
+  constructor(host: CommitHost, store: Store, room: RoomRef) {
+    this.#host = host;
+    this.#store = store;
+    this.#room = room;
+  }
+
+  /** Resolves, and never rejects, when the push is on disk and announced, or its connection was let go. */
+  add(push: Push): Promise<void> {
+    return new Promise((done) => {
+      this.#waiting.push({ ...push, done });
+      this.#start();
+    });
+  }
+
+  /** Runs something between two commits. */
+  alone<Result>(task: () => Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      this.#alone.push(() => task().then(resolve, reject));
+      this.#start();
+    });
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  #start(): void {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #run(): Promise<void> {
+    // The pushes of one turn of the event loop come together before the first transaction begins.
+    await Promise.resolve();
+    for (;;) {
+      const task = this.#alone.shift();
+      if (task !== undefined) await task();
+      else if (this.#waiting.length > 0) await this.#commit(this.#takeBatch());
+      else return;
+    }
+  }
+
+  #takeBatch(): readonly Waiting[] {
+    let deltas = 0;
+    let count = 0;
+    for (const push of this.#waiting) {
+      if (count > 0 && deltas + push.deltas.length > BATCH_DELTAS_MAX) break;
+      deltas += push.deltas.length;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    let committed: Committed;
+    try {
+      committed = await this.#store.transact(this.#plan(batch), { mode: 'write', durability: 'strict' });
+    } catch (error) {
+      return await this.#failed(batch, error);
+    }
+    this.#announce(batch, committed);
+    for (const push of batch) push.done();
+  }
+
+  /** A bug that one push hits must not take the others of its batch along; a full disk hits them all. */
+  async #failed(batch: readonly Waiting[], error: unknown): Promise<void> {
+    if (batch.length > 1 && !isMangroveError(error)) {
+      for (const push of batch) await this.#commit([push]);
+      return;
+    }
+    for (const push of batch) {
+      if (isMangroveError(error) && error.retryable) push.link.shut(RETRY.tryAgainLater, error.code);
+      else push.link.fail(error);
+      push.done();
+    }
+  }
+
+  #plan(batch: readonly Waiting[]): Plan<Committed> {
+    const { clock, limits } = this.#host.ports;
+    const nowMs = clock.nowMs();
+    const prunesBefore = nowMs - this.#prunedAtMs >= PRUNE_INTERVAL_MS ? nowMs - limits.retainSupersededMs : undefined;
+    if (prunesBefore !== undefined) this.#prunedAtMs = nowMs;
+    const room = this.#room;
+    return function* (tx) {
+      const committed = yield* commitBatch(tx, room, batch, nowMs);
+      if (prunesBefore !== undefined) yield* pruneRetained(tx, prunesBefore);
+      return committed;
+    };
+  }
+
+  /** What is new goes to everybody before the acknowledgement, whose position says that it has come [SY6]. */
+  #announce(batch: readonly Waiting[], { outcomes, fresh, position }: Committed): void {
+    const { counters } = this.#host.ports;
+    counters.add('commits');
+    counters.add('deltas_committed', fresh.length);
+    if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position });
+    for (const [i, push] of batch.entries()) {
+      const { seqs, refusals } = sortOutcomes(push, outcomes[i] as readonly Outcome[]);
+      counters.add('deltas_known', (outcomes[i] as readonly Outcome[]).filter((outcome) => outcome === 'known').length);
+      counters.add('deltas_refused', refusals.length);
+      push.link.deliver({ kind: 'pushed', seqs, refusals, position });
+    }
+  }
+}
+
+/** Only own deltas are acknowledged by number: a number says nothing of whose delta it is. */
+function sortOutcomes(push: Push, outcomes: readonly Outcome[]): { seqs: number[]; refusals: Refusal[] } {
+  const seqs: number[] = [];
+  const refusals = [...push.refusals];
+  for (const [i, { delta }] of push.deltas.entries()) {
+    const { replica, seq } = delta;
+    if (outcomes[i] === 'reused') refusals.push({ replica, seq, code: 'DOT_REUSED', facts: { replica, seq } });
+    else if (replica === push.replica) seqs.push(seq);
+  }
+  return { seqs, refusals };
+}
+
+/** Authors' own deltas and those of others are taken by different rules [CX7], in one transaction. */
+function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], nowMs: number): Steps<Committed> {
+  const outcomes = batch.map((push) => new Array<Outcome>(push.deltas.length));
+  const fresh: CommittedDelta[] = [];
+  let position: Position | undefined;
+  for (const from of ['author', 'others'] as const) {
+    const items = batch.flatMap((push, of) =>
+      push.deltas.flatMap(({ delta, from: itsFrom }, at) =>
+        itsFrom === from ? [{ delta, of, at, via: push.replica }] : [],
+      ),
+    );
+    if (items.length === 0) continue;
+    // Nobody here can tell whether what superseded a delta can be read, so its bytes stay for a while.
+    const options: AcceptOptions = { nowMs, from, retain: () => true };
+    const deltas = items.map(({ delta }) => delta);
+    const accepted = yield* acceptAndLog(tx, room, deltas, options);
+    position = accepted.position;
+    for (const [i, { delta, of, at, via }] of items.entries()) {
+      const outcome = accepted.outcomes[i] as Outcome;
+      (outcomes[of] as Outcome[])[at] = outcome;
+      if (outcome !== 'known' && outcome !== 'reused') fresh.push({ bytes: delta.bytes, via });
+    }
+  }
+  return { outcomes, fresh, position: position ?? (yield* readPosition(tx)) };
+}
+
+function* pruneRetained(tx: Transaction, beforeMs: number): Steps<void> {
+  const rows = yield* tx.keys('retained', {
+    from: new Uint8Array(),
+    to: u64ToBytes(Math.max(0, beforeMs)),
+    limit: PRUNED_ROWS_MAX,
+  });
+  for (const key of rows) tx.delete('retained', key);
+}

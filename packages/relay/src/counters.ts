@@ -1,0 +1,46 @@
+/** What a relay counts, by the name under which `/metrics` shows it. */
+const COUNTERS = {
+  connections_opened: 'Connections that were accepted.',
+  connections_admitted: 'Connections that were admitted to a room.',
+  connections_denied: 'Connections that were denied by their proof, token or room configuration.',
+  connections_failed: 'Connections that were closed by a fault of the relay or its storage.',
+  connections_slow: 'Connections that were closed because they did not read what they were sent.',
+  messages_received: 'Messages that were decoded.',
+  messages_malformed: 'Frames that were no message.',
+  commits: 'Transactions that took pushes, each behind a strict barrier.',
+  deltas_committed: 'Deltas that became part of a room.',
+  deltas_known: 'Pushed deltas that were known already.',
+  deltas_refused: 'Pushed deltas that were refused.',
+  deltas_evicted: 'Reported deltas whose signature did not verify and that were taken out again.',
+  deltas_verified: 'Signatures of deltas that were verified.',
+  frames_sent: 'Frames that were sent.',
+  bytes_sent: 'Bytes that were sent in frames.',
+} as const;
+
+export type CounterName = keyof typeof COUNTERS;
+
+export class Counters {
+  readonly #values = new Map<CounterName, number>();
+
+  add(name: CounterName, by = 1): void {
+    this.#values.set(name, this.get(name) + by);
+  }
+
+  get(name: CounterName): number {
+    return this.#values.get(name) ?? 0;
+  }
+
+  /** In the text format of Prometheus, with gauges that the caller measures. */
+  toText(gauges: Readonly<Record<string, number>>): string {
+    const counters = (Object.keys(COUNTERS) as CounterName[]).flatMap((name) => [
+      `# HELP mangrove_${name}_total ${COUNTERS[name]}`,
+      `# TYPE mangrove_${name}_total counter`,
+      `mangrove_${name}_total ${this.get(name)}`,
+    ]);
+    const measured = Object.entries(gauges).flatMap(([name, value]) => [
+      `# TYPE mangrove_${name} gauge`,
+      `mangrove_${name} ${value}`,
+    ]);
+    return `${[...counters, ...measured].join('\n')}\n`;
+  }
+}

@@ -1,0 +1,274 @@
+import {
+  bytesToReplicaMessage,
+  errorToFacts,
+  FrameJoiner,
+  greeting,
+  type Hello,
+  isMangroveError,
+  type LinkConfig,
+  type Message,
+  messageToBytes,
+  messageToFrames,
+  type RelayEffect,
+  type RelayEvent,
+  type RelayState,
+  type ReplicaId,
+  stepSync,
+} from '@mangrove/protocol';
+import type { Connection, RelayPorts } from './ports.js';
+
+/** Bytes of messages that may wait on one link before its socket is asked to read no further. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** What an event weighs beside its bytes, so that empty frames cannot pile up either. */
+const EVENT_BYTES = 256;
+/** Standard codes: the client comes back by itself. */
+export const RETRY = { goingAway: 1001, policy: 1008, internalFault: 1011, tryAgainLater: 1013 } as const;
+
+export type Answer = RelayEvent | undefined | Promise<RelayEvent | undefined>;
+
+/** The room, as a link needs it. */
+export interface LinkHost {
+  readonly ports: RelayPorts;
+  /** While true nothing more is taken from the socket. */
+  readonly isClosing: boolean;
+  /** Which room a hello is about: known only then, as a room's id is bound to its configuration. */
+  configFor(hello: Hello | undefined): LinkConfig;
+  /** Runs an effect that is more than a `send`; its answer is stepped before the next event. */
+  run(link: Link, effect: Exclude<RelayEffect, { kind: 'send' | 'close' }>): Answer;
+  left(link: Link): void;
+}
+
+interface Waiting {
+  readonly event: RelayEvent;
+  readonly bytes: number;
+}
+
+/**
+ * One connection: frames become events, events are stepped one at a time, effects are run in order. Commits are the one effect
+ * that is not waited for, so that pushes of one connection share a transaction with each other and with those of others.
+ */
+export class Link {
+  readonly connection: Connection;
+  readonly openedAtMs: number;
+  expiresAtMs = Number.POSITIVE_INFINITY;
+  readonly #host: LinkHost;
+  readonly #joiner: FrameJoiner;
+  #state: RelayState;
+  #replica: ReplicaId | undefined;
+  #waiting: Waiting[] = [];
+  #isRunning = false;
+  #isOpen = true;
+  #isReadingLog = false;
+  #waitingBytes = 0;
+  #resume: (() => void) | undefined;
+  /** The pushes that are not on disk yet; never rejects. */
+  #commits: Promise<unknown> = Promise.resolve();
+  /** Up to here the log was read to the peer. */
+  #readTo = 0;
+
+  constructor(host: LinkHost, connection: Connection) {
+    const { identity, random, limits, clock } = host.ports;
+    this.#host = host;
+    this.connection = connection;
+    this.openedAtMs = clock.nowMs();
+    this.#joiner = new FrameJoiner(limits);
+    this.#state = greeting(host.configFor(undefined), {
+      relayKey: identity.relayKey,
+      storeId: identity.storeId,
+      challenge: random.bytes(32),
+    });
+  }
+
+  get challenge(): Uint8Array {
+    return this.#state.challenge;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Whose connection it is, once it was admitted. */
+  get replica(): ReplicaId | undefined {
+    return this.#replica;
+  }
+
+  /** Whether deltas that were committed concern this link: what a catch-up is still going to read need not wait here. */
+  get takesCommits(): boolean {
+    return this.#state.kind === 'live' || (this.#state.kind === 'replaying' && this.#isReadingLog);
+  }
+
+  /**
+   * Takes a frame as it came. A promise asks the runtime to read no further from the socket until it resolves; a runtime that
+   * cannot hold a socket back may ignore it.
+   */
+  receive(frame: Uint8Array): Promise<void> | undefined {
+    if (!this.#isOpen || this.#host.isClosing) return undefined;
+    const { counters, clock } = this.#host.ports;
+    try {
+      const bytes = this.#joiner.add(frame);
+      if (bytes === undefined) return undefined;
+      const message = bytesToReplicaMessage(bytes);
+      counters.add('messages_received');
+      this.#enqueue({ kind: 'message', message, nowMs: clock.nowMs() }, bytes.length + EVENT_BYTES);
+    } catch (error) {
+      if (!isMangroveError(error)) this.fail(error);
+      else {
+        counters.add('messages_malformed');
+        const { code, facts } = errorToFacts(error);
+        this.#enqueue({ kind: 'malformed', code, facts: facts as Record<string, string | number> }, EVENT_BYTES);
+      }
+    }
+    if (this.#waitingBytes <= WAITING_BYTES_MAX) return undefined;
+    return new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+  }
+
+  deliver(event: RelayEvent): void {
+    if (this.#isOpen) this.#enqueue(event, 0);
+  }
+
+  /** The connection has ended. What has come before is still processed: a client may push and leave. */
+  closed(): void {
+    if (this.#isOpen) this.#enqueue({ kind: 'closed' }, 0);
+    this.#isOpen = false;
+    this.#host.left(this);
+  }
+
+  /** Lets the connection go; the peer may come back and resumes where it was. */
+  shut(code: number, reason: string): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#waiting = [];
+    this.#state = stepSync(this.#state, { kind: 'closed' }).state;
+    this.connection.close(code, reason);
+    this.#release(this.#waitingBytes);
+    this.#host.left(this);
+  }
+
+  /** A bug or a broken disk costs the connection, never the process. */
+  fail(error: unknown): void {
+    if (!this.#isOpen && isMangroveError(error)) return;
+    const { ports } = this.#host;
+    ports.report(error);
+    ports.counters.add('connections_failed');
+    this.shut(RETRY.internalFault, 'internal fault');
+  }
+
+  /** A push is under way: reads that follow it on this link wait for it, so that they see it. */
+  track(commit: Promise<void>, bytes: number): void {
+    this.#waitingBytes += bytes;
+    const settled = commit.finally(() => this.#release(bytes));
+    this.#commits = Promise.all([this.#commits, settled]);
+  }
+
+  committed(): Promise<unknown> {
+    return this.#commits;
+  }
+
+  #enqueue(event: RelayEvent, bytes: number): void {
+    this.#waiting.push({ event, bytes });
+    this.#waitingBytes += bytes;
+    if (!this.#isRunning) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        const answer = this.#step(next.event);
+        if (answer !== undefined) await this.#answer(answer);
+        this.#release(next.bytes);
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  /** Runs to its end what an event has set off; a long catch-up is many rounds. */
+  async #answer(first: Promise<readonly RelayEvent[]>): Promise<void> {
+    const events = [...(await first)];
+    for (let event = events.shift(); event !== undefined; event = events.shift()) {
+      const answer = this.#step(event);
+      if (answer !== undefined) events.unshift(...(await answer));
+    }
+  }
+
+  /** What was committed while the log was read is in what was read: telling it again would take the peer's position back. */
+  #hasRead({ deltas, position }: RelayEvent & { kind: 'committed' }): boolean {
+    return deltas.length > 0 ? position.offset <= this.#readTo : position.offset < this.#readTo;
+  }
+
+  /** Undefined when all is done already, which is so for whatever is only sent. */
+  #step(event: RelayEvent): Promise<readonly RelayEvent[]> | undefined {
+    if (event.kind === 'committed' && this.#hasRead(event)) return undefined;
+    if (event.kind === 'log-read') {
+      this.#readTo = event.end.offset;
+      this.#isReadingLog = false;
+    }
+    if (event.kind === 'message' && event.message.kind === 'hello' && this.#state.kind === 'greeting')
+      this.#state = { ...this.#state, config: this.#host.configFor(event.message) };
+    const { state, effects } = stepSync(this.#state, event);
+    this.#state = state;
+    if ('replica' in state) this.#replica = state.replica;
+    const isWaiting = effects.some(({ kind }) => kind !== 'send' && kind !== 'close');
+    if (isWaiting) return this.#runAll(effects);
+    for (const effect of effects) this.#runAtOnce(effect);
+    return undefined;
+  }
+
+  async #runAll(effects: readonly RelayEffect[]): Promise<readonly RelayEvent[]> {
+    const answers: RelayEvent[] = [];
+    for (const effect of effects) {
+      if (effect.kind === 'send' || effect.kind === 'close') {
+        this.#runAtOnce(effect);
+        continue;
+      }
+      if (effect.kind === 'read-log') {
+        await this.connection.drained();
+        if (!this.#isOpen) return [];
+        this.#isReadingLog = true;
+      }
+      const answer = await this.#host.run(this, effect);
+      if (answer !== undefined) answers.push(answer);
+    }
+    return answers;
+  }
+
+  #runAtOnce(effect: RelayEffect): void {
+    if (effect.kind === 'send') this.#send(effect.message);
+    else if (effect.kind === 'close') this.shut(effect.code, effect.reason);
+  }
+
+  #send(message: Message): void {
+    if (!this.#isOpen) return;
+    const { counters, limits } = this.#host.ports;
+    for (const frame of framesOf(message, limits)) {
+      counters.add('frames_sent');
+      counters.add('bytes_sent', frame.length);
+      this.connection.send(frame);
+    }
+    if (this.connection.bufferedBytes() <= limits.sendBufferBytesMax) return;
+    // It resumes by its cursor when it comes back, which costs less than keeping all of it in memory.
+    counters.add('connections_slow');
+    this.shut(RETRY.tryAgainLater, 'reads too slowly');
+  }
+
+  #release(bytes: number): void {
+    this.#waitingBytes -= bytes;
+    if (this.#waitingBytes > WAITING_BYTES_MAX / 2 && this.#isOpen) return;
+    this.#resume?.();
+    this.#resume = undefined;
+  }
+}
+
+const framesByMessage = new WeakMap<Message, readonly Uint8Array[]>();
+
+/** A message that goes to many is one object, and is encoded once. */
+function framesOf(message: Message, limits: RelayPorts['limits']): readonly Uint8Array[] {
+  let frames = framesByMessage.get(message);
+  if (frames === undefined) framesByMessage.set(message, (frames = messageToFrames(messageToBytes(message), limits)));
+  return frames;
+}

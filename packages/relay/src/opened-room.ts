@@ -1,0 +1,98 @@
+import {
+  bytesToDelta,
+  bytesToHeadStatement,
+  type HeadStatement,
+  headStatementToBytes,
+  idToBytes,
+  msAhead,
+  hlcFromMs,
+  type Plan,
+  type Position,
+  readPosition,
+  readVectorRows,
+  removeDelta,
+  type RoomConfig,
+  type RoomRef,
+  type Store,
+  type VersionVector,
+} from '@mangrove/protocol';
+import { CommitQueue, type CommitHost } from './commits.js';
+import { RoomVerifier } from './verification.js';
+
+/** What became of a head statement. */
+export type HeadOutcome = 'kept' | 'older' | 'bad-signature' | 'ahead';
+
+/** A room whose configuration is fixed, with its store: what its links read and write. */
+export class OpenedRoom {
+  readonly ref: RoomRef;
+  readonly config: RoomConfig;
+  readonly store: Store;
+  readonly commits: CommitQueue;
+  readonly verifier: RoomVerifier;
+  readonly #host: CommitHost;
+
+  constructor(host: CommitHost, ref: RoomRef, config: RoomConfig) {
+    this.ref = ref;
+    this.config = config;
+    this.store = host.ports.environment.room(ref.roomId);
+    this.commits = new CommitQueue(host, this.store, ref);
+    this.verifier = new RoomVerifier(host.ports, ref.roomId, this.store);
+    this.#host = host;
+  }
+
+  read<Result>(plan: Plan<Result>): Promise<Result> {
+    return this.store.transact(plan, { mode: 'read' });
+  }
+
+  standing(): Promise<{ readonly position: Position; readonly vector: VersionVector }> {
+    return this.read(function* (tx) {
+      return { position: yield* readPosition(tx), vector: yield* readVectorRows(tx) };
+    });
+  }
+
+  /** [SY11] Keeps the newest statement of each replica. One from the future would hide all that follow it. */
+  async keepHead(statement: HeadStatement): Promise<HeadOutcome> {
+    const { clock, limits } = this.#host.ports;
+    if (msAhead(hlcFromMs(statement.timeMs), clock.nowMs()) > limits.clockAheadMsMax) return 'ahead';
+    if (!(await this.verifier.isHeadSigned(statement))) return 'bad-signature';
+    const key = idToBytes(statement.replica);
+    // A statement that a power cut takes is made again, so it does not wait for the disk.
+    return this.store.transact(
+      function* (tx) {
+        const row = yield* tx.get('heads', key);
+        if (row !== undefined && bytesToHeadStatement(row).timeMs >= statement.timeMs) return 'older';
+        tx.put('heads', key, headStatementToBytes(statement));
+        return 'kept';
+      },
+      { mode: 'write', durability: 'relaxed' },
+    );
+  }
+
+  /** [SY10] Takes out a reported delta whose signature does not verify, and tells every link where the room stands then. */
+  async checkReported(trieKey: Uint8Array): Promise<void> {
+    const bytes = await this.read((tx) => tx.get('deltas', trieKey));
+    if (bytes === undefined) return;
+    const { ref } = this;
+    const delta = bytesToDelta(ref.hash, ref.roomId, bytes);
+    if ((await this.verifier.isSigned(delta)) !== false) return;
+    await this.commits.alone(async () => {
+      const position = await this.store.transact(
+        function* (tx) {
+          // Somebody else may have reported it too, or something has superseded it meanwhile.
+          if ((yield* tx.get('deltas', trieKey)) === undefined) return undefined;
+          yield* removeDelta(tx, ref, delta);
+          return yield* readPosition(tx);
+        },
+        { mode: 'write', durability: 'strict' },
+      );
+      if (position === undefined) return;
+      this.#host.ports.counters.add('deltas_evicted');
+      this.#host.announce({ kind: 'committed', deltas: [], position });
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.commits.idle();
+    await this.store.close();
+  }
+}

@@ -1,0 +1,64 @@
+import type { Hash, Limits, ReplicaId, Right, Verifier } from '@mangrove/protocol';
+import type { Counters } from './counters.js';
+import type { Environment } from './storage/environment.js';
+
+/** One open socket, as a room sees it. */
+export interface Connection {
+  /** Queues one frame; after the connection has closed it does nothing. */
+  send(frame: Uint8Array): void;
+  close(code: number, reason: string): void;
+  /** Bytes that were given to `send` and are not yet on their way; 0 where the platform does not tell. */
+  bufferedBytes(): number;
+  /** Resolves when little is buffered, or when the connection has closed: a long catch-up waits for it between pages. */
+  drained(): Promise<void>;
+  /** The `Origin` header of the upgrade. */
+  readonly origin: string | undefined;
+}
+
+export interface Clock {
+  nowMs(): number;
+}
+
+export interface Random {
+  bytes(count: number): Uint8Array;
+}
+
+/** Who the relay is: both live as long as its disk, so that a new disk is noticed [SY2, SG3]. */
+export interface RelayIdentity {
+  /** The public Ed25519 key that admits replicas to open rooms. */
+  readonly relayKey: Uint8Array;
+  readonly storeId: Uint8Array;
+  sign(message: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface AuthenticationRequest {
+  readonly token?: string;
+  readonly room: string;
+  readonly replica: ReplicaId;
+  readonly origin?: string;
+}
+
+export interface Authentication {
+  readonly rights: readonly Right[];
+  /** From then on the connection is let go; the client comes back with a fresh token. */
+  readonly expiresAtMs?: number;
+}
+
+/** Null: not allowed, for good. A throw: cannot tell now, try again. */
+export type Authenticate = (request: AuthenticationRequest) => Promise<Authentication | null>;
+
+/** All that a runtime gives a room. */
+export interface RelayPorts {
+  readonly environment: Environment;
+  readonly identity: RelayIdentity;
+  readonly hash: Hash;
+  readonly verifier: Verifier;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: Limits;
+  /** Without it everybody may read and write. */
+  readonly authenticate: Authenticate | undefined;
+  readonly counters: Counters;
+  /** A bug or a failing platform: for a developer to look at. */
+  readonly report: (error: unknown) => void;
+}

@@ -1,0 +1,265 @@
+import {
+  assert,
+  byteToRoomConfig,
+  deriveRoomId,
+  equalBytes,
+  type Hello,
+  type LinkConfig,
+  planFor,
+  readLogPage,
+  type RelayEffect,
+  type RelayEvent,
+  type ReplicaId,
+  type RoomConfig,
+  roomConfigToByte,
+  type VersionVector,
+} from '@mangrove/protocol';
+import { authenticate, certifyKeys, readWelcoming } from './admission.js';
+import { type Answer, Link, type LinkHost, RETRY } from './link.js';
+import { OpenedRoom } from './opened-room.js';
+import type { Connection, RelayPorts } from './ports.js';
+
+const HELLO_WITHIN_MS = 30_000;
+const DEFAULT_CONFIG: RoomConfig = { history: 'current', encrypted: false };
+
+export interface RoomVersion {
+  readonly offset: number;
+  readonly vector: VersionVector;
+  readonly root: Uint8Array;
+}
+
+type Forwarded = Extract<RelayEvent, { kind: 'forward' }>['message'];
+type EffectOf<Kind extends RelayEffect['kind']> = Extract<RelayEffect, { kind: Kind }>;
+
+/**
+ * One room of a relay: runs the sync step for each of its connections and does what the steps ask for. It knows no runtime: sockets,
+ * disk, keys and clock come in as ports.
+ */
+export class RelayRoom implements LinkHost {
+  readonly name: string;
+  readonly ports: RelayPorts;
+  readonly #links = new Set<Link>();
+  /** The admitted ones, and whose they are. */
+  readonly #present = new Map<Link, ReplicaId>();
+  #opened: OpenedRoom | undefined;
+  #fixing: Promise<void> | undefined;
+  #isClosing = false;
+
+  private constructor(name: string, ports: RelayPorts) {
+    this.name = name;
+    this.ports = ports;
+  }
+
+  /** Makes nothing: a room begins with the first hello that is admitted. Throws `NAME_INVALID`. */
+  static async open(name: string, ports: RelayPorts): Promise<RelayRoom> {
+    const room = new RelayRoom(name, ports);
+    const row = await ports.environment.getMeta(room.#configKey());
+    const config = row?.[0] === undefined ? undefined : byteToRoomConfig(row[0]);
+    if (config !== undefined) room.#open(config);
+    return room;
+  }
+
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
+  connect(connection: Connection): Link {
+    this.ports.counters.add('connections_opened');
+    const link = new Link(this, connection);
+    this.#links.add(link);
+    link.deliver({ kind: 'opened' });
+    if (this.#isClosing) link.shut(RETRY.goingAway, 'the relay is stopping');
+    return link;
+  }
+
+  /** Undefined for a room that nobody was ever admitted to. */
+  async version(): Promise<RoomVersion | undefined> {
+    const standing = await this.#opened?.standing();
+    return standing && { ...standing.position, vector: standing.vector };
+  }
+
+  /** Now and then: lets go of those who never say hello and of those whose token has expired. */
+  sweep(): void {
+    const nowMs = this.ports.clock.nowMs();
+    for (const link of this.#links) {
+      if (link.expiresAtMs <= nowMs) link.shut(RETRY.policy, 'the token has expired');
+      else if (link.replica === undefined && nowMs - link.openedAtMs > HELLO_WITHIN_MS)
+        link.shut(RETRY.policy, 'no hello came');
+    }
+  }
+
+  /** What was pushed is committed and acknowledged, then every connection is closed. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#opened?.commits.idle();
+    for (const link of this.#links) link.shut(RETRY.goingAway, 'the relay is stopping');
+    await this.#opened?.close();
+  }
+
+  // What links ask of their room.
+
+  configFor(hello: Hello | undefined): LinkConfig {
+    const config = this.#opened?.config ?? (hello && byteToRoomConfig(hello.config)) ?? DEFAULT_CONFIG;
+    const { hash, limits } = this.ports;
+    const room = this.#opened?.ref ?? { hash, roomId: deriveRoomId(hash, this.name, config) };
+    return { room, roomConfig: config, limits };
+  }
+
+  run(link: Link, effect: Exclude<RelayEffect, { kind: 'send' | 'close' }>): Answer {
+    switch (effect.kind) {
+      case 'authenticate':
+        return this.#authenticate(link, effect.hello);
+      case 'joined':
+        return this.#joined(link, effect.replica);
+      case 'broadcast':
+        return this.#forward(effect.message, link);
+      case 'accept-push':
+        return this.#acceptPush(link, effect);
+      case 'read-log':
+        return this.#room().read(function* (tx) {
+          return { kind: 'log-read', ...(yield* readLogPage(tx, effect.after, effect.met)) };
+        });
+      case 'read-beyond':
+      case 'answer-diff':
+        return this.#answerRead(link, effect);
+      case 'finish-beyond':
+        return this.#finishBeyond();
+      case 'certify':
+        return this.#certify(effect);
+      case 'accept-head':
+        return this.#acceptHead(link, effect);
+      case 'check-reported':
+        return this.#checkReported(link, effect);
+    }
+  }
+
+  left(link: Link): void {
+    this.#links.delete(link);
+    const replica = this.#present.get(link);
+    if (replica === undefined) return;
+    this.#present.delete(link);
+    // Another connection of the same replica may have taken over already.
+    for (const other of this.#present.values()) if (other === replica) return;
+    this.#forward({ kind: 'peer', replica, present: false }, link);
+  }
+
+  /** Everybody who takes commits; who is still catching up reads them from the log. */
+  announce(event: RelayEvent): void {
+    for (const link of this.#present.keys()) if (link.takesCommits) link.deliver(event);
+  }
+
+  // Effects.
+
+  async #authenticate(link: Link, hello: Hello): Promise<RelayEvent> {
+    const { ports } = this;
+    const { room, roomConfig } = this.configFor(hello);
+    const { origin } = link.connection;
+    const answer = await authenticate(ports, { ...room, name: this.name }, hello, link.challenge, origin);
+    const opened = answer.kind === 'denied' ? undefined : await this.#fixConfig(roomConfig);
+    if (answer.kind === 'denied' || opened?.ref.roomId !== hello.roomId) {
+      ports.counters.add('connections_denied');
+      return answer.kind === 'denied' ? answer : { kind: 'denied', code: 'ROOM_CONFIG_MISMATCH', facts: {} };
+    }
+    const { replica, rights, expiresAtMs } = answer;
+    if (rights.includes('write')) await this.#issue([hello.publicKey], link);
+    const { storeId } = ports.identity;
+    const welcoming = await opened.read((tx) => readWelcoming(tx, storeId, replica, hello.cursor));
+    link.expiresAtMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
+    ports.counters.add('connections_admitted');
+    const certificate = rights.includes('write')
+      ? welcoming.certificates.find(({ publicKey }) => equalBytes(publicKey, hello.publicKey))
+      : undefined;
+    return { kind: 'authenticated', replica, rights, certificate, ...welcoming };
+  }
+
+  #joined(link: Link, replica: ReplicaId): undefined {
+    if (!link.isOpen) return;
+    this.#present.set(link, replica);
+    this.#forward({ kind: 'peer', replica, present: true }, link);
+  }
+
+  async #acceptPush(link: Link, { deltas: pushed }: EffectOf<'accept-push'>): Promise<undefined> {
+    const { commits, verifier } = this.#room();
+    const { deltas, refusals } = await verifier.sift(pushed);
+    const bytes = deltas.reduce((sum, { delta }) => sum + delta.bytes.length, 0);
+    link.track(commits.add({ link, replica: link.replica as ReplicaId, deltas, refusals }), bytes);
+  }
+
+  async #answerRead(link: Link, effect: EffectOf<'read-beyond' | 'answer-diff'>): Promise<RelayEvent> {
+    const { ref } = this.#room();
+    await link.committed();
+    await link.connection.drained();
+    return this.#room().read(planFor(ref, effect));
+  }
+
+  async #finishBeyond(): Promise<RelayEvent> {
+    return { kind: 'beyond-done', ...(await this.#room().standing()) };
+  }
+
+  async #certify({ certificates }: EffectOf<'certify'>): Promise<undefined> {
+    await this.#issue(
+      certificates.map(({ publicKey }) => publicKey),
+      undefined,
+    );
+  }
+
+  /** Those who are connected have to know a new key before its first delta comes. */
+  async #issue(publicKeys: readonly Uint8Array[], except: Link | undefined): Promise<void> {
+    const { ref, store } = this.#room();
+    const certificates = await certifyKeys(this.ports, ref, store, publicKeys);
+    if (certificates.length > 0) this.#forward({ kind: 'certificates', certificates }, except);
+  }
+
+  async #acceptHead(link: Link, { statement }: EffectOf<'accept-head'>): Promise<RelayEvent | undefined> {
+    const outcome = await this.#room().keepHead(statement);
+    const { replica } = statement;
+    if (outcome === 'bad-signature') return { kind: 'malformed', code: 'SIGNATURE_INVALID', facts: { replica } };
+    if (outcome === 'kept') this.#forward({ kind: 'head', statement }, link);
+    return undefined;
+  }
+
+  async #checkReported(link: Link, { trieKey }: EffectOf<'check-reported'>): Promise<undefined> {
+    await link.committed();
+    await this.#room().checkReported(trieKey);
+  }
+
+  #forward(message: Forwarded, except: Link | undefined): undefined {
+    const event: RelayEvent = { kind: 'forward', message };
+    for (const link of this.#present.keys()) if (link !== except) link.deliver(event);
+  }
+
+  // The room's configuration and store.
+
+  #room(): OpenedRoom {
+    assert(this.#opened !== undefined, () => 'an effect of a room that nobody was admitted to');
+    return this.#opened;
+  }
+
+  /** The first who is admitted decides; whoever comes meanwhile waits and then compares. */
+  async #fixConfig(config: RoomConfig): Promise<OpenedRoom> {
+    if (this.#opened === undefined) {
+      this.#fixing ??= this.ports.environment
+        .putMeta(this.#configKey(), Uint8Array.of(roomConfigToByte(config)))
+        .then(() => this.#open(config))
+        .finally(() => {
+          this.#fixing = undefined;
+        });
+      await this.#fixing;
+    }
+    return this.#room();
+  }
+
+  #open(config: RoomConfig): void {
+    const { hash } = this.ports;
+    this.#opened = new OpenedRoom(this, { hash, roomId: deriveRoomId(hash, this.name, config) }, config);
+  }
+
+  /** A hash stands for the name, so that any name makes a key of one length. */
+  #configKey(): string {
+    return `room:${deriveRoomId(this.ports.hash, this.name, DEFAULT_CONFIG)}`;
+  }
+}

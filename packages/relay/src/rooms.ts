@@ -1,0 +1,65 @@
+import type { RelayPorts } from './ports.js';
+import { RelayRoom } from './room.js';
+
+/** A room without connections is kept this long: people reload pages. */
+const IDLE_MS = 60_000;
+
+/** The rooms of one relay that are in use: opened on demand, let go when idle. */
+export class Rooms {
+  readonly #ports: RelayPorts;
+  readonly #rooms = new Map<string, { readonly room: Promise<RelayRoom>; usedAtMs: number }>();
+  /** A room that is being let go of has to be gone before it can be opened again. */
+  readonly #leaving = new Map<string, Promise<void>>();
+  #isClosed = false;
+
+  constructor(ports: RelayPorts) {
+    this.#ports = ports;
+  }
+
+  get size(): number {
+    return this.#rooms.size;
+  }
+
+  /** The caller connects in the same turn, or calls again. Throws `NAME_INVALID`. */
+  open(name: string): Promise<RelayRoom> {
+    const usedAtMs = this.#ports.clock.nowMs();
+    let entry = this.#rooms.get(name);
+    if (entry === undefined) {
+      const left = this.#leaving.get(name) ?? Promise.resolve();
+      const room = left.then(() => RelayRoom.open(name, this.#ports));
+      this.#rooms.set(name, (entry = { room, usedAtMs }));
+      room.catch(() => this.#rooms.delete(name));
+    }
+    entry.usedAtMs = usedAtMs;
+    return entry.room;
+  }
+
+  /** To be called every few seconds. */
+  async sweep(): Promise<void> {
+    const nowMs = this.#ports.clock.nowMs();
+    for (const [name, { room: opening, usedAtMs }] of this.#rooms) {
+      const room = await opening.catch(() => undefined);
+      if (room === undefined || this.#isClosed) continue;
+      room.sweep();
+      const isIdle = room.linkCount === 0 && nowMs - usedAtMs >= IDLE_MS;
+      if (isIdle && this.#rooms.get(name)?.usedAtMs === usedAtMs) this.#leave(name, room);
+    }
+  }
+
+  /** Every room finishes what it has begun. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#rooms.values()].map(async ({ room }) => (await room.catch(() => undefined))?.close()));
+    await Promise.all(this.#leaving.values());
+    this.#rooms.clear();
+  }
+
+  #leave(name: string, room: RelayRoom): void {
+    this.#rooms.delete(name);
+    const left = room
+      .close()
+      .catch((error: unknown) => this.#ports.report(error))
+      .finally(() => this.#leaving.delete(name));
+    this.#leaving.set(name, left);
+  }
+}

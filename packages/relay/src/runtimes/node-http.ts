@@ -1,0 +1,107 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { assertName, bytesToHex, type ReplicaId } from '@mangrove/protocol';
+import type { RelayPorts } from '../ports.js';
+import type { Rooms } from '../rooms.js';
+
+/** What the HTTP side of a relay answers from. */
+export interface HttpHost {
+  readonly isClosing: boolean;
+  /** Rejects while the disk cannot be opened. */
+  ready(): Promise<{ readonly ports: RelayPorts; readonly rooms: Rooms }>;
+  gauges(): Readonly<Record<string, number>>;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body: string | object;
+}
+
+/** The room that a path names, `undefined` for another path, `null` for a name that is none. */
+export function readRoomName(url: string | undefined, pattern: RegExp): string | null | undefined {
+  const encoded = pattern.exec(pathOf(url))?.[1];
+  if (encoded === undefined) return undefined;
+  try {
+    const name = decodeURIComponent(encoded);
+    assertName('room', name);
+    return name;
+  } catch {
+    return null;
+  }
+}
+
+/** True when the request was one of the relay's own, which is answered then. */
+export function answerHttp(host: HttpHost, request: IncomingMessage, response: ServerResponse): boolean {
+  const path = pathOf(request.url);
+  if (!/^\/(?:parties\/|rooms\/|(?:healthz|readyz|metrics)$)/.test(path)) return false;
+  reply(host, path, request)
+    .catch((): Reply => ({ status: 503, body: 'The relay cannot answer now.' }))
+    .then(({ status, body }) => send(response, status, body, request.method === 'HEAD'))
+    .catch(() => response.destroy());
+  return true;
+}
+
+async function reply(host: HttpHost, path: string, request: IncomingMessage): Promise<Reply> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return { status: 405, body: 'Only GET is answered here.' };
+  switch (path) {
+    case '/healthz':
+      return { status: 200, body: 'ok' };
+    case '/readyz':
+      if (host.isClosing) return { status: 503, body: 'stopping' };
+      await host.ready();
+      return { status: 200, body: 'ready' };
+    case '/metrics': {
+      const { ports } = await host.ready();
+      return { status: 200, body: ports.counters.toText(host.gauges()) };
+    }
+  }
+  if (path.startsWith('/parties/')) return { status: 426, body: 'Rooms are reached by WebSocket.' };
+  const name = readRoomName(request.url, /^\/rooms\/([^/]+)\/version$/);
+  if (name === undefined) return { status: 404, body: 'There is nothing at this address.' };
+  if (name === null) return { status: 400, body: 'This is not the name of a room.' };
+  return await readVersion(host, name, request);
+}
+
+async function readVersion(host: HttpHost, name: string, request: IncomingMessage): Promise<Reply> {
+  const { ports, rooms } = await host.ready();
+  const denial = await denialOf(ports, name, request);
+  if (denial !== undefined) return denial;
+  const version = await (await rooms.open(name)).version();
+  if (version === undefined) return { status: 404, body: 'This room is not here.' };
+  const { offset, vector, root } = version;
+  return { status: 200, body: { room: name, offset, vector: Object.fromEntries(vector), root: bytesToHex(root) } };
+}
+
+async function denialOf(
+  { authenticate }: RelayPorts,
+  room: string,
+  request: IncomingMessage,
+): Promise<Reply | undefined> {
+  if (authenticate === undefined) return undefined;
+  const { authorization, origin } = request.headers;
+  const token = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1];
+  const authentication = await authenticate({
+    room,
+    // Nobody proves a key here.
+    replica: '' as ReplicaId,
+    ...(token === undefined ? {} : { token }),
+    ...(origin === undefined ? {} : { origin }),
+  });
+  if (authentication === null) return { status: 401, body: 'A token with the right to read is needed.' };
+  return authentication.rights.includes('read') ? undefined : { status: 403, body: 'The token has no right to read.' };
+}
+
+function send(response: ServerResponse, status: number, body: string | object, headOnly: boolean): void {
+  const isText = typeof body === 'string';
+  const text = isText ? (body.endsWith('\n') ? body : `${body}\n`) : JSON.stringify(body);
+  response.writeHead(status, {
+    'Content-Type': isText ? 'text/plain; charset=utf-8' : 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  });
+  response.end(headOnly ? undefined : text);
+}
+
+function pathOf(url: string | undefined): string {
+  return (url ?? '').split('?', 1)[0] as string;
+}

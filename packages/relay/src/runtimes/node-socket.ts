@@ -1,0 +1,94 @@
+import type { RawData, WebSocket } from 'ws';
+import type { Connection } from '../ports.js';
+import type { RelayRoom } from '../room.js';
+
+/**
+ * Above the largest frame of the protocol, so that a frame which is somewhat too large is refused with a reason and the connection lives;
+ * what is larger still is cut off before it is read.
+ */
+export const FRAME_BYTES_READ_MAX = 1024 * 1024;
+
+/** A browser's pages cannot send WebSocket pings, so a text frame stands in for one. */
+const PING = 'ping';
+const PONG = 'pong';
+
+/** Below this much in the send buffer a catch-up goes on: enough to keep any network busy until the next page is read. */
+const DRAINED_BYTES = 1024 * 1024;
+
+/** Ties a socket to a room until one of them lets go. */
+export function attachSocket(socket: WebSocket, room: RelayRoom, origin: string | undefined): void {
+  const link = room.connect(new SocketConnection(socket, origin));
+  // A frame that `ws` cannot read ends its connection by itself; unheard, the error would end the process.
+  socket.on('error', () => {});
+  socket.on('close', () => link.closed());
+  socket.on('message', (data: RawData, isBinary) => {
+    const bytes = toBytes(data);
+    if (!isBinary && isPing(bytes)) {
+      socket.send(PONG, { binary: false });
+      return;
+    }
+    const ready = link.receive(bytes);
+    if (ready === undefined) return;
+    socket.pause();
+    ready.then(() => socket.resume());
+  });
+}
+
+function isPing(bytes: Uint8Array): boolean {
+  return bytes.length === PING.length && Buffer.from(bytes).toString('latin1') === PING;
+}
+
+/** `ws` gives one Buffer for a message; plain bytes, because a Buffer's `slice` does not copy. */
+function toBytes(data: RawData): Uint8Array {
+  const buffer = Array.isArray(data) ? Buffer.concat(data) : data;
+  return buffer instanceof ArrayBuffer
+    ? new Uint8Array(buffer)
+    : new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** A socket of `ws` as a room sees it. */
+class SocketConnection implements Connection {
+  readonly origin: string | undefined;
+  readonly #socket: WebSocket;
+  #waiting: (() => void)[] = [];
+
+  constructor(socket: WebSocket, origin: string | undefined) {
+    this.#socket = socket;
+    this.origin = origin;
+    socket.once('close', () => this.#wake());
+  }
+
+  send(frame: Uint8Array): void {
+    if (this.#isOpen) this.#socket.send(frame, this.#sent);
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+    this.#wake();
+  }
+
+  bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  drained(): Promise<void> {
+    if (!this.#isOpen || this.bufferedBytes() <= DRAINED_BYTES) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  get #isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  readonly #sent = (): void => {
+    if (this.#waiting.length > 0 && this.bufferedBytes() <= DRAINED_BYTES) this.#wake();
+  };
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
