@@ -150,19 +150,29 @@ export function dotsOf(replica: ReplicaId): { from: Uint8Array; to: Uint8Array |
   return { from: idToBytes(replica), to: prefixEnd(idToBytes(replica)) };
 }
 
-/** Rows of one key that become one delta; imported updates stay apart, as they are vouched for in another way. */
+/**
+ * Runs of rows that become one delta each. A key's rows stand together and in order, and a run ends where its flags change, as
+ * imported updates are vouched for in another way: joined across other rows, a later write would be superseded by an earlier one [JS1].
+ */
 function groupRows(rows: readonly JournalRow[]): readonly (readonly JournalRow[])[] {
-  const groups = new Map<string, JournalRow[]>();
-  let part = 0;
+  const groups: JournalRow[][] = [];
+  let bytes = 0;
   for (const row of rows) {
-    const name = `${row.keyId} ${row.flags & ~FLAG.tombstone} ${part}`;
-    const group = groups.get(name);
-    if (group === undefined) groups.set(name, [row]);
-    else group.push(row);
-    const bytes = groups.get(name)?.reduce((sum, { payload }) => sum + payload.length, 0) ?? 0;
-    if (row.name.kind === 'document' && bytes > JOINED_BYTES_MAX) part++;
+    const group = groups.at(-1);
+    bytes += row.payload.length;
+    const isTooMuch = row.name.kind === 'document' && bytes > JOINED_BYTES_MAX;
+    if (group !== undefined && isSameRun(group[0] as JournalRow, row) && !isTooMuch) {
+      group.push(row);
+    } else {
+      groups.push([row]);
+      bytes = row.payload.length;
+    }
   }
-  return [...groups.values()];
+  return groups;
+}
+
+function isSameRun(a: JournalRow, b: JournalRow): boolean {
+  return a.keyId === b.keyId && (a.flags & ~FLAG.tombstone) === (b.flags & ~FLAG.tombstone);
 }
 
 function draftDelta(
