@@ -1,11 +1,22 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
+import { assert } from '../assert.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import { decode, encode, readBytes, readCount, readU64, writeU64 } from '../codec.js';
-import { type Context, contextOfHeld, EMPTY_CONTEXT } from '../context.js';
+import { type Context, contextOfHeld, EMPTY_CONTEXT, highestEntry } from '../context.js';
 import { bytesToDelta, type Delta, readContext, writeContext } from '../delta.js';
+import { MangroveError } from '../errors.js';
 import { type Hlc, tickHlc } from '../hlc.js';
-import { bytesToKeyId, deriveKeyId, idToBytes, type KeyId, type KeyName, readKeyName, writeKeyName } from '../ids.js';
+import {
+  bytesToKeyId,
+  deriveKeyId,
+  idToBytes,
+  type KeyId,
+  type KeyName,
+  keyNameToBytes,
+  readKeyName,
+  writeKeyName,
+} from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
@@ -37,6 +48,8 @@ export interface KeyState {
 /**
  * Journals edits, in order, and takes the context of each record write here and now: taken later, it would claim to have seen
  * what arrived in between [CX5].
+ *
+ * Throws `BODY_TOO_LARGE`: a row that no delta can carry would hold up all that come after it.
  */
 export function* appendToJournal(
   tx: Transaction,
@@ -48,10 +61,12 @@ export function* appendToJournal(
   let clock = yield* readClock(tx);
   const rows: JournalRow[] = [];
   for (const edit of edits) {
+    assertBodyFits(edit);
     const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
     const context = edit.name.kind === 'record' ? contextOfHeld(yield* readSiblings(tx, room, keyId)) : EMPTY_CONTEXT;
     number++;
     clock = tickHlc(clock, nowMs);
+    assert(highestEntry(context) < clock, () => 'something was accepted whose stamp did not move the clock');
     const row: JournalRow = { ...edit, number, keyId, writtenAt: clock, context };
     tx.put('journal', journalKey(row), journalRowToBytes(row));
     tx.put('names', nameKey(edit.name), idToBytes(keyId));
@@ -95,6 +110,12 @@ export function collectionPrefix(kind: KeyName['kind'], collection: string): Uin
     encoding.writeUint8(encoder, kind === 'document' ? 0 : 1);
     encoding.writeVarString(encoder, collection);
   });
+}
+
+function assertBodyFits({ name, payload }: Edit): void {
+  const bodyBytes = keyNameToBytes(name).length + payload.length;
+  const { bodyBytesMax } = defaultLimits;
+  if (bodyBytes > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes, bodyBytesMax });
 }
 
 function underKey(keyId: KeyId): { from: Uint8Array; to: Uint8Array | undefined } {
