@@ -149,6 +149,18 @@ export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Step
   return result;
 }
 
+/** Whether a held delta covers one of these already. */
+export function* isAnyCovered(tx: Transaction, deltas: readonly Delta[]): Steps<boolean> {
+  const rows = yield* tx.getMany(
+    'contexts',
+    deltas.map((delta) => idToBytes(delta.keyId)),
+  );
+  return deltas.some((delta, i) => {
+    const row = rows[i];
+    return row !== undefined && readContexts(row).some((sibling) => covers(sibling.context, delta));
+  });
+}
+
 /** `replica 8 • u64 seq`. */
 export function dotKey(dot: Pick<Delta, 'replica' | 'seq'>): Uint8Array {
   return concatBytes(idToBytes(dot.replica), u64ToBytes(dot.seq));

@@ -9,7 +9,7 @@ import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
 import { idToBytes, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { type Acceptance, acceptDeltas, dotKey, type RoomRef, splitTrieKeys } from './accept.js';
+import { type Acceptance, acceptDeltas, dotKey, isAnyCovered, type RoomRef, splitTrieKeys } from './accept.js';
 import { type JournalRow, journalKey, readJournal } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 
@@ -71,7 +71,8 @@ export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions)
 
 /**
  * Makes the signed drafts part of the set, in one transaction with the journal they come from. Undefined, and nothing written,
- * when another tab has taken over, the next `seq` has moved or a row is gone: then draft again.
+ * when another tab has taken over, the next `seq` has moved, a row is gone, or a context that came meanwhile reaches over a
+ * draft, which nobody has seen: then draft again, above its stamp.
  */
 export function* commitSeal(
   tx: Transaction,
@@ -88,14 +89,11 @@ export function* commitSeal(
   const rowKeys = sealed.flatMap((draft) => draft.rows.map(journalKey));
   const rows = yield* tx.getMany('journal', rowKeys);
   if (rows.includes(undefined)) return undefined;
+  const deltas = sealed.map((draft) => draft.delta);
+  if (yield* isAnyCovered(tx, deltas)) return undefined;
 
   const clock = yield* readClock(tx);
-  const acceptance = yield* acceptDeltas(
-    tx,
-    room,
-    sealed.map((draft) => draft.delta),
-    { nowMs, from: 'others', retain: () => false },
-  );
+  const acceptance = yield* acceptDeltas(tx, room, deltas, { nowMs, from: 'others', retain: () => false });
   for (const key of rowKeys) tx.delete('journal', key);
   for (const { delta, rows } of sealed) {
     tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
