@@ -31,13 +31,18 @@ export function valueToBytes(value: unknown, valueBytesMax = defaultLimits.value
 
 /** Throws `VALUE_INVALID` for bytes that no value encodes to. Objects come back with no prototype tricks: plain own keys only. */
 export function bytesToValue(bytes: Uint8Array): Value {
+  let text: string;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(bytesToUtf8(bytes));
+    text = bytesToUtf8(bytes);
+    parsed = JSON.parse(text);
   } catch (cause) {
-    throw new MangroveError('VALUE_INVALID', { reason: 'it is not JSON' }, { cause });
+    throw invalid('it is not JSON', cause);
   }
-  return untag(parsed, 0);
+  const value = untag(parsed, 0);
+  // What JSON lets pass beside: white space, other orders and spellings, a key given twice. One value has one encoding.
+  if (encodeValue(value, 0) !== text) throw invalid('it is not in canonical form');
+  return value;
 }
 
 function encodeValue(value: unknown, depth: number): string {
@@ -72,6 +77,7 @@ function encodeObject(value: object, depth: number): string {
   if (value instanceof Map) {
     const pairs = [...value].map(([key, item]) => [encodeValue(key, depth + 1), encodeValue(item, depth + 1)] as const);
     pairs.sort(([a], [b]) => (a < b ? -1 : 1));
+    if (pairs.some(([key], i) => key === pairs[i - 1]?.[0])) throw invalid('a Map has one key twice');
     return `{"$map":[${pairs.map(([key, item]) => `[${key},${item}]`).join(',')}]}`;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
