@@ -13,6 +13,7 @@ export function bytesToHex(bytes: Uint8Array): string {
 
 /** Lowercase hex of even length only; anything else throws, as ids are made by our own code. */
 export function hexToBytes(hex: string): Uint8Array {
+  if (hex.length % 2 !== 0) throw new Error(`not lowercase hex: ${hex}`);
   const bytes = new Uint8Array(hex.length / 2);
   for (let i = 0; i < bytes.length; i++) {
     const high = NIBBLE.get(hex.charAt(2 * i));

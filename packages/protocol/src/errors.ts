@@ -223,7 +223,7 @@ export function errorToFacts(error: unknown): ErrorFacts {
 }
 
 export function errorFromFacts(plain: ErrorFacts): MangroveError {
-  return new MangroveError(plain.code in ERRORS ? plain.code : 'INTERNAL', plain.facts);
+  return new MangroveError(Object.hasOwn(ERRORS, plain.code) ? plain.code : 'INTERNAL', plain.facts);
 }
 
 export function isMangroveError(error: unknown): error is MangroveError {
