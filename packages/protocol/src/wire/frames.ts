@@ -30,8 +30,10 @@ export function messageToFrames(message: Uint8Array, limits: Pick<Limits, 'frame
 /** Joins frames into messages; holds at most one message of `messageBytesMax`. One for each connection and direction. */
 export class FrameJoiner {
   readonly #limits: Pick<Limits, 'frameBytesMax' | 'messageBytesMax'>;
+  /** What has come of a message in parts; grows with it, as its announced length is only a word. */
   #parts: Uint8Array | undefined;
   #filled = 0;
+  #announced = 0;
   /** Bytes of a refused message that are still to come: they are passed over, so that the connection can live. */
   #skipping = 0;
 
@@ -76,8 +78,9 @@ export class FrameJoiner {
       this.#skipping = messageBytes - part.length;
       throw new MangroveError('BODY_TOO_LARGE', { bodyBytes: messageBytes, bodyBytesMax: messageBytesMax });
     }
-    this.#parts = new Uint8Array(messageBytes);
+    this.#parts = new Uint8Array();
     this.#filled = 0;
+    this.#announced = messageBytes;
     return this.#append(part);
   }
 
@@ -86,17 +89,25 @@ export class FrameJoiner {
       this.#skipping -= part.length;
       return undefined;
     }
-    const parts = this.#parts;
-    if (parts === undefined) throw malformed('a part without its first part');
-    if (this.#filled + part.length > parts.length) {
+    if (this.#parts === undefined) throw malformed('a part without its first part');
+    const filled = this.#filled + part.length;
+    if (filled > this.#announced) {
       this.#parts = undefined;
       throw malformed('more parts than announced');
     }
+    const parts = this.#roomFor(this.#parts, filled);
     parts.set(part, this.#filled);
-    this.#filled += part.length;
-    if (this.#filled < parts.length) return undefined;
-    this.#parts = undefined;
-    return parts;
+    this.#filled = filled;
+    this.#parts = filled < this.#announced ? parts : undefined;
+    return filled < this.#announced ? undefined : parts;
+  }
+
+  /** Doubles, so that each byte is copied a bounded number of times; the last part finds exactly the announced length. */
+  #roomFor(parts: Uint8Array, filled: number): Uint8Array {
+    if (filled <= parts.length && (filled < this.#announced || parts.length === filled)) return parts;
+    const grown = new Uint8Array(Math.min(this.#announced, Math.max(filled, 2 * parts.length)));
+    grown.set(parts.subarray(0, this.#filled));
+    return grown;
   }
 }
 
