@@ -27,6 +27,7 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
   if (state.kind === 'closed') return stay(state);
   switch (event.kind) {
     case 'opened': {
+      if (state.kind !== 'greeting') return stay(state);
       const { storeId, relayKey, challenge } = state;
       return { state, effects: [send({ kind: 'welcome', version: PROTOCOL_VERSION, storeId, relayKey, challenge })] };
     }
@@ -48,13 +49,16 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
     case 'beyond-read':
       return isAdmitted(state) ? stepBeyondRead(state, event) : stay(state);
     case 'beyond-done':
+      if (!isAdmitted(state)) return stay(state);
       return { state, effects: [send({ kind: 'caught-up', position: event.position, vector: event.vector })] };
     case 'pushed':
+      if (!isAdmitted(state)) return stay(state);
       return {
         state,
         effects: [...event.refusals.map((refusal) => send({ kind: 'refused', ...refusal })), ack(event)],
       };
     case 'diff-answered':
+      if (!isAdmitted(state)) return stay(state);
       return {
         state,
         effects: [

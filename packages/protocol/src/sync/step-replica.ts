@@ -29,7 +29,7 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
     case 'greeting-ready':
       return state.kind === 'greeting' ? { state, effects: [send(event.hello)] } : stay(state);
     case 'sealed':
-      return isInSession(state) ? { state: unsettle(state), effects: push(event.deltas, false) } : stay(state);
+      return isInSession(state) ? stepSealed(state, event.deltas) : stay(state);
     case 'outbox-read':
       return isInSession(state) ? stepOutboxRead(state, event) : stay(state);
     case 'vector-read':
@@ -158,6 +158,11 @@ function stepAccepted(state: ReplicaState, event: ReplicaEvent & { kind: 'accept
   const reports = (event.forged ?? []).map((trieKey) => send({ kind: 'report', trieKey }));
   const next = state.kind === 'live' ? settle(state, event.standing) : stay(state);
   return { state: next.state, effects: [...reports, ...next.effects] };
+}
+
+/** Without the right to write each push would be answered by a fault, and enough of them close the connection. */
+function stepSealed(state: InSession, deltas: readonly DeltaBytes[]): Result {
+  return { state: unsettle(state), effects: state.rights.includes('write') ? push(deltas, false) : [] };
 }
 
 function stepOutboxRead(state: InSession, event: ReplicaEvent & { kind: 'outbox-read' }): Result {
