@@ -6,6 +6,7 @@ import { readRoot } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { VersionVector } from '../version-vector.js';
 import { type Acceptance, type AcceptOptions, acceptDeltas, type RoomRef } from './accept.js';
+import { fetchWhileSmall } from './fetch.js';
 import { readSeqs } from './vector.js';
 
 /** Where a relay's log stands [SY2]. */
@@ -78,7 +79,7 @@ export function* readLogPage(
 ): Steps<LogPage & { met: readonly ReplicaId[] }> {
   const rows = yield* tx.rows('log', { from: u64ToBytes(after + 1), limit: PAGE_ROWS });
   const trieKeys = rows.map(([, value]) => value.slice(ROLL_BYTES));
-  const values = yield* tx.getMany('deltas', trieKeys);
+  const values = yield* fetchWhileSmall(tx, trieKeys, PAGE_BYTES);
   const deltas: Uint8Array[] = [];
   let bytes = 0;
   let taken = 0;

@@ -3,6 +3,7 @@ import { bytesToReplicaId } from '../ids.js';
 import { answerDiff, openDiff } from '../merkle/diff.js';
 import { readRoot } from '../merkle/trie.js';
 import { type RoomRef, splitTrieKeys } from '../room/accept.js';
+import { fetchWhileSmall } from '../room/fetch.js';
 import { readVectorRows } from '../room/vector.js';
 import type { Plan, Steps, Transaction } from '../store/plan.js';
 import type { DeltaBytes } from '../wire/messages.js';
@@ -10,6 +11,11 @@ import type { ReadEffect } from './effect.js';
 import type { BeyondCursor, RelayEvent, ReplicaEvent } from './event.js';
 
 const DOTS_PAGE = 512;
+/** Dots whose deltas are read in one step, and the bytes after which a page ends: bodies may be large. */
+const DOTS_STEP = 16;
+const BEYOND_BYTES = 1024 * 1024;
+/** What one answer to a diff sends; the rest is left to the next pass, as the roots still differ. */
+const DIFF_BYTES = 8 * 1024 * 1024;
 
 /** The plan that answers a read, for either end. */
 export function planFor(
@@ -23,12 +29,13 @@ export function planFor(
       return function* (tx) {
         const { entries, send } = yield* answerDiff(tx, room.hash, effect.message);
         const { root } = yield* readRoot(tx);
+        const deltas = yield* fetchWhileSmall(tx, send, DIFF_BYTES);
         return {
           kind: 'diff-answered',
           salt: effect.message.salt,
           root,
           entries,
-          deltas: yield* fetchDeltas(tx, send),
+          deltas: deltas.filter((delta) => delta !== undefined),
         };
       };
   }
@@ -53,20 +60,27 @@ function* readBeyond(
   const missing = keys.filter(
     (key) => (cursor.vector.get(bytesToReplicaId(key.subarray(0, 8))) ?? 0) < bytesToU64(key, 8),
   );
-  const dots = yield* tx.getMany('dots', missing);
-  const deltas = yield* fetchDeltas(
-    tx,
-    dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot))),
-  );
-  const last = keys.at(-1);
-  const next =
-    last === undefined || keys.length < DOTS_PAGE ? undefined : { vector: cursor.vector, after: successor(last) };
-  return { kind: 'beyond-read', deltas, next, vector };
-}
-
-function* fetchDeltas(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<readonly DeltaBytes[]> {
-  const rows = yield* tx.getMany('deltas', trieKeys);
-  return rows.filter((row) => row !== undefined);
+  const deltas: DeltaBytes[] = [];
+  let bytes = 0;
+  let read = 0;
+  while (read < missing.length && bytes < BEYOND_BYTES) {
+    const dots = yield* tx.getMany('dots', missing.slice(read, read + DOTS_STEP));
+    read += dots.length;
+    const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot)));
+    for (const delta of yield* tx.getMany('deltas', trieKeys)) {
+      if (delta !== undefined) deltas.push(delta);
+      bytes += delta?.length ?? 0;
+    }
+  }
+  const isWhole = read === missing.length;
+  const last = isWhole ? keys.at(-1) : missing[read - 1];
+  const isEnd = last === undefined || (isWhole && keys.length < DOTS_PAGE);
+  return {
+    kind: 'beyond-read',
+    deltas,
+    next: isEnd ? undefined : { vector: cursor.vector, after: successor(last) },
+    vector,
+  };
 }
 
 /** The least key above `key`. */
