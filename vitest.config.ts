@@ -28,7 +28,7 @@ export default defineConfig({
         resolve: sources,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'test/{contracts,interop}/**/*.test.ts'],
+          include: ['packages/*/src/**/*.test.ts', 'demo/src/**/*.test.ts', 'test/{contracts,interop}/**/*.test.ts'],
           testTimeout: 20_000,
         },
       },
