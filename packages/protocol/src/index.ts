@@ -219,3 +219,5 @@ export type {
   Welcome,
 } from './wire/messages.js';
 export { PROTOCOL_VERSION } from './wire/version.js';
+export { type OutboxPage, readOutboxPage } from './room/outbox.js';
+export { resetClock, withdrawDelta } from './room/withdraw.js';

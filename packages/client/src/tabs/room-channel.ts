@@ -9,7 +9,13 @@ export type TabNotice =
   | { readonly kind: 'journaled'; readonly rows: readonly JournaledRow[] }
   | { readonly kind: 'sealed'; readonly deltas: readonly SealedRows[] }
   | { readonly kind: 'acknowledged'; readonly seqs: readonly number[] }
-  | { readonly kind: 'withdrawn'; readonly seqs: readonly number[]; readonly error: ErrorFacts }
+  /** Refused by the relay; what they stood for is in the journal again. */
+  | {
+      readonly kind: 'withdrawn';
+      readonly seqs: readonly number[];
+      readonly error: ErrorFacts;
+      readonly rows: readonly JournaledRow[];
+    }
   | { readonly kind: 'received'; readonly keys: readonly ReceivedKey[] }
   | { readonly kind: 'status'; readonly status: LinkStatus }
   | { readonly kind: 'heads'; readonly heads: readonly HeadSeq[] }

@@ -60,7 +60,8 @@ export class JournalWriter {
   }
 }
 
-function toNotice({ number, keyId, name, payload, writtenAt }: JournalRow): JournaledRow {
+/** A row as the tabs tell each other of it. */
+export function toNotice({ number, keyId, name, payload, writtenAt }: JournalRow): JournaledRow {
   const isDocument = name.kind === 'document';
   return {
     number,

@@ -14,6 +14,7 @@ import {
   type HeadStatement,
   type Hello,
   isMangroveError,
+  type JournalRow,
   type LinkConfig,
   MangroveError,
   type Message,
@@ -28,10 +29,11 @@ import {
   PROTOCOL_VERSION,
   readCursor,
   readNumber,
-  readOutbox,
+  readOutboxPage,
   readRoot,
   readSettledOutbox,
   readVectorRows,
+  resetClock,
   type Refused,
   type ReplicaEffect,
   type ReplicaEvent,
@@ -44,6 +46,7 @@ import {
   type Transaction,
   trieKeyOf,
   writeCursor,
+  withdrawDelta,
   writeSyncedAt,
 } from '@mangrove/protocol';
 import type { Environment, Identity } from '../environment.js';
@@ -56,7 +59,8 @@ export interface LinkHost {
   token(): Promise<string | undefined>;
   received(received: Received): void;
   acknowledged(seqs: readonly number[]): void;
-  withdrawn(refused: Refused): void;
+  /** `rows`: what the refused delta stood for, back in the journal. */
+  withdrawn(refused: Refused, rows: readonly JournalRow[]): void;
   head(statement: HeadStatement): void;
   show(message: Presence | Peer): void;
   fault(error: ErrorFacts): void;
@@ -64,7 +68,7 @@ export interface LinkHost {
   changed(state: ReplicaState, root: Uint8Array | undefined): void;
 }
 
-const OUTBOX_PAGE = 256;
+const OUTBOX_PAGE = { deltas: 256, bytes: 1024 * 1024 };
 /** Roots are looked at this often though nothing came: the relay may have lost something. */
 const CHECK_EVERY_MS = 15_000;
 /** At most one head statement in this time: it is a few hundred bytes to everybody. */
@@ -223,8 +227,7 @@ export class ReplicaLink {
         if (await this.#certifier.verifyHead(effect.statement)) this.#host.head(effect.statement);
         return undefined;
       case 'withdraw':
-        this.#host.withdrawn(effect.refused);
-        return undefined;
+        return this.#withdraw(effect.refused);
       case 'show':
         this.#host.show(effect.message);
         return undefined;
@@ -272,6 +275,23 @@ export class ReplicaLink {
     return undefined;
   }
 
+  /** An own delta goes back into the journal; of a repaired one of others only the reason is shown. */
+  async #withdraw(refused: Refused): Promise<ReplicaEvent> {
+    const { replica } = this.#identity;
+    const nowMs = this.#env.clock.nowMs();
+    const { room } = this.#config;
+    const { rows, standing: now } = await this.#store.transact(
+      function* (tx) {
+        const rows = refused.replica === replica ? yield* withdrawDelta(tx, room, replica, refused.seq) : [];
+        if (rows.length > 0 && refused.code === 'CLOCK_AHEAD') yield* resetClock(tx, nowMs);
+        return { rows, standing: yield* standing(tx) };
+      },
+      { mode: 'write', durability: 'strict' },
+    );
+    this.#host.withdrawn(refused, rows);
+    return { kind: 'acknowledged', standing: now };
+  }
+
   async #readOutbox(fromSeq: number): Promise<ReplicaEvent> {
     const { replica } = this.#identity;
     if (fromSeq === 1) {
@@ -282,10 +302,8 @@ export class ReplicaLink {
         this.#host.acknowledged(settled);
       }
     }
-    const deltas = await this.#read((tx) => readOutbox(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
-    const last = deltas.at(-1);
-    const nextSeq = last === undefined || deltas.length < OUTBOX_PAGE ? undefined : last.seq + 1;
-    return { kind: 'outbox-read', deltas: deltas.map((delta) => delta.bytes), nextSeq };
+    const page = await this.#read((tx) => readOutboxPage(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
+    return { kind: 'outbox-read', deltas: page.deltas.map((delta) => delta.bytes), nextSeq: page.nextSeq };
   }
 
   #reportForged(delta: Delta): void {

@@ -9,6 +9,7 @@ import {
   errorToFacts,
   FLAG,
   type KeyId,
+  type JournalRow,
   type LinkConfig,
   MangroveError,
   nextEpoch,
@@ -27,7 +28,7 @@ import type { HeadSeq, JournaledRow, ReceivedKey, RoomChannel, SealedRows, TabNo
 import type { EntriesOptions, Entry, RoomStatus } from '../types.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { DocumentEdit, ReachedWait, RoomListener, WriteResult } from './engine-api.js';
-import { JournalWriter } from './journal-writer.js';
+import { JournalWriter, toNotice } from './journal-writer.js';
 import { loadRoom } from './load.js';
 import { Pending } from './pending.js';
 import type { Received } from './receive.js';
@@ -37,6 +38,10 @@ import { Rungs } from './rungs.js';
 import { Sealer } from './sealer.js';
 import { connectionOf, INITIAL_STATUS, lastErrorOf, type LinkStatus, roomStatus } from './status.js';
 import { Watchers } from './watchers.js';
+
+/** How long a refused delta's content waits before it is sealed anew. */
+const HOLD_AHEAD_MS = 10_000;
+const HOLD_REFUSED_MS = 60_000;
 
 export interface RoomRuntimeOptions {
   readonly room: string;
@@ -128,7 +133,7 @@ export class RoomRuntime {
       token: () => listener.token(),
       received: (received) => this.#received(received),
       acknowledged: (seqs) => this.#tell({ kind: 'acknowledged', seqs }),
-      withdrawn: (refused) => this.#withdrawn(refused),
+      withdrawn: (refused, rows) => this.#withdrawn(refused, rows),
       head: (statement) =>
         this.#heads([
           { replica: statement.replica, seq: statement.vector.get(identity.replica) ?? 0, timeMs: statement.timeMs },
@@ -226,6 +231,7 @@ export class RoomRuntime {
     this.#isClosed = true;
     this.#channel.post({ kind: 'left', tab: this.#tab });
     this.#link.stop();
+    this.#sealer.stop();
     this.#rungs.close(new MangroveError('CLOSED', { what: 'room' }));
     this.#leadership.release();
     this.#channel.close();
@@ -310,13 +316,14 @@ export class RoomRuntime {
     this.#watchers.changed(keys, origin);
   }
 
-  #withdrawn(refused: Refused): void {
-    const error = errorToFacts(
-      new MangroveError(refused.code, { ...refused.facts, replica: refused.replica, seq: refused.seq }),
-    );
+  /** The content is in the journal again; sealing it at once would only be refused again. */
+  #withdrawn(refused: Refused, rows: readonly JournalRow[]): void {
+    const { replica, seq, code, facts } = refused;
+    const error = errorToFacts(new MangroveError(code, { ...facts, replica, seq }));
     this.#fault(error);
-    if (refused.replica === this.#options.identity.replica)
-      this.#tell({ kind: 'withdrawn', seqs: [refused.seq], error });
+    if (rows.length === 0) return;
+    this.#sealer.hold(code === 'CLOCK_AHEAD' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS);
+    this.#tell({ kind: 'withdrawn', seqs: [seq], error, rows: rows.map(toNotice) });
   }
 
   #heads(heads: readonly HeadSeq[]): void {
@@ -419,6 +426,7 @@ export class RoomRuntime {
         return;
       case 'withdrawn':
         this.#pending.withdrawn(notice.seqs, notice.error);
+        this.#pending.journaled(notice.rows);
         this.#tellStatus();
         return;
       case 'received':

@@ -32,6 +32,7 @@ export class Sealer {
   readonly #host: SealerHost;
   #isRunning = false;
   #isWanted = false;
+  #held: ReturnType<typeof setTimeout> | undefined;
 
   constructor(env: Environment, store: Store, room: RoomRef, identity: Identity, host: SealerHost) {
     this.#env = env;
@@ -44,7 +45,7 @@ export class Sealer {
   /** There may be something to seal. */
   poke(): void {
     this.#isWanted = true;
-    if (this.#isRunning || !this.#host.canSeal()) return;
+    if (this.#isRunning || this.#held !== undefined || !this.#host.canSeal()) return;
     this.#isRunning = true;
     this.#run().then(
       () => {
@@ -59,9 +60,22 @@ export class Sealer {
     );
   }
 
+  /** Nothing is sealed for a while: the relay has just refused something. */
+  hold(ms: number): void {
+    clearTimeout(this.#held);
+    this.#held = setTimeout(() => {
+      this.#held = undefined;
+      this.poke();
+    }, ms);
+  }
+
+  stop(): void {
+    clearTimeout(this.#held);
+  }
+
   async #run(): Promise<void> {
     let retries = 0;
-    while (this.#isWanted && this.#host.canSeal()) {
+    while (this.#isWanted && this.#held === undefined && this.#host.canSeal()) {
       this.#isWanted = false;
       const outcome = await this.#sealOnce();
       if (outcome === 'empty') continue;

@@ -124,7 +124,7 @@ function underKey(keyId: KeyId): { from: Uint8Array; to: Uint8Array | undefined 
 }
 
 /** `row := varUint 1 • name • varUint flags • u64 writtenAt • context • nonces • varBytes payload` */
-function journalRowToBytes(row: JournalRow): Uint8Array {
+export function journalRowToBytes(row: JournalRow): Uint8Array {
   return encode((encoder) => {
     encoding.writeVarUint(encoder, 1);
     writeKeyName(encoder, row.name);
