@@ -68,10 +68,11 @@ export interface UnsignedDelta extends DeltaHeader {
   readonly message: Uint8Array;
 }
 
-/** Throws `BODY_TOO_LARGE`, and asserts nothing of the header: {@link bytesToDelta} does. */
+/** Throws `BODY_TOO_LARGE`, and `DELTA_MALFORMED` for a header that nobody would take: a number below zero has no encoding. */
 export function makeUnsignedDelta(hash: Hash, roomId: RoomId, header: DeltaHeader, body: Uint8Array): UnsignedDelta {
   const { bodyBytesMax } = defaultLimits;
   if (body.length > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes: body.length, bodyBytesMax });
+  assertWellFormed(header);
   const headerBytes = encode((encoder) => writeHeader(encoder, roomId, header));
   const id = deriveDeltaId(hash, roomId, headerBytes, body);
   return { ...header, id, body, headerBytes, message: deltaMessage(id) };
@@ -213,8 +214,13 @@ function assertWellFormed(header: DeltaHeader): void {
   };
   if ((header.flags & ~KNOWN_FLAGS) !== 0) fault('unknown flags');
   if (header.seq < 1) fault('a sequence number of 0');
-  if (header.hlc < 1 || header.writtenAt < 0) fault('a stamp of 0');
-  if (header.prev < 0) fault('prev is not below its own stamp');
+  if (header.hlc < 1) fault('a stamp of 0');
+  if (header.writtenAt < 0 || header.writtenAt > header.hlc) fault('writtenAt is above its own stamp');
+  if (header.prev < 0 || header.prev >= header.hlc) fault('prev is not below its own stamp');
+  const { replicasPerKeyMax, noncesPerDeltaMax } = defaultLimits;
+  const { stamps, dots } = header.context;
+  if (stamps.size > replicasPerKeyMax || dots.length > replicasPerKeyMax) fault('a context of too many replicas');
+  if (header.nonces.length > noncesPerDeltaMax) fault('too many nonces');
   const highest = highestEntry(header.context);
   if (highest >= header.hlc) fault('a context that reaches its own stamp');
   if (hasFlag(header, FLAG.tombstone) && header.nonces.length > 0) fault('a tombstone with nonces');
