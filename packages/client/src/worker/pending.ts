@@ -1,11 +1,8 @@
 import { type ErrorFacts, errorFromFacts, type OutboxEntry } from '@mangrove/protocol';
+import type { RoomStatus } from '../types.js';
 import type { HeadSeq, JournaledRow, SealedRows } from '../tabs/room-channel.js';
 
-export interface PendingSummary {
-  readonly writes: number;
-  readonly bytes: number;
-  readonly oldestAgeMs: number | null;
-}
+const RECEIPTS_MAX = 65_536;
 
 interface PendingRow {
   readonly bytes: number;
@@ -69,7 +66,7 @@ export class Pending {
       this.#highestSeq = Math.max(this.#highestSeq, seq);
       for (const row of rows) {
         this.#removeRow(row);
-        if (this.#receipted.delete(row)) this.#seqByRow.set(row, seq);
+        if (this.#receipted.delete(row)) this.#remember(row, seq);
       }
       for (const waiting of this.#waiting) {
         for (const row of rows) {
@@ -134,7 +131,7 @@ export class Pending {
     this.#waiting.clear();
   }
 
-  summary(nowMs: number): PendingSummary {
+  summary(nowMs: number): RoomStatus['pending'] {
     if (this.#writes === 0) return { writes: 0, bytes: 0, oldestAgeMs: null };
     // Both maps are in the order of writing, so the oldest write is the first of one of them.
     const [row] = this.#rows.values();
@@ -182,6 +179,14 @@ export class Pending {
       seqs: new Set(seqs.filter((seq) => this.#deltas.has(seq))),
       highest: Math.max(0, ...seqs),
     };
+  }
+
+  /** Bounded: a receipt that is older than so many writes asks for what has long been acknowledged. */
+  #remember(row: number, seq: number): void {
+    this.#seqByRow.set(row, seq);
+    if (this.#seqByRow.size <= RECEIPTS_MAX) return;
+    const [oldest] = this.#seqByRow.keys();
+    if (oldest !== undefined) this.#seqByRow.delete(oldest);
   }
 
   #settle(): void {

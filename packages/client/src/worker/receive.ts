@@ -30,6 +30,8 @@ export interface Received {
   readonly rejected: readonly Rejected[];
   /** What could not be taken, beyond forgeries: shown, and looked for again when roots differ. */
   readonly faults: readonly ErrorFacts[];
+  /** How many deltas are in quarantine now. */
+  readonly quarantined: number;
 }
 
 /** Decodes, verifies and inspects what a peer sent, then takes it in one transaction. Bad deltas change nothing but the quarantine. */
@@ -63,14 +65,21 @@ export async function receive(
         errorToFacts(new MangroveError(fault, { replica: delta.replica, reason: 'its body cannot be decoded' })),
       );
   }
-  const { acceptance, outbox } = await store.transact(
+  const { acceptance, outbox, quarantined } = await store.transact(
     function* (tx) {
       const acceptance = yield* receiveDeltas(tx, room, arrivals, rejected, { nowMs, cursor });
-      return { acceptance, outbox: yield* countOutbox(tx) };
+      const quarantined = (yield* tx.keys('quarantine', { from: new Uint8Array() })).length;
+      return { acceptance, outbox: yield* countOutbox(tx), quarantined };
     },
     { mode: 'write', durability: 'strict' },
   );
-  return { standing: { root: acceptance.root, outbox }, keys: changedKeys(arrivals, acceptance), rejected, faults };
+  return {
+    standing: { root: acceptance.root, outbox },
+    keys: changedKeys(arrivals, acceptance),
+    rejected,
+    faults,
+    quarantined,
+  };
 }
 
 function parse(room: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | MangroveError {

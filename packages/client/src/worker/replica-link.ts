@@ -4,7 +4,6 @@ import {
   bytesToRelayMessage,
   countOutbox,
   type Cursor,
-  type Delta,
   errorToFacts,
   type ErrorFacts,
   FrameJoiner,
@@ -192,7 +191,6 @@ export class ReplicaLink {
       case 'accept': {
         const nowMs = this.#env.clock.nowMs();
         const received = await receive(this.#store, room, this.#certifier, effect.deltas, effect.cursor, nowMs);
-        for (const { delta } of received.rejected) this.#reportForged(delta);
         this.#host.received(received);
         return {
           kind: 'accepted',
@@ -304,10 +302,6 @@ export class ReplicaLink {
     }
     const page = await this.#read((tx) => readOutboxPage(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
     return { kind: 'outbox-read', deltas: page.deltas.map((delta) => delta.bytes), nextSeq: page.nextSeq };
-  }
-
-  #reportForged(delta: Delta): void {
-    this.#host.fault(errorToFacts(new MangroveError('SIGNATURE_INVALID', { replica: delta.replica })));
   }
 
   #check(): void {

@@ -3,6 +3,8 @@ import {
   type Delta,
   draftSeal,
   hlcToMs,
+  isMangroveError,
+  resetClock,
   type RoomRef,
   signDelta,
   type SealedDraft,
@@ -14,6 +16,8 @@ import type { SealedRows } from '../tabs/room-channel.js';
 
 /** Drafts that lose a race with another tab are drafted again; more often than this, something is wrong. */
 const RETRIES_MAX = 8;
+/** After a failure, which is told, sealing is tried again by itself. */
+const RETRY_AFTER_MS = 5_000;
 
 export interface SealerHost {
   /** True while there is someone to send to: sealing sooner would split what could leave as one delta. */
@@ -55,6 +59,7 @@ export class Sealer {
       },
       (error: unknown) => {
         this.#isRunning = false;
+        this.hold(RETRY_AFTER_MS);
         this.#host.failed(error);
       },
     );
@@ -77,12 +82,20 @@ export class Sealer {
     let retries = 0;
     while (this.#isWanted && this.#held === undefined && this.#host.canSeal()) {
       this.#isWanted = false;
-      const outcome = await this.#sealOnce();
+      const outcome = await this.#sealOnce().catch((error: unknown) => this.#recover(error));
       if (outcome === 'empty') continue;
       this.#isWanted = true;
       retries = outcome === 'lost' ? retries + 1 : 0;
       if (retries > RETRIES_MAX) throw new Error('sealing lost its race too often');
     }
+  }
+
+  /** A clock that ran ahead and was set right: nothing was given away with its stamps, so the stamps can go back too. */
+  async #recover(error: unknown): Promise<'lost'> {
+    if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') throw error;
+    const nowMs = this.#env.clock.nowMs();
+    await this.#store.transact((tx) => resetClock(tx, nowMs), { mode: 'write' });
+    return 'lost';
   }
 
   async #sealOnce(): Promise<'sealed' | 'empty' | 'lost'> {

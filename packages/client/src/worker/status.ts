@@ -1,6 +1,5 @@
 import { bytesToHex, EMPTY_ROOT, type ErrorFacts, type ReplicaState } from '@mangrove/protocol';
 import type { RoomStatus } from '../types.js';
-import type { PendingSummary } from './pending.js';
 
 /** What the owner of the replica knows and the other tabs are told. */
 export interface LinkStatus {
@@ -25,7 +24,7 @@ export const INITIAL_STATUS: LinkStatus = {
 };
 
 /** What an application sees, from what the link and the journal say. */
-export function roomStatus(link: LinkStatus, pending: PendingSummary): RoomStatus {
+export function roomStatus(link: LinkStatus, pending: RoomStatus['pending']): RoomStatus {
   const { connection, lastSyncedAtMs, root, storage, quarantined, lastError } = link;
   return {
     connection,
@@ -39,7 +38,7 @@ export function roomStatus(link: LinkStatus, pending: PendingSummary): RoomStatu
   };
 }
 
-function syncOf(link: LinkStatus, pending: PendingSummary): RoomStatus['sync'] {
+function syncOf(link: LinkStatus, pending: RoomStatus['pending']): RoomStatus['sync'] {
   if (link.connection === 'none') return 'local';
   if (link.connection === 'connected') return link.settled && pending.writes === 0 ? 'in-sync' : 'syncing';
   return link.lastSyncedAtMs === null ? 'local' : 'behind';

@@ -1,0 +1,185 @@
+import {
+  bytesToHex,
+  type Delta,
+  errorToFacts,
+  type ErrorFacts,
+  type JournalRow,
+  type KeyId,
+  MangroveError,
+  nextEpoch,
+  type Peer,
+  type Presence,
+  type Refused,
+  type ReplicaState,
+} from '@mangrove/protocol';
+import type { Environment } from '../environment.js';
+import type { SealedRows, TabNotice } from '../tabs/room-channel.js';
+import { toNotice } from './journal-writer.js';
+import type { Received } from './receive.js';
+import { ReplicaLink } from './replica-link.js';
+import type { RuntimeOptions } from './runtime-options.js';
+import { Sealer } from './sealer.js';
+import { connectionOf } from './status.js';
+import type { StatusBoard } from './status-board.js';
+
+/** How long a refused delta's content waits before it is sealed anew. */
+const HOLD_AHEAD_MS = 10_000;
+const HOLD_REFUSED_MS = 60_000;
+
+export interface OwnerHost {
+  readonly status: StatusBoard;
+  token(): Promise<string | undefined>;
+  /** To this tab and to all others, in the same words. */
+  tell(notice: TabNotice): void;
+  /** To the other tabs; this one has acted already. */
+  post(notice: TabNotice): void;
+  received(received: Received): void;
+  show(peer: string, keyId: KeyId, state: Uint8Array): void;
+  peers(replica: Peer['replica'] | 'all', present: boolean): void;
+}
+
+/**
+ * What only the tab that owns the replica does: seal the journal, hold the connection, receive. Everything it does is told to
+ * the others, who keep the same books.
+ */
+export class Owner {
+  readonly #env: Environment;
+  readonly #options: RuntimeOptions;
+  readonly #host: OwnerHost;
+  readonly #link: ReplicaLink;
+  readonly #sealer: Sealer;
+  #epoch = 0;
+  #isPaused: boolean;
+  #isTrying = false;
+  #isStopped = false;
+
+  constructor(env: Environment, options: RuntimeOptions, host: OwnerHost, isPaused: boolean) {
+    const { store, config, identity } = options;
+    this.#env = env;
+    this.#options = options;
+    this.#host = host;
+    this.#isPaused = isPaused;
+    this.#sealer = new Sealer(env, store, config.room, identity, {
+      canSeal: () => this.#epoch > 0 && this.#link.canPush,
+      epoch: () => this.#epoch,
+      sealed: (deltas, rows, root) => this.#sealed(deltas, rows, root),
+      failed: (error) => this.#fault(errorToFacts(error)),
+    });
+    this.#link = new ReplicaLink(env, store, identity, config, {
+      token: () => host.token(),
+      received: (received) => this.#received(received),
+      acknowledged: (seqs) => host.tell({ kind: 'acknowledged', seqs }),
+      withdrawn: (refused, rows) => this.#withdrawn(refused, rows),
+      head: ({ replica, vector, timeMs }) => {
+        host.tell({ kind: 'heads', heads: [{ replica, seq: vector.get(identity.replica) ?? 0, timeMs }] });
+      },
+      show: (message) => this.#show(message),
+      fault: (error) => this.#fault(error),
+      changed: (state, root) => this.#linkChanged(state, root),
+    });
+  }
+
+  /** An older owner that thaws finds its epoch gone and writes nothing [JS3]. */
+  async start(): Promise<void> {
+    this.#epoch = await this.#options.store.transact(nextEpoch, { mode: 'write', durability: 'strict' });
+    if (!this.#isPaused) this.#connect();
+    this.#linkChanged(this.#link.state, undefined);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#sealer.stop();
+    this.#link.stop();
+  }
+
+  /** There may be something to seal. */
+  poke(): void {
+    this.#sealer.poke();
+  }
+
+  setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) this.#link.stop();
+    else this.#connect();
+    this.#linkChanged(this.#link.state, undefined);
+  }
+
+  sendPresence(tab: number, keyId: KeyId, state: Uint8Array): void {
+    this.#link.sendPresence({ kind: 'presence', replica: this.#options.identity.replica, tab, keyId, state });
+  }
+
+  #connect(): void {
+    const { relays, room } = this.#options;
+    if (relays.length === 0 || this.#isStopped || this.#epoch === 0) return;
+    this.#link.start(relays, room, (isTrying) => {
+      this.#isTrying = isTrying;
+      this.#linkChanged(this.#link.state, undefined);
+    });
+  }
+
+  #sealed(deltas: readonly Delta[], rows: readonly SealedRows[], root: Uint8Array): void {
+    this.#host.tell({ kind: 'sealed', deltas: rows });
+    this.#host.status.set({ root: bytesToHex(root), settled: false });
+    this.#link.post({ kind: 'sealed', deltas: deltas.map((delta) => delta.bytes) });
+  }
+
+  #received(received: Received): void {
+    const { standing, keys, rejected, faults } = received;
+    this.#host.received(received);
+    if (keys.length > 0) this.#host.post({ kind: 'received', keys });
+    for (const fault of faults) this.#fault(fault);
+    for (const { delta } of rejected)
+      this.#fault(errorToFacts(new MangroveError('SIGNATURE_INVALID', { replica: delta.replica })));
+    this.#host.status.set({ root: bytesToHex(standing.root), quarantined: received.quarantined });
+  }
+
+  /** The content is in the journal again; sealing it at once would only be refused again. */
+  #withdrawn({ replica, seq, code, facts }: Refused, rows: readonly JournalRow[]): void {
+    const error = errorToFacts(new MangroveError(code, { ...facts, replica, seq }));
+    this.#fault(error);
+    if (rows.length === 0) return;
+    this.#sealer.hold(code === 'CLOCK_AHEAD' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS);
+    this.#host.tell({ kind: 'withdrawn', seqs: [seq], error, rows: rows.map(toNotice) });
+  }
+
+  #show(message: Presence | Peer): void {
+    if (message.kind === 'presence') {
+      const { replica, tab, keyId, state } = message;
+      const peer = `${replica}-${tab}`;
+      this.#host.show(peer, keyId, state);
+      this.#host.post({ kind: 'peer-presence', peer, keyId, state });
+      return;
+    }
+    this.#peers(message.replica, message.present);
+  }
+
+  #peers(replica: Peer['replica'] | 'all', present: boolean): void {
+    this.#host.peers(replica, present);
+    this.#host.post({ kind: 'peers', replica, present });
+  }
+
+  #linkChanged(state: ReplicaState, root: Uint8Array | undefined): void {
+    const { status } = this.#host;
+    const before = status.link;
+    const network = { isPaused: this.#isPaused, isTrying: this.#isTrying };
+    const connection = this.#options.relays.length === 0 ? 'none' : connectionOf(state, network);
+    const settled = state.kind === 'live' && state.settled;
+    // That a synced moment moves on is no news: the time is told with what changes.
+    if (settled !== before.settled || connection !== before.connection || root !== undefined) {
+      const lastSyncedAtMs = settled ? this.#env.clock.nowMs() : before.lastSyncedAtMs;
+      status.set({ connection, settled, lastSyncedAtMs, ...(root === undefined ? {} : { root: bytesToHex(root) }) });
+    }
+    if (connection === before.connection) return;
+    if (connection === 'connected') {
+      this.#peers('all', true);
+      this.#sealer.poke();
+    } else if (before.connection === 'connected') {
+      this.#peers('all', false);
+    }
+  }
+
+  #fault(error: ErrorFacts): void {
+    this.#host.status.fault(error);
+  }
+}

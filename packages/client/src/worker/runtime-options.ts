@@ -1,0 +1,15 @@
+import type { LinkConfig, Store } from '@mangrove/protocol';
+import type { Identity } from '../environment.js';
+import type { RoomStatus } from '../types.js';
+
+/** What a room's runtime is made of, besides the environment. */
+export interface RuntimeOptions {
+  readonly room: string;
+  readonly relays: readonly string[];
+  readonly config: LinkConfig;
+  readonly identity: Identity;
+  readonly store: Store;
+  readonly storage: RoomStatus['storage'];
+  /** The database's name: tabs that share it share the replica. */
+  readonly database: string;
+}

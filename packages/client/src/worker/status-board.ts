@@ -1,0 +1,59 @@
+import type { ErrorFacts } from '@mangrove/protocol';
+import type { RoomStatus } from '../types.js';
+import type { Pending } from './pending.js';
+import { lastErrorOf, type LinkStatus, roomStatus } from './status.js';
+
+export interface StatusBoardHost {
+  nowMs(): number;
+  /** At most once in a turn of the event loop. */
+  tell(status: RoomStatus): void;
+  /** At once after each change: somebody may wait for what is true now. */
+  changed(status: LinkStatus): void;
+}
+
+/** How the room stands, kept in one place and told in a measured way. */
+export class StatusBoard {
+  readonly #pending: Pending;
+  readonly #host: StatusBoardHost;
+  #link: LinkStatus;
+  #isTelling = false;
+  #isClosed = false;
+
+  constructor(initial: LinkStatus, pending: Pending, host: StatusBoardHost) {
+    this.#link = initial;
+    this.#pending = pending;
+    this.#host = host;
+  }
+
+  get link(): LinkStatus {
+    return this.#link;
+  }
+
+  get room(): RoomStatus {
+    return roomStatus(this.#link, this.#pending.summary(this.#host.nowMs()));
+  }
+
+  set(change: Partial<LinkStatus>): void {
+    this.#link = { ...this.#link, ...change };
+    this.#host.changed(this.#link);
+    this.touch();
+  }
+
+  fault(error: ErrorFacts): void {
+    this.set({ lastError: lastErrorOf(error, this.#host.nowMs()) });
+  }
+
+  /** What is pending has changed. A keystroke changes it several times, so the page is told once for all of them. */
+  touch(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setTimeout(() => {
+      this.#isTelling = false;
+      if (!this.#isClosed) this.#host.tell(this.room);
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+}
