@@ -54,6 +54,16 @@ export class Certifier {
     for (const [replica, certificate] of admitted) this.#publicKeys.set(replica, certificate.publicKey);
   }
 
+  /** All that are known, for a relay that has lost its own [SG4]. */
+  certificates(): Promise<readonly Certificate[]> {
+    return this.#store.transact(
+      function* (tx) {
+        return (yield* tx.rows('certificates', { from: new Uint8Array() })).map(([, row]) => bytesToCertificate(row));
+      },
+      { mode: 'read' },
+    );
+  }
+
   async verifyDelta(delta: Delta): Promise<Verdict> {
     const publicKey = await this.#publicKeyOf(delta.replica);
     if (publicKey === undefined) return 'UNCERTIFIED';

@@ -212,6 +212,8 @@ export class ReplicaLink {
         });
         return undefined;
       }
+      case 'read-certificates':
+        return { kind: 'certificates-read', certificates: await this.#certifier.certificates() };
       case 'read-vector':
         return { kind: 'vector-read', vector: await this.#read(readVectorRows) };
       case 'read-outbox':

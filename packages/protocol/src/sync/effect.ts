@@ -35,6 +35,8 @@ export type ReplicaEffect =
   | { readonly kind: 'adopt'; readonly vector: VersionVector; readonly cursor: Cursor }
   /** → `vector-read` */
   | { readonly kind: 'read-vector' }
+  /** What a relay that has lost its disk is to certify again [SG4] → `certificates-read` */
+  | { readonly kind: 'read-certificates' }
   /** → `outbox-read` */
   | { readonly kind: 'read-outbox'; readonly fromSeq: number }
   /** → `diff-opened` */

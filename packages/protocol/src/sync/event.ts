@@ -62,6 +62,7 @@ export type ReplicaEvent =
   /** `forged`: trie keys of deltas whose signature did not verify. */
   | { readonly kind: 'accepted'; readonly standing: Standing; readonly forged?: readonly Uint8Array[] }
   | { readonly kind: 'acknowledged'; readonly standing: Standing }
+  | { readonly kind: 'certificates-read'; readonly certificates: readonly Certificate[] }
   | { readonly kind: 'vector-read'; readonly vector: VersionVector }
   | { readonly kind: 'outbox-read'; readonly deltas: readonly DeltaBytes[]; readonly nextSeq: number | undefined }
   | {

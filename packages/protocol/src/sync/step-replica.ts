@@ -32,6 +32,10 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
       return isInSession(state) ? stepSealed(state, event.deltas) : stay(state);
     case 'outbox-read':
       return isInSession(state) ? stepOutboxRead(state, event) : stay(state);
+    case 'certificates-read':
+      return isInSession(state)
+        ? { state, effects: [send({ kind: 'certificates', certificates: event.certificates })] }
+        : stay(state);
     case 'vector-read':
       return isInSession(state) ? { state, effects: [send({ kind: 'pull', vector: event.vector })] } : stay(state);
     case 'beyond-read':
@@ -66,7 +70,7 @@ function stepMessage(state: ReplicaState, message: RelayMessage): Result {
     case 'ack':
       return stepAck(state, message.seqs, message.position);
     case 'refused':
-      return { state, effects: [{ kind: 'withdraw', refused: message }] };
+      return stepRefused(state, message);
     case 'vector':
       return { state, effects: [{ kind: 'read-beyond', cursor: { vector: message.vector, after: new Uint8Array() } }] };
     case 'diff':
@@ -108,7 +112,11 @@ function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'adm
   };
   const effects: ReplicaEffect[] = [trust, { kind: 'check-identity', lastSeq }];
   if (rights.includes('write')) effects.push({ kind: 'read-outbox', fromSeq: 1 });
-  if (!resumed) effects.push({ kind: 'read-vector' });
+  if (!resumed) {
+    // A relay that knows nothing of our cursor may have lost its disk, and its certificates with it.
+    if (rights.includes('write')) effects.push({ kind: 'read-certificates' });
+    effects.push({ kind: 'read-vector' });
+  }
   return { state: { ...state, kind: 'catching-up', rights, by: resumed ? 'cursor' : 'vector' }, effects };
 }
 
@@ -163,6 +171,13 @@ function stepAccepted(state: ReplicaState, event: ReplicaEvent & { kind: 'accept
 /** Without the right to write each push would be answered by a fault, and enough of them close the connection. */
 function stepSealed(state: InSession, deltas: readonly DeltaBytes[]): Result {
   return { state: unsettle(state), effects: state.rights.includes('write') ? push(deltas, false) : [] };
+}
+
+/** The relay knows nothing of an author whose deltas repair it: show it the certificates, and the next pass goes through [SG4]. */
+function stepRefused(state: InSession, refused: RelayMessage & { kind: 'refused' }): Result {
+  const effects: ReplicaEffect[] = [{ kind: 'withdraw', refused }];
+  if (refused.code === 'UNCERTIFIED' && refused.replica !== state.replica) effects.push({ kind: 'read-certificates' });
+  return { state, effects };
 }
 
 function stepOutboxRead(state: InSession, event: ReplicaEvent & { kind: 'outbox-read' }): Result {
