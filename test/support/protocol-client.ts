@@ -191,6 +191,15 @@ export class ProtocolClient {
     return this.closed;
   }
 
+  /** Reads nothing more until `resume`. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Goes without a word, as a lost network does. */
   terminate(): void {
     this.#socket.terminate();

@@ -71,7 +71,8 @@ async function main(): Promise<void> {
   try {
     args = readArguments();
   } catch (error) {
-    console.error(`mangrove-relay: ${error instanceof Error ? error.message : String(error)}`);
+    // The first line says what is wrong; Node adds advice below it.
+    console.error(`mangrove-relay: ${(error as Error).message.split('\n', 1)[0]}`);
     process.exitCode = 2;
     return;
   }

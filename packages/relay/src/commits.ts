@@ -2,6 +2,7 @@ import {
   type AcceptOptions,
   acceptAndLog,
   type CommittedDelta,
+  defaultLimits,
   isMangroveError,
   type Outcome,
   type Plan,
@@ -161,13 +162,37 @@ export class CommitQueue {
     counters.add('commits');
     counters.add('deltas_committed', fresh.length);
     if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position });
-    for (const [i, push] of batch.entries()) {
-      const { seqs, refusals } = sortOutcomes(push, outcomes[i] as readonly Outcome[]);
-      counters.add('deltas_known', (outcomes[i] as readonly Outcome[]).filter((outcome) => outcome === 'known').length);
+    counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
+    for (const { link, seqs, refusals } of answersOf(batch, outcomes)) {
       counters.add('deltas_refused', refusals.length);
-      push.link.deliver({ kind: 'pushed', seqs, refusals, position });
+      link.deliver({ kind: 'pushed', seqs, refusals, position });
     }
   }
+}
+
+interface PushAnswer {
+  readonly link: Link;
+  readonly seqs: number[];
+  readonly refusals: Refusal[];
+}
+
+/** One answer for each link, or several where its numbers are more than one message holds. */
+function answersOf(batch: readonly Push[], outcomes: Committed['outcomes']): readonly PushAnswer[] {
+  const answers: PushAnswer[] = [];
+  const open = new Map<Link, PushAnswer>();
+  for (const [i, push] of batch.entries()) {
+    const { seqs, refusals } = sortOutcomes(push, outcomes[i] as readonly Outcome[]);
+    const answer = open.get(push.link);
+    if (answer !== undefined && answer.seqs.length + seqs.length <= defaultLimits.deltasPerMessageMax) {
+      answer.seqs.push(...seqs);
+      answer.refusals.push(...refusals);
+    } else {
+      const fresh = { link: push.link, seqs, refusals };
+      open.set(push.link, fresh);
+      answers.push(fresh);
+    }
+  }
+  return answers;
 }
 
 /** Only own deltas are acknowledged by number: a number says nothing of whose delta it is. */

@@ -19,6 +19,8 @@ import type { Connection, RelayPorts } from './ports.js';
 
 /** Bytes of messages that may wait on one link before its socket is asked to read no further. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** Enough in the send buffer to keep any network busy until the next page is read. */
+const READ_AHEAD_BYTES = 1024 * 1024;
 /** What an event weighs beside its bytes, so that empty frames cannot pile up either. */
 const EVENT_BYTES = 256;
 /** Standard codes: the client comes back by itself. */
@@ -162,6 +164,11 @@ export class Link {
     this.#commits = Promise.all([this.#commits, settled]);
   }
 
+  /** Resolves when the peer has read most of what it was sent: before the next page of a catch-up. */
+  drained(): Promise<void> {
+    return this.connection.drained(Math.min(READ_AHEAD_BYTES, this.#host.ports.limits.sendBufferBytesMax / 4));
+  }
+
   committed(): Promise<unknown> {
     return this.#commits;
   }
@@ -227,7 +234,7 @@ export class Link {
         continue;
       }
       if (effect.kind === 'read-log') {
-        await this.connection.drained();
+        await this.drained();
         if (!this.#isOpen) return [];
         this.#isReadingLog = true;
       }

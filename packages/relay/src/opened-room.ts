@@ -75,6 +75,7 @@ export class OpenedRoom {
     const { ref } = this;
     const delta = bytesToDelta(ref.hash, ref.roomId, bytes);
     if ((await this.verifier.isSigned(delta)) !== false) return;
+    this.verifier.distrust(delta.replica);
     await this.commits.alone(async () => {
       const position = await this.store.transact(
         function* (tx) {

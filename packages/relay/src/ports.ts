@@ -9,8 +9,8 @@ export interface Connection {
   close(code: number, reason: string): void;
   /** Bytes that were given to `send` and are not yet on their way; 0 where the platform does not tell. */
   bufferedBytes(): number;
-  /** Resolves when little is buffered, or when the connection has closed: a long catch-up waits for it between pages. */
-  drained(): Promise<void>;
+  /** Resolves when no more than this is buffered, or the connection has closed: a long catch-up waits for it between pages. */
+  drained(bytesMax: number): Promise<void>;
   /** The `Origin` header of the upgrade. */
   readonly origin: string | undefined;
 }

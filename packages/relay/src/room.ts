@@ -192,7 +192,7 @@ export class RelayRoom implements LinkHost {
   async #answerRead(link: Link, effect: EffectOf<'read-beyond' | 'answer-diff'>): Promise<RelayEvent> {
     const { ref } = this.#room();
     await link.committed();
-    await link.connection.drained();
+    await link.drained();
     return this.#room().read(planFor(ref, effect));
   }
 

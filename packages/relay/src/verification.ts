@@ -23,6 +23,8 @@ export class RoomVerifier {
   readonly #roomId: RoomId;
   readonly #store: Store;
   readonly #keys = new Map<ReplicaId, Uint8Array>();
+  /** Replicas that sent a bad signature over a proven connection: their word alone does not count any more. */
+  readonly #distrusted = new Set<ReplicaId>();
 
   constructor(ports: RelayPorts, roomId: RoomId, store: Store) {
     this.#ports = ports;
@@ -34,14 +36,19 @@ export class RoomVerifier {
   async sift(
     pushed: readonly PushedDelta[],
   ): Promise<{ deltas: readonly PushedDelta[]; refusals: readonly Refusal[] }> {
-    if (!pushed.some(({ verify }) => verify)) return { deltas: pushed, refusals: [] };
+    const isVerified = ({ verify, delta }: PushedDelta): boolean => verify || this.#distrusted.has(delta.replica);
+    if (!pushed.some(isVerified)) return { deltas: pushed, refusals: [] };
     const checked = await Promise.all(
-      pushed.map(async (item) => ({ item, refusal: item.verify ? await this.#refusalOf(item.delta) : undefined })),
+      pushed.map(async (item) => ({ item, refusal: isVerified(item) ? await this.#refusalOf(item.delta) : undefined })),
     );
     return {
       deltas: checked.flatMap(({ item, refusal }) => (refusal === undefined ? [item] : [])),
       refusals: checked.flatMap(({ refusal }) => refusal ?? []),
     };
+  }
+
+  distrust(replica: ReplicaId): void {
+    this.#distrusted.add(replica);
   }
 
   /** Undefined without a certificate: then nobody can say. */

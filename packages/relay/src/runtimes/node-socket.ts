@@ -12,9 +12,6 @@ export const FRAME_BYTES_READ_MAX = 1024 * 1024;
 const PING = 'ping';
 const PONG = 'pong';
 
-/** Below this much in the send buffer a catch-up goes on: enough to keep any network busy until the next page is read. */
-const DRAINED_BYTES = 1024 * 1024;
-
 /** Ties a socket to a room until one of them lets go. */
 export function attachSocket(socket: WebSocket, room: RelayRoom, origin: string | undefined): void {
   const link = room.connect(new SocketConnection(socket, origin));
@@ -50,12 +47,12 @@ function toBytes(data: RawData): Uint8Array {
 class SocketConnection implements Connection {
   readonly origin: string | undefined;
   readonly #socket: WebSocket;
-  #waiting: (() => void)[] = [];
+  #waiting: { readonly bytesMax: number; readonly resolve: () => void }[] = [];
 
   constructor(socket: WebSocket, origin: string | undefined) {
     this.#socket = socket;
     this.origin = origin;
-    socket.once('close', () => this.#wake());
+    socket.once('close', () => this.#wake(Number.NEGATIVE_INFINITY));
   }
 
   send(frame: Uint8Array): void {
@@ -64,17 +61,17 @@ class SocketConnection implements Connection {
 
   close(code: number, reason: string): void {
     this.#socket.close(code, reason);
-    this.#wake();
+    this.#wake(Number.NEGATIVE_INFINITY);
   }
 
   bufferedBytes(): number {
     return this.#socket.bufferedAmount;
   }
 
-  drained(): Promise<void> {
-    if (!this.#isOpen || this.bufferedBytes() <= DRAINED_BYTES) return Promise.resolve();
+  drained(bytesMax: number): Promise<void> {
+    if (!this.#isOpen || this.bufferedBytes() <= bytesMax) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#waiting.push({ bytesMax, resolve });
     });
   }
 
@@ -83,12 +80,12 @@ class SocketConnection implements Connection {
   }
 
   readonly #sent = (): void => {
-    if (this.#waiting.length > 0 && this.bufferedBytes() <= DRAINED_BYTES) this.#wake();
+    if (this.#waiting.length > 0) this.#wake(this.bufferedBytes());
   };
 
-  #wake(): void {
+  #wake(bufferedBytes: number): void {
     const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    this.#waiting = waiting.filter(({ bytesMax }) => bufferedBytes > bytesMax);
+    for (const { bytesMax, resolve } of waiting) if (bufferedBytes <= bytesMax) resolve();
   }
 }

@@ -190,8 +190,11 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
   return { environment, ports, rooms: new Rooms(ports) };
 }
 
-async function openEnvironment(_storage: string | undefined): Promise<Environment> {
-  return openMemory();
+async function openEnvironment(storage: string | undefined): Promise<Environment> {
+  if (storage === undefined) return openMemory();
+  // A native module: who keeps rooms in memory does not load it.
+  const { openLmdb } = await import('../storage/lmdb-store.js');
+  return openLmdb(storage);
 }
 
 function refuse(socket: Duplex, status: number): void {
