@@ -1,0 +1,13 @@
+import { writeFileSync } from 'node:fs';
+import { test } from 'vitest';
+import { makeEd25519Vectors } from './ed25519.js';
+
+/**
+ * Writes the files that pin bytes, from fixed inputs: `MAKE_VECTORS=1 npx vitest run --project unit test/interop`. Not part of a
+ * test run: whoever writes them anew changes what the wire means, and bumps PROTOCOL_VERSION.
+ */
+const isAsked = process.env.MAKE_VECTORS === '1';
+
+test.runIf(isAsked)('writes ed25519.json', () => {
+  writeFileSync(new URL('./ed25519.json', import.meta.url), `${JSON.stringify(makeEd25519Vectors(), null, 2)}\n`);
+});
