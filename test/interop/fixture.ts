@@ -14,7 +14,7 @@ import {
   type ReplicaId,
 } from '../../packages/protocol/src/ids.js';
 import type { RoomRef } from '../../packages/protocol/src/room/accept.js';
-import { MemoryTables } from '../../packages/protocol/src/store/memory-store.js';
+import type { MemoryTables } from '../../packages/protocol/src/store/memory-store.js';
 import type { Table } from '../../packages/protocol/src/store/table.js';
 
 /** What tests of the protocol share: one room, a few replicas and keys, and deltas with a signature nobody checks. */
@@ -94,8 +94,4 @@ export function signStub(unsigned: ReturnType<typeof makeUnsignedDelta>): Delta 
 /** The rows of some tables as text. */
 export function dumpOf(tables: MemoryTables, names: readonly Table[]): readonly string[] {
   return tables.dump().filter((row) => names.includes(row.slice(0, row.indexOf(' ')) as Table));
-}
-
-export function createTables(): MemoryTables {
-  return new MemoryTables();
 }

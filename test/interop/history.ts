@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { contextOfHeld, joinContexts } from '../../packages/protocol/src/context.js';
 import type { Delta } from '../../packages/protocol/src/delta.js';
+import type { ReplicaId } from '../../packages/protocol/src/ids.js';
 import { contextOf, makeDelta, record, replicaOf } from './fixture.js';
 
 /**
@@ -46,7 +47,8 @@ interface Writer {
   readonly prevByKey: Map<number, number>;
 }
 
-export function makeHistory(steps: readonly HistoryStep[]): readonly Written[] {
+/** `nameReplica` may give two writers one identity, as a copied profile has it; then `past` knows more than contexts do. */
+export function makeHistory(steps: readonly HistoryStep[], nameReplica = replicaOf): readonly Written[] {
   const writers = Array.from(
     { length: REPLICAS },
     (): Writer => ({ held: [], clock: 0, seq: 0, prevByKey: new Map() }),
@@ -54,7 +56,7 @@ export function makeHistory(steps: readonly HistoryStep[]): readonly Written[] {
   const all: Written[] = [];
   for (const step of steps) {
     if (step.kind === 'write') {
-      const written = write(writers[step.replica] as Writer, step);
+      const written = write(writers[step.replica] as Writer, step, nameReplica(step.replica));
       all.push(written);
     } else {
       const to = writers[step.to] as Writer;
@@ -71,9 +73,8 @@ export function siblingsOf(all: readonly Written[]): readonly Written[] {
   return all.filter(({ delta }) => !superseded.has(delta.id));
 }
 
-function write(writer: Writer, step: HistoryStep & { kind: 'write' }): Written {
+function write(writer: Writer, step: HistoryStep & { kind: 'write' }, replica: ReplicaId): Written {
   const name = record(`key ${step.key}`);
-  const replica = replicaOf(step.replica);
   const prev = writer.prevByKey.get(step.key) ?? 0;
   writer.clock += 10;
   writer.seq++;
