@@ -1,0 +1,148 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const PACKAGES = ['protocol', 'client', 'relay'] as const;
+const COMMAND_MS_MAX = 60_000;
+
+type Tarballs = Readonly<Record<`@mangrove/${(typeof PACKAGES)[number]}`, string>>;
+
+/** A code block of README.md, by the name in the comment above it. */
+export function readQuickStart(name: 'install' | 'main'): string {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const block = new RegExp(`<!-- quick-start:${name} -->\\n\`\`\`\\w+\\n([^]*?)\\n\`\`\``).exec(readme)?.[1];
+  if (block === undefined) throw new Error(`README.md has no block quick-start:${name}`);
+  return `${block}\n`;
+}
+
+/** An app outside of the tree that has installed Mangrove as its users do: from tarballs, by the README's commands. */
+export class PackedApp {
+  readonly folder: string;
+  readonly #temporary: string;
+  readonly #processes: ChildProcess[] = [];
+
+  static async create(): Promise<PackedApp> {
+    const app = new PackedApp(mkdtempSync(join(tmpdir(), 'mangrove-packed-')));
+    await app.#install(await pack(join(app.#temporary, 'tree')));
+    return app;
+  }
+
+  private constructor(temporary: string) {
+    this.#temporary = temporary;
+    this.folder = join(temporary, 'app');
+    mkdirSync(this.folder);
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(join(this.folder, file), text);
+  }
+
+  /** Runs a command to its end and resolves to what it printed; rejects with that when it fails. */
+  run(command: string, ...args: readonly string[]): Promise<string> {
+    return runIn(this.folder, command, ...args);
+  }
+
+  /** With the compiler of the tree: an app brings its own, and a second one would prove nothing more. */
+  typeCheck(): Promise<string> {
+    return this.run(process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', '.');
+  }
+
+  /** Starts what the app has installed; resolves when it has printed the pattern, to its first group. */
+  start(args: readonly string[], pattern: RegExp): Promise<string> {
+    // A group of its own, as npx does not pass a signal on to what it started.
+    const child = spawn('npx', args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    this.#processes.push(child);
+    return new Promise((resolve, reject) => {
+      let output = '';
+      const collect = (text: Buffer): void => {
+        output += text.toString();
+        const found = pattern.exec(output)?.[1];
+        if (found !== undefined) resolve(found);
+      };
+      child.stdout.on('data', collect);
+      child.stderr.on('data', collect);
+      child.once('error', reject);
+      child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}: ${output}`)));
+    });
+  }
+
+  /** Ends what was started, and leaves nothing behind. */
+  async remove(): Promise<void> {
+    await Promise.all(this.#processes.map(endGroup));
+    rmSync(this.#temporary, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async #install(tarballs: Tarballs): Promise<void> {
+    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const manifest = { private: true, type: 'module', devDependencies: { vite: devDependencies.vite } };
+    this.write('package.json', JSON.stringify(manifest));
+    const commands = readQuickStart('install').split('\n');
+    for (const command of commands.filter((line) => line.startsWith('npm install '))) {
+      const names = command.split(' ').slice(2);
+      // The registry does not have the protocol, on which both others depend, so it is given as well.
+      const packages = ['@mangrove/protocol' as const, ...names].map(
+        (name) => tarballs[name as keyof Tarballs] ?? name,
+      );
+      await this.run('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', ...packages);
+    }
+  }
+}
+
+export async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('a listening server has a port');
+  return address.port;
+}
+
+/** Packs copies of the packages: prepack removes dist/, which other tests are running from. */
+async function pack(tree: string): Promise<Tarballs> {
+  mkdirSync(join(tree, 'node_modules/@mangrove'), { recursive: true });
+  cpSync(join(root, 'tsconfig.base.json'), join(tree, 'tsconfig.base.json'));
+  for (const entry of readdirSync(join(root, 'node_modules'))) {
+    if (entry !== '@mangrove') link(join(root, 'node_modules', entry), join(tree, 'node_modules', entry));
+  }
+  for (const name of PACKAGES) {
+    cpSync(join(root, 'packages', name), join(tree, 'packages', name), {
+      recursive: true,
+      filter: (path) => !/[\\/](?:dist|node_modules)$/.test(path),
+    });
+    link(join(tree, 'packages', name), join(tree, 'node_modules/@mangrove', name));
+  }
+  const packOne = async (name: (typeof PACKAGES)[number]) => {
+    const folder = join(tree, 'packages', name);
+    const output = await runIn(folder, 'npm', 'pack', '--pack-destination', tree, '--loglevel=error');
+    return [`@mangrove/${name}`, join(tree, output.trim().split('\n').at(-1) ?? '')] as const;
+  };
+  // The others find the protocol built, and would otherwise both build it at once.
+  const protocol = await packOne('protocol');
+  return Object.fromEntries([protocol, ...(await Promise.all([packOne('client'), packOne('relay')]))]) as Tarballs;
+}
+
+function link(target: string, path: string): void {
+  symlinkSync(target, path, 'junction');
+}
+
+async function runIn(folder: string, command: string, ...args: readonly string[]): Promise<string> {
+  const options = { cwd: folder, timeout: COMMAND_MS_MAX, maxBuffer: 16 * 1024 * 1024 };
+  try {
+    return (await promisify(execFile)(command, args, options)).stdout;
+  } catch (error) {
+    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${command} ${args.join(' ')} failed: ${stdout ?? ''}${stderr ?? ''}`, { cause: error });
+  }
+}
+
+async function endGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  process.kill(-child.pid, 'SIGKILL');
+  await exited;
+}
