@@ -80,6 +80,13 @@ export class Collection<T = Value> {
     return () => this.#subscribers.delete(listener);
   }
 
+  /** Called by the room when it was opened anew. */
+  rewatch(): void {
+    if (this.#watching === undefined) return;
+    this.#watching = this.#host.engine().watch(this.#host.room, this.name, this.resolver);
+    this.#watching.catch(() => {});
+  }
+
   /** Called by the room. */
   receive(changes: readonly RecordChange<T>[]): void {
     for (const subscriber of [...this.#subscribers]) subscriber(changes);

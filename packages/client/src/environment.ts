@@ -17,7 +17,8 @@ export interface Environment {
   readonly clock: { nowMs(): number };
   readonly random: { u32(): number };
   openDatabase(name: string, onLost: (error: unknown) => void): Promise<Database>;
-  openIdentity(database: Database, roomId: RoomId): Promise<Identity>;
+  /** This profile's key in a room. `spent`: where the stored one has this id, another copy of the profile uses it; make a new one. */
+  openIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<Identity>;
   openChannel(name: string): RoomChannel;
   lead(name: string): Leadership;
   connect(relays: readonly string[], room: string, events: TransportEvents): Transport;

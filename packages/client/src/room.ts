@@ -177,6 +177,10 @@ export class Room {
       presenceWanted: () => {
         for (const document of this.#documents.values()) document.presence.announce();
       },
+      reopened: () => {
+        for (const document of this.#documents.values()) document.regrant();
+        for (const collection of this.#collections.values()) collection.rewatch();
+      },
       token: async () => {
         const { token } = this.#options;
         return typeof token === 'function' ? token() : token;

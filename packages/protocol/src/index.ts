@@ -221,3 +221,4 @@ export type {
 export { PROTOCOL_VERSION } from './wire/version.js';
 export { type OutboxPage, readOutboxPage } from './room/outbox.js';
 export { resetClock, withdrawDelta } from './room/withdraw.js';
+export { asImport, readOwnReplica, takeIdentity } from './room/identity.js';

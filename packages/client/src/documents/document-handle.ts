@@ -83,7 +83,7 @@ export class DocumentHandle {
         { cause },
       );
     }
-    const edit = { updates: [update], nonce: 0, imported: true };
+    const edit = { updates: [update], nonce: 0, clientId: 0, imported: true };
     return this.#host.receipt(await this.#host.engine().edit(this.#host.room, this.name, edit));
   }
 
@@ -127,8 +127,22 @@ export class DocumentHandle {
     this.#host.released();
   }
 
+  /** Called by the room when this profile took another identity: what is typed from now on is the new one's. */
+  regrant(): void {
+    this.#handOver();
+    this.#ignoreClosed(this.ready.then(() => this.#grant()));
+  }
+
   async #open(): Promise<void> {
     await this.#host.ready();
+    await this.#grant();
+    if (this.#isReleased) return;
+    this.#onStatus(this.#host.status());
+    if (!this.#host.hasRelay) this.#setSynced();
+  }
+
+  /** Loads what is stored and takes a clientID of this replica. */
+  async #grant(): Promise<void> {
     const { state, nonce, clientId } = await this.#host.engine().openDocument(this.#host.room, this.name);
     if (this.#isReleased) return;
     Y.applyUpdate(this.ydoc, state, this);
@@ -137,8 +151,6 @@ export class DocumentHandle {
     this.#granted = { nonce, clientId };
     this.ydoc.clientID = clientId;
     this.presence.start(clientId);
-    this.#onStatus(this.#host.status());
-    if (!this.#host.hasRelay) this.#setSynced();
   }
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown, _: Y.Doc, transaction: Y.Transaction): void => {
@@ -158,7 +170,8 @@ export class DocumentHandle {
     const outgoing = this.#outgoing;
     if (outgoing === undefined) return;
     this.#outgoing = undefined;
-    const edit = { updates: outgoing.updates, nonce: this.#granted?.nonce ?? 0, imported: outgoing.imported };
+    const { nonce, clientId } = this.#granted ?? { nonce: 0, clientId: 0 };
+    const edit = { updates: outgoing.updates, nonce, clientId, imported: outgoing.imported };
     // Without awaiting where the room is open, so that edits reach the worker before whatever is asked of it next.
     const sent =
       this.#granted === undefined

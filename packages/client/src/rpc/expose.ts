@@ -51,6 +51,7 @@ function toListener(remote: Comlink.Remote<RoomListener>): RoomListener {
     peerPresence: (document, peer, state) => tell(remote.peerPresence(document, peer, state)),
     peersGone: (prefix) => tell(remote.peersGone(prefix)),
     presenceWanted: () => tell(remote.presenceWanted()),
+    reopened: () => tell(remote.reopened()),
     token: () => remote.token() as Promise<string | undefined>,
   };
 }

@@ -44,6 +44,8 @@ export interface RoomOptions {
 export interface DocumentEdit {
   readonly updates: readonly Uint8Array[];
   readonly nonce: number;
+  /** The clientID that was granted with the nonce. */
+  readonly clientId: number;
   readonly imported: boolean;
 }
 
@@ -72,5 +74,7 @@ export interface RoomListener {
   peersGone(peer: string): void;
   /** Somebody came: tell our presence again. */
   presenceWanted(): void;
+  /** The room was opened anew under another identity: documents need new clientIDs, collections are to be watched again. */
+  reopened(): void;
   token(): Promise<string | undefined>;
 }

@@ -1,4 +1,11 @@
-import { deriveRoomId, errorToFacts, type Limits, MangroveError, type RoomConfig } from '@mangrove/protocol';
+import {
+  deriveRoomId,
+  errorToFacts,
+  type Limits,
+  MangroveError,
+  type ReplicaId,
+  type RoomConfig,
+} from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { Database } from '../stores/database.js';
 import type { EngineApi, RoomListener, RoomOptions } from './engine-api.js';
@@ -25,23 +32,40 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     return database;
   };
 
-  const openRoom = async (options: RoomOptions, listener: RoomListener): Promise<RoomRuntime> => {
+  const openRoom = async (options: RoomOptions, listener: RoomListener, spent?: ReplicaId): Promise<RoomRuntime> => {
     const roomId = deriveRoomId(env.hash, options.room, ROOM_CONFIG);
     const open = await openDatabase();
-    const identity = await env.openIdentity(open, roomId);
-    const config = { room: { hash: env.hash, roomId }, roomConfig: ROOM_CONFIG, limits };
-    return RoomRuntime.open(
+    const identity = await env.openIdentity(open, roomId, spent);
+    const runtime = await RoomRuntime.open(
       env,
       {
         ...options,
-        config,
+        config: { room: { hash: env.hash, roomId }, roomConfig: ROOM_CONFIG, limits },
         identity,
         store: open.room(roomId),
         storage: open.isPersistent ? 'indexeddb' : 'memory',
         database: databaseName,
+        reopen: (replica) => reopenRoom(options, listener, replica),
       },
       listener,
     );
+    // Another tab may have taken a new identity in the meantime; then this one is opened under it too.
+    if ((await env.openIdentity(open, roomId)).replica === identity.replica) return runtime;
+    await runtime.close();
+    return openRoom(options, listener);
+  };
+
+  const reopenRoom = (options: RoomOptions, listener: RoomListener, spent: ReplicaId): void => {
+    const former = rooms.get(options.room);
+    if (former === undefined) return;
+    const opening = (async () => {
+      await (await former).close();
+      const runtime = await openRoom(options, listener, spent);
+      runtime.fault(errorToFacts(new MangroveError('DOT_REUSED', { replica: spent, seq: 'of an acknowledged delta' })));
+      return runtime;
+    })();
+    rooms.set(options.room, opening);
+    opening.then(() => listener.reopened(), reportError);
   };
 
   const closeRoom = async (name: string): Promise<void> => {

@@ -1,4 +1,16 @@
-import { appendToJournal, type Edit, hlcToMs, type JournalRow, type RoomRef, type Store } from '@mangrove/protocol';
+import {
+  appendToJournal,
+  asImport,
+  type Edit,
+  hlcToMs,
+  type JournalRow,
+  type ReplicaId,
+  type RoomRef,
+  readOwnReplica,
+  type Steps,
+  type Store,
+  type Transaction,
+} from '@mangrove/protocol';
 import type { JournaledRow } from '../tabs/room-channel.js';
 
 interface Waiting {
@@ -14,15 +26,23 @@ interface Waiting {
 export class JournalWriter {
   readonly #store: Store;
   readonly #room: RoomRef;
+  readonly #replica: ReplicaId;
   readonly #nowMs: () => number;
   /** Called before the writers' promises resolve, so that nobody knows of a row that is not yet counted. */
   readonly #journaled: (rows: readonly JournaledRow[]) => void;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
 
-  constructor(store: Store, room: RoomRef, nowMs: () => number, journaled: (rows: readonly JournaledRow[]) => void) {
+  constructor(
+    store: Store,
+    room: RoomRef,
+    replica: ReplicaId,
+    nowMs: () => number,
+    journaled: (rows: readonly JournaledRow[]) => void,
+  ) {
     this.#store = store;
     this.#room = room;
+    this.#replica = replica;
     this.#nowMs = nowMs;
     this.#journaled = journaled;
   }
@@ -30,9 +50,7 @@ export class JournalWriter {
   append(edit: Edit): Promise<JournalRow> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ edit, resolve, reject });
-      this.#writing ??= this.#write().finally(() => {
-        this.#writing = undefined;
-      });
+      this.#begin();
     });
   }
 
@@ -41,13 +59,28 @@ export class JournalWriter {
     while (this.#writing !== undefined) await this.#writing;
   }
 
+  #begin(): void {
+    if (this.#writing !== undefined || this.#waiting.length === 0) return;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = undefined;
+      // One may have come between the last look and now.
+      this.#begin();
+    });
+  }
+
+  /** A tab that has not yet heard that this profile took another identity still writes under the old one's clientIDs. */
+  *#append(tx: Transaction, edits: readonly Edit[]): Steps<readonly JournalRow[]> {
+    const isOwn = (yield* readOwnReplica(tx)) === this.#replica;
+    return yield* appendToJournal(tx, this.#room, isOwn ? edits : edits.map(asImport), this.#nowMs());
+  }
+
   async #write(): Promise<void> {
     while (this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];
       try {
         const edits = group.map(({ edit }) => edit);
-        const rows = await this.#store.transact((tx) => appendToJournal(tx, this.#room, edits, this.#nowMs()), {
+        const rows = await this.#store.transact((tx) => this.#append(tx, edits), {
           mode: 'write',
           durability: 'strict',
         });

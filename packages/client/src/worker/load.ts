@@ -8,7 +8,9 @@ import {
   readRoot,
   readSyncedAt,
   type ReplicaId,
+  type RoomRef,
   type Steps,
+  takeIdentity,
   type Transaction,
 } from '@mangrove/protocol';
 import type { HeadSeq } from '../tabs/room-channel.js';
@@ -24,7 +26,9 @@ export interface LoadedRoom {
   readonly heads: readonly HeadSeq[];
 }
 
-export function* loadRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom> {
+/** Also makes the rows this replica's, where another identity has left them. */
+export function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<LoadedRoom> {
+  yield* takeIdentity(tx, room, replica);
   const rows = (yield* readJournal(tx)).map((row) => ({
     number: row.number,
     bytes: row.payload.length,

@@ -75,6 +75,7 @@ export class Owner {
       },
       show: (message) => this.#show(message),
       fault: (error) => this.#fault(error),
+      identitySpent: (lastSeq) => this.#identitySpent(lastSeq),
       changed: (state, root) => this.#linkChanged(state, root),
     });
   }
@@ -138,9 +139,16 @@ export class Owner {
   #withdrawn({ replica, seq, code, facts }: Refused, rows: readonly JournalRow[]): void {
     const error = errorToFacts(new MangroveError(code, { ...facts, replica, seq }));
     this.#fault(error);
-    if (rows.length === 0) return;
     this.#sealer.hold(code === 'CLOCK_AHEAD' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS);
     this.#host.tell({ kind: 'withdrawn', seqs: [seq], error, rows: rows.map(toNotice) });
+  }
+
+  /** The profile was copied or restored: what is unsent is sealed again under a new identity, in all tabs. */
+  #identitySpent(lastSeq: number): void {
+    const { replica } = this.#options.identity;
+    this.stop();
+    this.#fault(errorToFacts(new MangroveError('DOT_REUSED', { replica, seq: lastSeq })));
+    this.#host.tell({ kind: 'identity-spent', replica });
   }
 
   #show(message: Presence | Peer): void {

@@ -63,6 +63,8 @@ export interface LinkHost {
   head(statement: HeadStatement): void;
   show(message: Presence | Peer): void;
   fault(error: ErrorFacts): void;
+  /** Another copy of this profile has used our dots up to here: a new identity is needed [CX7]. */
+  identitySpent(lastSeq: number): void;
   /** After every step: the state, and the root where it is known anew. */
   changed(state: ReplicaState, root: Uint8Array | undefined): void;
 }
@@ -268,10 +270,7 @@ export class ReplicaLink {
   /** The relay knows deltas of ours that we do not: this profile is a copy, or was restored. */
   async #checkIdentity(lastSeq: number): Promise<undefined> {
     const seq = await this.#read((tx) => readNumber(tx, 'seq'));
-    if (lastSeq > seq)
-      this.#host.fault(
-        errorToFacts(new MangroveError('DOT_REUSED', { replica: this.#identity.replica, seq: lastSeq })),
-      );
+    if (lastSeq > seq) this.#host.identitySpent(lastSeq);
     return undefined;
   }
 
@@ -282,13 +281,16 @@ export class ReplicaLink {
     const { room } = this.#config;
     const { rows, standing: now } = await this.#store.transact(
       function* (tx) {
-        const rows = refused.replica === replica ? yield* withdrawDelta(tx, room, replica, refused.seq) : [];
-        if (rows.length > 0 && refused.code === 'CLOCK_AHEAD') yield* resetClock(tx, nowMs);
+        const rows = refused.replica === replica ? yield* withdrawDelta(tx, room, replica, refused.seq) : undefined;
+        if (rows !== undefined && refused.code === 'CLOCK_AHEAD') yield* resetClock(tx, nowMs);
         return { rows, standing: yield* standing(tx) };
       },
       { mode: 'write', durability: 'strict' },
     );
-    this.#host.withdrawn(refused, rows);
+    if (rows !== undefined) this.#host.withdrawn(refused, rows);
+    else if (refused.replica !== replica)
+      this.#host.fault(errorToFacts(new MangroveError(refused.code, { ...refused.facts, replica: refused.replica })));
+    if (refused.replica === replica && refused.code === 'DOT_REUSED') this.#host.identitySpent(refused.seq);
     return { kind: 'acknowledged', standing: now };
   }
 

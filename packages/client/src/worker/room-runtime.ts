@@ -2,6 +2,7 @@ import {
   assertName,
   type BuiltInResolver,
   bytesToHex,
+  deriveClientId,
   deriveKeyId,
   type Edit,
   errorToFacts,
@@ -9,6 +10,7 @@ import {
   FLAG,
   type KeyId,
   MangroveError,
+  type ReplicaId,
   type RoomRef,
   type Value,
 } from '@mangrove/protocol';
@@ -54,7 +56,9 @@ export class RoomRuntime {
   #isClosed = false;
 
   static async open(env: Environment, options: RuntimeOptions, listener: RoomListener): Promise<RoomRuntime> {
-    const loaded = await options.store.transact((tx) => loadRoom(tx, options.identity.replica), { mode: 'read' });
+    const loaded = await options.store.transact((tx) => loadRoom(tx, options.config.room, options.identity.replica), {
+      mode: 'write',
+    });
     return new RoomRuntime(env, options, listener, loaded);
   }
 
@@ -98,7 +102,7 @@ export class RoomRuntime {
     this.#watchers = new Watchers(store, this.#room, identity.replica, (collection, changes) =>
       listener.changes(collection, changes),
     );
-    this.#journal = new JournalWriter(store, this.#room, nowMs, (rows) => this.#journaled(rows));
+    this.#journal = new JournalWriter(store, this.#room, identity.replica, nowMs, (rows) => this.#journaled(rows));
 
     const name = `mangrove:${database}:${this.#room.roomId}`;
     this.#channel = env.openChannel(name);
@@ -125,7 +129,9 @@ export class RoomRuntime {
     this.#documents.close(id);
   }
 
-  async edit(id: string, { updates, nonce, imported }: DocumentEdit): Promise<WriteResult> {
+  async edit(id: string, { updates, nonce, clientId, imported: isForeign }: DocumentEdit): Promise<WriteResult> {
+    // A clientID that was granted before the profile took another identity is not this replica's.
+    const imported = isForeign || this.#clientIdOf(nonce) !== clientId;
     const flags = imported ? FLAG.import : 0;
     return this.#write({
       name: documentName(id),
@@ -189,6 +195,10 @@ export class RoomRuntime {
     this.#channel.post({ kind: 'network', paused: isPaused });
   }
 
+  fault(error: ErrorFacts): void {
+    this.#status.fault(error);
+  }
+
   storageLost(error: ErrorFacts): void {
     this.#status.set({ storage: 'lost' });
     this.#status.fault(error);
@@ -205,6 +215,11 @@ export class RoomRuntime {
     this.#rungs.close(new MangroveError('CLOSED', { what: 'room' }));
     this.#leadership.release();
     this.#channel.close();
+  }
+
+  /** Once: the owner and the other tabs may both say so. */
+  #reopen(spent: ReplicaId): void {
+    if (!this.#isClosed && spent === this.#options.identity.replica) this.#options.reopen(spent);
   }
 
   async #own(): Promise<void> {
@@ -312,12 +327,19 @@ export class RoomRuntime {
       case 'peers':
         this.#peers(notice.replica, notice.present);
         return;
+      case 'identity-spent':
+        this.#reopen(notice.replica);
+        return;
       case 'network':
         this.#setPaused(notice.paused);
         return;
     }
     this.#rungs.lookAgain();
     this.#status.touch();
+  }
+
+  #clientIdOf(nonce: number): number {
+    return deriveClientId(this.#room.hash, this.#room.roomId, this.#options.identity.replica, nonce);
   }
 
   #keyIdOf(document: string): KeyId {

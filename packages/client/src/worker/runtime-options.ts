@@ -1,4 +1,4 @@
-import type { LinkConfig, Store } from '@mangrove/protocol';
+import type { LinkConfig, ReplicaId, Store } from '@mangrove/protocol';
 import type { Identity } from '../environment.js';
 import type { RoomStatus } from '../types.js';
 
@@ -12,4 +12,6 @@ export interface RuntimeOptions {
   readonly storage: RoomStatus['storage'];
   /** The database's name: tabs that share it share the replica. */
   readonly database: string;
+  /** Opens the room anew under another identity, as this one is used by a copy of the profile. */
+  readonly reopen: (spent: ReplicaId) => void;
 }

@@ -1,4 +1,11 @@
-import { deriveReplicaId, MangroveError, type RoomId, type Signer, type Verifier } from '@mangrove/protocol';
+import {
+  deriveReplicaId,
+  MangroveError,
+  type ReplicaId,
+  type RoomId,
+  type Signer,
+  type Verifier,
+} from '@mangrove/protocol';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Identity } from '../environment.js';
 import type { Database, StoredIdentity } from '../stores/database.js';
@@ -18,20 +25,28 @@ export const webVerifier: Verifier = {
 };
 
 /** This profile's key in a room, made on first use. The private half cannot be exported, also not by us. */
-export async function openWebIdentity(database: Database, roomId: RoomId): Promise<Identity> {
-  const stored = (await database.readIdentity(roomId)) ?? (await createIdentity(database, roomId));
+export async function openWebIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<Identity> {
+  const idOf = (identity: StoredIdentity): ReplicaId => deriveReplicaId(sha256, roomId, identity.publicKey);
+  const isUsable = (identity: StoredIdentity | undefined): identity is StoredIdentity =>
+    identity !== undefined && idOf(identity) !== spent;
+  const existing = await database.readIdentity(roomId);
+  const stored = isUsable(existing) ? existing : await createIdentity(database, roomId, isUsable);
   const signer: Signer = {
     publicKey: stored.publicKey,
     sign: async (message) => new Uint8Array(await subtle().sign(ED25519, stored.privateKey, toBuffer(message))),
   };
-  return { replica: deriveReplicaId(sha256, roomId, stored.publicKey), signer };
+  return { replica: idOf(stored), signer };
 }
 
 /** Under a lock, as two tabs that open a new room at once must become one replica. */
-function createIdentity(database: Database, roomId: RoomId): Promise<StoredIdentity> {
+function createIdentity(
+  database: Database,
+  roomId: RoomId,
+  isUsable: (identity: StoredIdentity | undefined) => identity is StoredIdentity,
+): Promise<StoredIdentity> {
   return navigator.locks.request(`mangrove-identity:${roomId}`, async () => {
     const existing = await database.readIdentity(roomId);
-    if (existing !== undefined) return existing;
+    if (isUsable(existing)) return existing;
     const pair = (await subtle().generateKey(ED25519, false, ['sign', 'verify'])) as CryptoKeyPair;
     const publicKey = new Uint8Array(await subtle().exportKey('raw', pair.publicKey));
     const identity: StoredIdentity = { publicKey, privateKey: pair.privateKey };

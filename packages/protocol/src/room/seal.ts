@@ -104,7 +104,10 @@ export function* commitSeal(
   return acceptance;
 }
 
-/** Own deltas that no relay has acknowledged, ascending by `seq`, those from `fromSeq` on. Superseded ones are passed over. */
+/**
+ * Own deltas that no relay has acknowledged, ascending by `seq`, those from `fromSeq` on. Superseded ones are passed over and
+ * do not count: fewer than `limit` means that the end is reached.
+ */
 export function* readOutbox(
   tx: Transaction,
   room: RoomRef,
@@ -112,14 +115,21 @@ export function* readOutbox(
   fromSeq: number,
   limit: number,
 ): Steps<readonly Delta[]> {
-  const entries = yield* tx.keys('outbox', { from: u64ToBytes(fromSeq), limit });
-  const dots = yield* tx.getMany(
-    'dots',
-    entries.map((key) => dotKey({ replica, seq: bytesToU64(key) })),
-  );
-  const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot)));
-  const rows = yield* tx.getMany('deltas', trieKeys);
-  return rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
+  const deltas: Delta[] = [];
+  for (let from = fromSeq; deltas.length < limit; ) {
+    const keys = yield* tx.keys('outbox', { from: u64ToBytes(from), limit: limit - deltas.length });
+    const last = keys.at(-1);
+    if (last === undefined) break;
+    from = bytesToU64(last) + 1;
+    const dots = yield* tx.getMany(
+      'dots',
+      keys.map((key) => dotKey({ replica, seq: bytesToU64(key) })),
+    );
+    const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot)));
+    const rows = yield* tx.getMany('deltas', trieKeys);
+    for (const row of rows) if (row !== undefined) deltas.push(bytesToDelta(room.hash, room.roomId, row));
+  }
+  return deltas;
 }
 
 /** The entries themselves, for telling how much waits. */

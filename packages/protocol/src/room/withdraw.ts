@@ -1,5 +1,5 @@
 import { bytesToBody } from '../body.js';
-import { bytesToU64, u64ToBytes } from '../bytes.js';
+import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
 import { type Delta, FLAG, parseTrieKey } from '../delta.js';
 import { HLC_ZERO, type Hlc, hlcFromMs } from '../hlc.js';
 import { idToBytes, type ReplicaId } from '../ids.js';
@@ -13,23 +13,25 @@ const KEYS_PAGE = 4_096;
 
 /**
  * Takes an own delta that a relay refused out of the set and puts its content back into the journal, from where it is sealed again
- * under another dot [JS5]. Nothing that was written is lost. The rows, or none where the delta is not in the outbox any more.
+ * under another dot [JS5]. Nothing that was written is lost. The rows it became, or undefined where it was not in the outbox any
+ * more. A record that has newer rows gets none: they saw it.
  */
 export function* withdrawDelta(
   tx: Transaction,
   room: RoomRef,
   replica: ReplicaId,
   seq: number,
-): Steps<readonly JournalRow[]> {
+): Steps<readonly JournalRow[] | undefined> {
   const waiting = yield* tx.get('outbox', u64ToBytes(seq));
-  if (waiting === undefined) return [];
+  if (waiting === undefined) return undefined;
   tx.delete('outbox', u64ToBytes(seq));
   const deltas = yield* readDot(tx, room, { replica, seq });
   const rows: JournalRow[] = [];
   for (const delta of deltas) {
     yield* removeDelta(tx, room, delta);
     yield* forgetPrevious(tx, delta);
-    rows.push(yield* journalAgain(tx, delta));
+    const row = yield* journalAgain(tx, delta);
+    if (row !== undefined) rows.push(row);
   }
   return rows;
 }
@@ -53,10 +55,15 @@ export function* resetClock(tx: Transaction, nowMs: number): Steps<void> {
 }
 
 /** The row keeps the context of the write: what the writer had seen has not changed. */
-function* journalAgain(tx: Transaction, delta: Delta): Steps<JournalRow> {
+function* journalAgain(tx: Transaction, delta: Delta): Steps<JournalRow | undefined> {
+  const { name, payload } = bytesToBody(delta.body);
+  if (name.kind === 'record') {
+    const prefix = idToBytes(delta.keyId);
+    const newer = yield* tx.keys('journal', { from: prefix, to: prefixEnd(prefix), limit: 1 });
+    if (newer.length > 0) return undefined;
+  }
   const number = (yield* readNumber(tx, 'row')) + 1;
   writeNumber(tx, 'row', number);
-  const { name, payload } = bytesToBody(delta.body);
   const { keyId, context, nonces } = delta;
   const flags = delta.flags & (FLAG.import | FLAG.seed | FLAG.tombstone);
   const row: JournalRow = { number, keyId, name, flags, writtenAt: delta.writtenAt, context, nonces, payload };
