@@ -36,7 +36,8 @@ function writeEntry(encoder: encoding.Encoder, entry: DiffEntry): void {
   if (entry.kind === 'want') return;
   if (entry.kind === 'node') {
     encoding.writeUint8Array(encoder, slotToBytes(entry.prefix));
-    encoding.writeUint16(encoder, entry.map);
+    encoding.writeUint8(encoder, entry.map >>> 8);
+    encoding.writeUint8(encoder, entry.map & 255);
   } else {
     encoding.writeVarUint(encoder, entry.cuts.length);
   }
@@ -49,7 +50,7 @@ function readEntry(decoder: decoding.Decoder): DiffEntry {
   switch (kind) {
     case 'node': {
       const prefix = readSlot(decoder);
-      const map = decoding.readUint16(decoder);
+      const map = decoding.readUint8(decoder) * 256 + decoding.readUint8(decoder);
       return { kind, slot, prefix, map, cuts: readCuts(decoder, countChildren(map)) };
     }
     case 'list':
