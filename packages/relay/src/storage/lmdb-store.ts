@@ -1,3 +1,5 @@
+import { statfsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import {
   assert,
@@ -45,6 +47,9 @@ export function openLmdb(path: string): LmdbEnvironment {
         // A commit that is visible is on disk then. With overlapping syncs it would be visible before, and what a plan or a
         // peer had read could be gone after a power cut. Measured, it is no slower: what waits for a sync shares the next.
         overlappingSync: false,
+        // With it the library makes a promise of its own for every batch, which nobody hears: a full disk would then end
+        // the process by an unhandled rejection. Plans share their commits without it.
+        eventTurnBatching: false,
       }),
     );
   } catch (error) {
@@ -61,6 +66,7 @@ const ROOM_PREFIX_BYTES = 16;
 const PREFIX_BYTES = ROOM_PREFIX_BYTES + 1;
 /** What LMDB takes with pages of 4,096 bytes. */
 const KEY_BYTES_MAX = 1_978;
+const BYTES_OF_A_FULL_DISK = 1_048_576;
 const NOTHING = new Uint8Array();
 
 class OpenLmdb implements LmdbEnvironment {
@@ -147,7 +153,13 @@ class OpenLmdb implements LmdbEnvironment {
     // A read takes its place between the room's writes. Without any it needs no transaction: it happens in this one turn,
     // during which the snapshot stays the same.
     if (!this.#writing.has(roomId)) return run();
-    return await this.#commit(run);
+    try {
+      return await this.#commit(run);
+    } catch (error) {
+      // The writes around it found no room on the disk; what was there before can be read all the same.
+      if (isMangroveError(error) && error.code === 'STORAGE_FULL') return run();
+      throw error;
+    }
   }
 
   async #writeInOrder<Result>(roomId: RoomId, commit: () => Promise<Result>): Promise<Result> {
@@ -277,7 +289,20 @@ async function causeOf(failure: CommitFailure): Promise<unknown> {
 
 function toMangroveError(cause: unknown, path: string): MangroveError {
   if (isMangroveError(cause)) return cause;
+  if (isDiskFull(cause, path)) return new MangroveError('STORAGE_FULL', {}, { cause });
   const reason = cause instanceof Error ? cause.message : String(cause);
-  if (/ENOSPC|EDQUOT|No space left|quota/i.test(reason)) return new MangroveError('STORAGE_FULL', {}, { cause });
   return new MangroveError('STORAGE_UNAVAILABLE', { reason: `${path}: ${reason}` }, { cause });
+}
+
+/** LMDB reports a write that the disk took only a part of as an input/output error, so the disk itself is asked. */
+function isDiskFull(cause: unknown, path: string): boolean {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === constants.errno.ENOSPC || code === constants.errno.EDQUOT) return true;
+  if (code !== constants.errno.EIO) return false;
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize < BYTES_OF_A_FULL_DISK;
+  } catch {
+    return false;
+  }
 }
