@@ -185,6 +185,7 @@ export class IdbDatabase implements Database {
 
   async #connect(isReopened: boolean): Promise<Connection> {
     let connection: Connection | undefined;
+    let isCleared = false;
     const opened = await orBlocked('another tab holds an older version of the database open', (blocked) =>
       openDB(this.#name, VERSION, {
         blocked,
@@ -192,14 +193,17 @@ export class IdbDatabase implements Database {
           // It rejects together with the opening, where the reason is seen to.
           tx.done.catch(() => {});
           // A database that was there a moment ago was deleted. Made anew it would pass for a new user's, so it is not made.
-          if (isReopened && oldVersion === 0) tx.abort();
+          isCleared = isReopened && oldVersion === 0;
+          if (isCleared) tx.abort();
           else createTables(db);
         },
         blocking: () => this.#lose(unavailable('another tab upgrades or deletes the database')),
         terminated: () =>
           connection && this.#drop(connection, new DOMException('the connection was lost', 'AbortError')),
       }),
-    );
+    ).catch((error: unknown) => {
+      throw isCleared ? unavailable('its data were cleared', error) : error;
+    });
     connection = { db: unwrap(opened), isReopened, hasServed: false };
     return connection;
   }
