@@ -72,6 +72,23 @@ describe('head statement', () => {
     expect(bytesToHex(bytes)).toBe(bytesToHex(message.subarray(15 + 32)) + '09'.repeat(64));
   });
 
+  test('[SY14] a vector out of order, or with a replica twice, is FRAME_MALFORMED', () => {
+    const write = (...ids: number[]): Uint8Array =>
+      concatBytes(
+        new Uint8Array(8 + 1 + 32 + 32),
+        Uint8Array.of(ids.length),
+        ...ids.map((id) => Uint8Array.of(id, 0, 0, 0, 0, 0, 0, 0, 5)),
+        new Uint8Array(64),
+      );
+    expect(bytesToHeadStatement(write(1, 2, 3)).vector.size).toBe(3);
+    for (const ids of [
+      [2, 1],
+      [1, 1],
+      [1, 3, 2],
+    ])
+      expect(() => bytesToHeadStatement(write(...ids))).toThrow(expect.objectContaining({ code: 'FRAME_MALFORMED' }));
+  });
+
   test('[SY14] a vector that cannot be as long as it says is FRAME_MALFORMED', () => {
     const head = new Uint8Array(8 + 1 + 32 + 32);
     for (const count of [[1], [0xff, 0xff, 0xff, 0xff, 0x0f], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]])

@@ -61,8 +61,11 @@ export function writeVector(encoder: encoding.Encoder, vector: VersionVector): v
 export function readVector(decoder: decoding.Decoder): VersionVector {
   const count = readCount(decoder, REPLICA_ID_BYTES + 1, defaultLimits.replicasPerKeyMax);
   const vector = new Map<ReplicaId, number>();
+  let last = '';
   for (let i = 0; i < count; i++) {
     const replica = bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES));
+    if (replica <= last) throw new Error('a vector out of order');
+    last = replica;
     vector.set(replica, readVarUint(decoder));
   }
   return vector;
