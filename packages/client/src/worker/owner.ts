@@ -19,7 +19,7 @@ import type { Received } from './receive.js';
 import { ReplicaLink } from './replica-link.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { Sealer } from './sealer.js';
-import { connectionOf } from './status.js';
+import { type Attempt, connectionOf } from './status.js';
 import type { StatusBoard } from './status-board.js';
 
 /** How long a refused delta's content waits before it is sealed anew. */
@@ -50,7 +50,7 @@ export class Owner {
   readonly #sealer: Sealer;
   #epoch = 0;
   #isPaused: boolean;
-  #isTrying = false;
+  #attempt: Attempt = 'none';
   #isStopped = false;
 
   constructor(env: Environment, options: RuntimeOptions, host: OwnerHost, isPaused: boolean) {
@@ -87,10 +87,10 @@ export class Owner {
     this.#linkChanged(this.#link.state, undefined);
   }
 
-  stop(): void {
+  /** Resolves when what is under way is written and told. */
+  async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#sealer.stop();
-    this.#link.stop();
+    await Promise.all([this.#sealer.stop(), this.#link.stop()]);
   }
 
   /** There may be something to seal. */
@@ -101,7 +101,7 @@ export class Owner {
   setPaused(isPaused: boolean): void {
     if (isPaused === this.#isPaused) return;
     this.#isPaused = isPaused;
-    if (isPaused) this.#link.stop();
+    if (isPaused) void this.#link.stop();
     else this.#connect();
     this.#linkChanged(this.#link.state, undefined);
   }
@@ -113,8 +113,8 @@ export class Owner {
   #connect(): void {
     const { relays, room } = this.#options;
     if (relays.length === 0 || this.#isStopped || this.#epoch === 0) return;
-    this.#link.start(relays, room, (isTrying) => {
-      this.#isTrying = isTrying;
+    this.#link.start(relays, room, (attempt) => {
+      this.#attempt = attempt;
       this.#linkChanged(this.#link.state, undefined);
     });
   }
@@ -146,7 +146,7 @@ export class Owner {
   /** The profile was copied or restored: what is unsent is sealed again under a new identity, in all tabs. */
   #identitySpent(lastSeq: number): void {
     const { replica } = this.#options.identity;
-    this.stop();
+    void this.stop();
     this.#fault(errorToFacts(new MangroveError('DOT_REUSED', { replica, seq: lastSeq })));
     this.#host.tell({ kind: 'identity-spent', replica });
   }
@@ -170,7 +170,7 @@ export class Owner {
   #linkChanged(state: ReplicaState, root: Uint8Array | undefined): void {
     const { status } = this.#host;
     const before = status.link;
-    const network = { isPaused: this.#isPaused, isTrying: this.#isTrying };
+    const network = { isPaused: this.#isPaused, attempt: this.#attempt };
     const connection = this.#options.relays.length === 0 ? 'none' : connectionOf(state, network);
     const settled = state.kind === 'live' && state.settled;
     // That a synced moment moves on is no news: the time is told with what changes.

@@ -1,9 +1,6 @@
 import {
-  acknowledge,
   adoptVector,
   bytesToRelayMessage,
-  countOutbox,
-  type Cursor,
   errorToFacts,
   type ErrorFacts,
   FrameJoiner,
@@ -30,7 +27,6 @@ import {
   readNumber,
   readOutboxPage,
   readRoot,
-  readSettledOutbox,
   readVectorRows,
   resetClock,
   type Refused,
@@ -38,11 +34,8 @@ import {
   type ReplicaEvent,
   type ReplicaState,
   roomConfigToByte,
-  type Standing,
-  type Steps,
   type Store,
   stepSync,
-  type Transaction,
   trieKeyOf,
   writeCursor,
   withdrawDelta,
@@ -51,7 +44,10 @@ import {
 import type { Environment, Identity } from '../environment.js';
 import type { Transport } from '../transports/transport.js';
 import { Certifier } from './certifier.js';
+import { acknowledgeAndStand, dropSettled, keepHead, standing } from './link-plans.js';
 import { type Received, receive } from './receive.js';
+import { Session } from './session.js';
+import type { Attempt } from './status.js';
 
 /** What the link tells the room it belongs to. */
 export interface LinkHost {
@@ -74,6 +70,8 @@ const OUTBOX_PAGE = { deltas: 256, bytes: 1024 * 1024 };
 const CHECK_EVERY_MS = 15_000;
 /** At most one head statement in this time: it is a few hundred bytes to everybody. */
 const HEAD_EVERY_MS = 1_000;
+/** After a fault of ours: long enough not to spin, short enough not to be noticed much. */
+const RETRY_AFTER_MS = 2_000;
 
 /**
  * Runs the step function of one room's connection: events in, one at a time; effects out, in order. It decides nothing.
@@ -92,6 +90,10 @@ export class ReplicaLink {
   #checks: ReturnType<typeof setInterval> | undefined;
   #headTimer: ReturnType<typeof setTimeout> | undefined;
   #publishedRoot: Uint8Array | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** The connection that is open now, and the one that the event in hand belongs to: what is made for one is not sent on another. */
+  #session = new Session();
+  #stepped = this.#session;
 
   constructor(env: Environment, store: Store, identity: Identity, config: LinkConfig, host: LinkHost) {
     this.#env = env;
@@ -113,35 +115,48 @@ export class ReplicaLink {
     return 'rights' in this.#state && this.#state.rights.includes('write');
   }
 
-  start(relays: readonly string[], room: string, onTrying: (isTrying: boolean) => void): void {
+  start(relays: readonly string[], room: string, onAttempt: (attempt: Attempt) => void): void {
     this.#checks = setInterval(() => this.#check(), CHECK_EVERY_MS);
     this.#transport = this.#env.connect(relays, room, {
-      connecting: () => onTrying(true),
+      connecting: () => onAttempt('trying'),
       opened: () => {
+        this.#endSession();
         this.#joiner = new FrameJoiner(this.#config.limits);
         this.post({ kind: 'opened' });
       },
       frame: (bytes) => this.#receiveFrame(bytes),
       closed: ({ final }) => {
-        onTrying(false);
+        this.#endSession();
+        onAttempt(final ? 'refused' : 'failed');
         this.post({ kind: 'closed' });
-        if (final) this.#transport?.close();
+        if (!final) return;
+        this.#transport?.close();
+        this.#transport = undefined;
       },
     });
   }
 
-  stop(): void {
+  /** Resolves when what is under way is written and told. */
+  async stop(): Promise<void> {
     clearInterval(this.#checks);
     clearTimeout(this.#headTimer);
     this.#headTimer = undefined;
     this.#transport?.close();
     this.#transport = undefined;
+    this.#endSession();
     this.post({ kind: 'closed' });
+    await this.#queue;
   }
 
   /** Steps an event when all before it are done. */
   post(event: ReplicaEvent): void {
-    this.#queue = this.#queue.then(() => this.#process(event)).catch((error: unknown) => this.#fail(error));
+    const session = this.#session;
+    this.#queue = this.#queue
+      .then(() => {
+        this.#stepped = session;
+        return this.#process(event);
+      })
+      .catch((error: unknown) => this.#fail(error));
   }
 
   sendPresence(presence: Presence): void {
@@ -170,11 +185,23 @@ export class ReplicaLink {
     if (this.#state.kind === 'live' && this.#state.settled) this.#scheduleHead(this.#state.position.root);
   }
 
-  /** A store that fails, or a bug of ours: the connection ends and begins anew, which reads everything again. */
+  /**
+   * A store that fails, or a bug of ours: the connection ends here and begins anew, which reads everything again. What still comes
+   * on the old one stands on what did not happen, and is passed over. Not at once, as the next attempt may fail the same way.
+   */
   #fail(error: unknown): void {
     this.#host.fault(errorToFacts(error));
     if (!isMangroveError(error)) reportError(error);
-    this.#transport?.reconnect();
+    this.#endSession();
+    this.#state = stepSync(this.#state, { kind: 'closed' }).state;
+    this.#host.changed(this.#state, undefined);
+    if (this.#transport !== undefined) this.#retry = setTimeout(() => this.#transport?.reconnect(), RETRY_AFTER_MS);
+  }
+
+  #endSession(): void {
+    clearTimeout(this.#retry);
+    this.#session.end();
+    this.#session = new Session();
   }
 
   async #run(effect: ReplicaEffect): Promise<ReplicaEvent | undefined> {
@@ -183,8 +210,10 @@ export class ReplicaLink {
       case 'send':
         this.#send(effect.message);
         return undefined;
-      case 'greet':
-        return { kind: 'greeting-ready', hello: await this.#makeHello(effect) };
+      case 'greet': {
+        const hello = await this.#makeHello(effect, this.#stepped.ended);
+        return hello && { kind: 'greeting-ready', hello };
+      }
       case 'trust':
         await this.#certifier.trust(effect.issuer, effect.certificates);
         return undefined;
@@ -201,8 +230,10 @@ export class ReplicaLink {
         };
       }
       case 'acknowledge': {
-        const standing = await this.#write((tx) => acknowledgeAndStand(tx, effect.seqs, effect.cursor));
-        if (effect.seqs.length > 0) this.#host.acknowledged(effect.seqs);
+        const { replica } = this.#identity;
+        const { seqs, cursor } = effect;
+        const { done, standing } = await this.#write((tx) => acknowledgeAndStand(tx, replica, seqs, cursor));
+        if (done.length > 0) this.#host.acknowledged(done);
         return { kind: 'acknowledged', standing };
       }
       case 'adopt': {
@@ -226,7 +257,7 @@ export class ReplicaLink {
       case 'answer-diff':
         return this.#read(planFor(room, effect));
       case 'store-head':
-        if (await this.#certifier.verifyHead(effect.statement)) this.#host.head(effect.statement);
+        if (await this.#keepHead(effect.statement)) this.#host.head(effect.statement);
         return undefined;
       case 'withdraw':
         return this.#withdraw(effect.refused);
@@ -243,15 +274,22 @@ export class ReplicaLink {
   }
 
   #send(message: Message): void {
+    if (this.#stepped !== this.#session) return;
     for (const frame of messageToFrames(messageToBytes(message), this.#config.limits)) this.#transport?.send(frame);
   }
 
-  async #makeHello({ storeId, relayKey, challenge }: Extract<ReplicaEffect, { kind: 'greet' }>): Promise<Hello> {
+  /** Undefined when the connection ended first: an application may take its time to find a token, and is asked anew on the next one. */
+  async #makeHello(
+    { storeId, relayKey, challenge }: Extract<ReplicaEffect, { kind: 'greet' }>,
+    ended: Promise<undefined>,
+  ): Promise<Hello | undefined> {
     const { room, roomConfig } = this.#config;
     const { signer } = this.#identity;
     const { publicKey } = signer;
-    const [token, cursor, proof] = await Promise.all([
-      this.#host.token(),
+    const asked = await Promise.race([ended, this.#host.token().then((token) => ({ token }))]);
+    if (asked === undefined) return undefined;
+    const { token } = asked;
+    const [cursor, proof] = await Promise.all([
       this.#read(readCursor),
       signer.sign(helloMessage(room.roomId, relayKey, storeId, challenge)),
     ]);
@@ -279,14 +317,19 @@ export class ReplicaLink {
     const { replica } = this.#identity;
     const nowMs = this.#env.clock.nowMs();
     const { room } = this.#config;
-    const { rows, standing: now } = await this.#store.transact(
+    const {
+      rows,
+      done,
+      standing: now,
+    } = await this.#store.transact(
       function* (tx) {
         const rows = refused.replica === replica ? yield* withdrawDelta(tx, room, replica, refused.seq) : undefined;
         if (rows !== undefined && refused.code === 'CLOCK_AHEAD') yield* resetClock(tx, nowMs);
-        return { rows, standing: yield* standing(tx) };
+        return { rows, ...(yield* acknowledgeAndStand(tx, replica, [], undefined)) };
       },
       { mode: 'write', durability: 'strict' },
     );
+    if (done.length > 0) this.#host.acknowledged(done);
     if (rows !== undefined) this.#host.withdrawn(refused, rows);
     else if (refused.replica !== replica)
       this.#host.fault(errorToFacts(new MangroveError(refused.code, { ...refused.facts, replica: refused.replica })));
@@ -297,15 +340,17 @@ export class ReplicaLink {
   async #readOutbox(fromSeq: number): Promise<ReplicaEvent> {
     const { replica } = this.#identity;
     if (fromSeq === 1) {
-      // What was superseded before it was sent has nothing to be acknowledged for.
-      const settled = await this.#read((tx) => readSettledOutbox(tx, replica));
-      if (settled.length > 0) {
-        await this.#write((tx) => acknowledge(tx, settled));
-        this.#host.acknowledged(settled);
-      }
+      const settled = await this.#write((tx) => dropSettled(tx, replica));
+      if (settled.length > 0) this.#host.acknowledged(settled);
     }
     const page = await this.#read((tx) => readOutboxPage(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
     return { kind: 'outbox-read', deltas: page.deltas.map((delta) => delta.bytes), nextSeq: page.nextSeq };
+  }
+
+  /** What a relay tells of ourselves is what we said before. */
+  async #keepHead(statement: HeadStatement): Promise<boolean> {
+    const isOfOther = statement.replica !== this.#identity.replica;
+    return isOfOther && (await this.#certifier.verifyHead(statement)) && this.#write((tx) => keepHead(tx, statement));
   }
 
   #check(): void {
@@ -349,14 +394,4 @@ export class ReplicaLink {
   #write<Result>(plan: Plan<Result>): Promise<Result> {
     return this.#store.transact(plan, { mode: 'write', durability: 'relaxed' });
   }
-}
-
-function* standing(tx: Transaction): Steps<Standing> {
-  return { root: (yield* readRoot(tx)).root, outbox: yield* countOutbox(tx) };
-}
-
-function* acknowledgeAndStand(tx: Transaction, seqs: readonly number[], cursor: Cursor | undefined): Steps<Standing> {
-  yield* acknowledge(tx, seqs);
-  if (cursor !== undefined) writeCursor(tx, cursor);
-  return yield* standing(tx);
 }

@@ -34,8 +34,9 @@ export class Sealer {
   readonly #room: RoomRef;
   readonly #identity: Identity;
   readonly #host: SealerHost;
-  #isRunning = false;
+  #running: Promise<void> | undefined;
   #isWanted = false;
+  #isStopped = false;
   #held: ReturnType<typeof setTimeout> | undefined;
 
   constructor(env: Environment, store: Store, room: RoomRef, identity: Identity, host: SealerHost) {
@@ -49,16 +50,15 @@ export class Sealer {
   /** There may be something to seal. */
   poke(): void {
     this.#isWanted = true;
-    if (this.#isRunning || this.#held !== undefined || !this.#host.canSeal()) return;
-    this.#isRunning = true;
-    this.#run().then(
+    if (this.#running !== undefined || !this.#mayRun()) return;
+    this.#running = this.#run().then(
       () => {
-        this.#isRunning = false;
+        this.#running = undefined;
         // A poke may have come after the last look at the journal.
         if (this.#isWanted) this.poke();
       },
       (error: unknown) => {
-        this.#isRunning = false;
+        this.#running = undefined;
         this.hold(RETRY_AFTER_MS);
         this.#host.failed(error);
       },
@@ -68,19 +68,27 @@ export class Sealer {
   /** Nothing is sealed for a while: the relay has just refused something. */
   hold(ms: number): void {
     clearTimeout(this.#held);
+    if (this.#isStopped) return;
     this.#held = setTimeout(() => {
       this.#held = undefined;
       this.poke();
     }, ms);
   }
 
-  stop(): void {
+  /** Resolves when what is under way is written and told. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
     clearTimeout(this.#held);
+    await this.#running;
+  }
+
+  #mayRun(): boolean {
+    return !this.#isStopped && this.#held === undefined && this.#host.canSeal();
   }
 
   async #run(): Promise<void> {
     let retries = 0;
-    while (this.#isWanted && this.#held === undefined && this.#host.canSeal()) {
+    while (this.#isWanted && this.#mayRun()) {
       this.#isWanted = false;
       const outcome = await this.#sealOnce().catch((error: unknown) => this.#recover(error));
       if (outcome === 'empty') continue;

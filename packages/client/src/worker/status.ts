@@ -44,12 +44,16 @@ function syncOf(link: LinkStatus, pending: RoomStatus['pending']): RoomStatus['s
   return link.lastSyncedAtMs === null ? 'local' : 'behind';
 }
 
-/** The connection as people know it. `isTrying` is true from the start of an attempt until it has failed. */
+/** How the transport stands. `refused`: the relay closed with a code that says not to come again. */
+export type Attempt = 'none' | 'trying' | 'failed' | 'refused';
+
+/** The connection as people know it. */
 export function connectionOf(
   state: ReplicaState,
-  network: { isPaused: boolean; isTrying: boolean },
+  network: { readonly isPaused: boolean; readonly attempt: Attempt },
 ): RoomStatus['connection'] {
   if (network.isPaused) return 'paused';
+  if (network.attempt === 'refused') return 'refused';
   switch (state.kind) {
     case 'refused':
       return 'refused';
@@ -58,7 +62,7 @@ export function connectionOf(
     case 'live':
       return 'connected';
     case 'offline':
-      return network.isTrying ? 'connecting' : 'offline';
+      return network.attempt === 'trying' ? 'connecting' : 'offline';
     case 'connecting':
     case 'greeting':
       return 'connecting';
