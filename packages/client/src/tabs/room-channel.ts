@@ -22,6 +22,8 @@ export type TabNotice =
   | { readonly kind: 'presence'; readonly tab: number; readonly keyId: KeyId; readonly state: Uint8Array }
   | { readonly kind: 'peer-presence'; readonly peer: string; readonly keyId: KeyId; readonly state: Uint8Array }
   | { readonly kind: 'peers'; readonly replica: ReplicaId | 'all'; readonly present: boolean }
+  /** The sender owns the replica now. What the former owner did last may not have been told. */
+  | { readonly kind: 'took-over' }
   /** Another copy of the profile uses this id: every tab opens the room anew, under a new one. */
   | { readonly kind: 'identity-spent'; readonly replica: ReplicaId }
   | { readonly kind: 'network'; readonly paused: boolean };

@@ -1,7 +1,6 @@
 import {
   bytesToHeadStatement,
   hlcToMs,
-  type OutboxEntry,
   readJournal,
   readNumber,
   readOutboxEntries,
@@ -14,12 +13,10 @@ import {
   type Transaction,
 } from '@mangrove/protocol';
 import type { HeadSeq } from '../tabs/room-channel.js';
+import type { PendingBooks } from './pending.js';
 
 /** How a room stands when a tab opens it. */
-export interface LoadedRoom {
-  readonly rows: readonly { readonly number: number; readonly bytes: number; readonly atMs: number }[];
-  readonly outbox: readonly OutboxEntry[];
-  readonly seq: number;
+export interface LoadedRoom extends PendingBooks {
   readonly root: Uint8Array;
   readonly syncedAtMs: number;
   readonly quarantined: number;
@@ -29,6 +26,10 @@ export interface LoadedRoom {
 /** Also makes the rows this replica's, where another identity has left them. */
 export function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<LoadedRoom> {
   yield* takeIdentity(tx, room, replica);
+  return yield* readRoom(tx, replica);
+}
+
+export function* readRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom> {
   const rows = (yield* readJournal(tx)).map((row) => ({
     number: row.number,
     bytes: row.payload.length,
@@ -41,6 +42,7 @@ export function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): S
   return {
     rows: [...rows].sort((a, b) => a.number - b.number),
     outbox: yield* readOutboxEntries(tx),
+    row: yield* readNumber(tx, 'row'),
     seq: yield* readNumber(tx, 'seq'),
     root: (yield* readRoot(tx)).root,
     syncedAtMs: yield* readSyncedAt(tx),

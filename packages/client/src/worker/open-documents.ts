@@ -19,6 +19,10 @@ export class OpenDocuments {
     this.#keyIds.delete(document);
   }
 
+  names(): readonly string[] {
+    return [...this.#keyIds.keys()];
+  }
+
   keyIds(): readonly KeyId[] {
     return [...this.#keyIds.values()];
   }

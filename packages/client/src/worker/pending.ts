@@ -3,6 +3,16 @@ import type { RoomStatus } from '../types.js';
 import type { HeadSeq, JournaledRow, SealedRows } from '../tabs/room-channel.js';
 
 const RECEIPTS_MAX = 65_536;
+const EARLY_MAX = 4_096;
+
+/** What the store says, in one transaction. */
+export interface PendingBooks {
+  readonly rows: readonly { readonly number: number; readonly bytes: number; readonly atMs: number }[];
+  readonly outbox: readonly OutboxEntry[];
+  /** The numbers that were given last. */
+  readonly row: number;
+  readonly seq: number;
+}
 
 interface PendingRow {
   readonly bytes: number;
@@ -37,45 +47,64 @@ export class Pending {
   /** For receipts that ask later; only rows that a receipt was given for. */
   readonly #seqByRow = new Map<number, number>();
   readonly #receipted = new Set<number>();
+  /** Rows whose delta was refused, by the row that they became. */
+  readonly #rowByRow = new Map<number, number>();
   readonly #headSeqs = new Map<string, HeadSeq>();
   readonly #waiting = new Set<Waiting>();
   #highestSeq = 0;
+  /** Up to here the store has told; a notice about less than that is late and says nothing new. */
+  #toldRow = 0;
+  #toldSeq = 0;
+  /** Rows that were told as sealed before they were told as journaled, by their seq: notices of two tabs can cross. */
+  readonly #sealedEarly = new Map<number, number>();
 
-  load(
-    rows: readonly { number: number; bytes: number; atMs: number }[],
-    outbox: readonly OutboxEntry[],
-    highestSeq: number,
-  ): void {
+  /** Begins with what the store says, or begins again: a tab that crashed has not told all that it did. */
+  load({ rows, outbox, row, seq }: PendingBooks): void {
+    for (const known of [...this.#rows.keys()]) this.#removeRow(known);
+    for (const known of [...this.#deltas.keys()]) this.#removeDelta(known);
     for (const { number, bytes, atMs } of rows) this.#addRow(number, { bytes, atMs });
-    for (const { seq, writes, bytes, oldestAtMs } of outbox) this.#addDelta(seq, { writes, bytes, atMs: oldestAtMs });
-    this.#highestSeq = highestSeq;
+    for (const entry of outbox) this.#addDelta(entry.seq, { ...entry, atMs: entry.oldestAtMs });
+    this.#highestSeq = Math.max(this.#highestSeq, seq);
+    this.#toldRow = row;
+    this.#toldSeq = seq;
+    // A row that has left the journal unheard is in one of the deltas, nobody can say in which: in the last one at the latest.
+    const last = outbox.at(-1)?.seq ?? seq;
+    for (const gone of [...this.#receipted].filter((number) => !this.#rows.has(number))) {
+      this.#receipted.delete(gone);
+      this.#remember(gone, last);
+    }
+    for (const waiting of this.#waiting) {
+      for (const number of [...waiting.rows]) if (!this.#rows.has(number)) this.#becomes(waiting, number, last);
+      for (const sent of [...waiting.seqs]) if (!this.#deltas.has(sent)) waiting.seqs.delete(sent);
+    }
+    this.#settle();
   }
 
   journaled(rows: readonly Pick<JournaledRow, 'number' | 'bytes' | 'atMs'>[]): void {
-    for (const { number, bytes, atMs } of rows) this.#addRow(number, { bytes, atMs });
+    for (const { number, bytes, atMs } of rows) {
+      if (this.#sealedEarly.has(number) || (number <= this.#toldRow && !this.#rows.has(number))) continue;
+      this.#addRow(number, { bytes, atMs });
+    }
   }
 
   /** A receipt will ask for this row. */
   receipt(row: number): void {
-    this.#receipted.add(row);
+    if (this.#rows.has(row)) this.#receipted.add(row);
+    else this.#remember(row, this.#sealedEarly.get(row) ?? this.#highestSeq);
   }
 
   sealed(deltas: readonly SealedRows[]): void {
     for (const { seq, rows, bytes, atMs } of deltas) {
-      this.#addDelta(seq, { writes: rows.length, bytes, atMs });
+      if (seq > this.#toldSeq || this.#deltas.has(seq)) this.#addDelta(seq, { writes: rows.length, bytes, atMs });
       this.#highestSeq = Math.max(this.#highestSeq, seq);
       for (const row of rows) {
+        if (!this.#rows.has(row) && row > this.#toldRow) keep(this.#sealedEarly, row, seq, EARLY_MAX);
         this.#removeRow(row);
         if (this.#receipted.delete(row)) this.#remember(row, seq);
       }
-      for (const waiting of this.#waiting) {
-        for (const row of rows) {
-          if (!waiting.rows.delete(row)) continue;
-          waiting.seqs.add(seq);
-          waiting.highest = Math.max(waiting.highest, seq);
-        }
-      }
+      for (const waiting of this.#waiting) for (const row of rows) this.#becomes(waiting, row, seq);
     }
+    this.#settle();
   }
 
   acknowledged(seqs: readonly number[]): void {
@@ -86,7 +115,14 @@ export class Pending {
     this.#settle();
   }
 
-  withdrawn(seqs: readonly number[], error: ErrorFacts): void {
+  /** `rows`: what the refused deltas stood for, in the journal again. Who waits is told; who asks later waits for those. */
+  withdrawn(
+    seqs: readonly number[],
+    error: ErrorFacts,
+    rows: readonly Pick<JournaledRow, 'number' | 'bytes' | 'atMs'>[],
+  ): void {
+    // Without rows a newer write of this replica has replaced it: that is among what waits, at the latest the last of it.
+    const heir = rows[0]?.number ?? Math.max(0, ...this.#rows.keys());
     for (const seq of seqs) {
       this.#removeDelta(seq);
       for (const waiting of [...this.#waiting]) {
@@ -94,11 +130,20 @@ export class Pending {
         this.#waiting.delete(waiting);
         waiting.reject(errorFromFacts(error));
       }
+      for (const [row, itsSeq] of this.#seqByRow) {
+        if (itsSeq !== seq) continue;
+        if (heir > 0) keep(this.#rowByRow, row, heir, RECEIPTS_MAX);
+        else this.#seqByRow.set(row, Math.max(...this.#deltas.keys(), seq));
+      }
     }
+    this.journaled(rows);
+    if (heir > 0) this.receipt(heir);
   }
 
   heads(heads: readonly HeadSeq[]): void {
-    for (const head of heads) this.#headSeqs.set(head.replica, head);
+    for (const head of heads) {
+      if ((this.#headSeqs.get(head.replica)?.timeMs ?? 0) <= head.timeMs) this.#headSeqs.set(head.replica, head);
+    }
     this.#settle();
   }
 
@@ -133,10 +178,10 @@ export class Pending {
 
   summary(nowMs: number): RoomStatus['pending'] {
     if (this.#writes === 0) return { writes: 0, bytes: 0, oldestAgeMs: null };
-    // Both maps are in the order of writing, so the oldest write is the first of one of them.
-    const [row] = this.#rows.values();
-    const [delta] = this.#deltas.values();
-    const oldestAtMs = Math.min(row?.atMs ?? nowMs, delta?.atMs ?? nowMs);
+    // Keys are sealed in the order of their ids and what was refused comes in again, so neither map is in the order of writing.
+    let oldestAtMs = nowMs;
+    for (const { atMs } of this.#rows.values()) oldestAtMs = Math.min(oldestAtMs, atMs);
+    for (const { atMs } of this.#deltas.values()) oldestAtMs = Math.min(oldestAtMs, atMs);
     return { writes: this.#writes, bytes: this.#bytes, oldestAgeMs: Math.max(0, nowMs - oldestAtMs) };
   }
 
@@ -173,20 +218,29 @@ export class Pending {
   #start(rows: readonly number[] | 'all'): Pick<Waiting, 'rows' | 'seqs' | 'highest'> {
     if (rows === 'all')
       return { rows: new Set(this.#rows.keys()), seqs: new Set(this.#deltas.keys()), highest: this.#highestSeq };
-    const seqs = rows.flatMap((row) => this.#seqByRow.get(row) ?? []);
+    const now = rows.map((row) => this.#rowNow(row));
+    const seqs = now.flatMap((row) => this.#seqByRow.get(row) ?? []);
     return {
-      rows: new Set(rows.filter((row) => this.#rows.has(row))),
+      rows: new Set(now.filter((row) => this.#rows.has(row))),
       seqs: new Set(seqs.filter((seq) => this.#deltas.has(seq))),
       highest: Math.max(0, ...seqs),
     };
   }
 
-  /** Bounded: a receipt that is older than so many writes asks for what has long been acknowledged. */
+  #rowNow(row: number): number {
+    const again = this.#rowByRow.get(row);
+    return again === undefined ? row : this.#rowNow(again);
+  }
+
+  #becomes(waiting: Waiting, row: number, seq: number): void {
+    if (!waiting.rows.delete(row)) return;
+    if (this.#deltas.has(seq)) waiting.seqs.add(seq);
+    waiting.highest = Math.max(waiting.highest, seq);
+  }
+
+  /** A receipt that is older than so many writes asks for what has long been acknowledged. */
   #remember(row: number, seq: number): void {
-    this.#seqByRow.set(row, seq);
-    if (this.#seqByRow.size <= RECEIPTS_MAX) return;
-    const [oldest] = this.#seqByRow.keys();
-    if (oldest !== undefined) this.#seqByRow.delete(oldest);
+    keep(this.#seqByRow, row, seq, RECEIPTS_MAX);
   }
 
   #settle(): void {
@@ -196,4 +250,12 @@ export class Pending {
       waiting.resolve();
     }
   }
+}
+
+/** The oldest entries make room. */
+function keep<Value>(map: Map<number, Value>, key: number, value: Value, sizeMax: number): void {
+  map.set(key, value);
+  if (map.size <= sizeMax) return;
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
 }

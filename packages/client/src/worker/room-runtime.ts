@@ -22,7 +22,7 @@ import type { ChangeOrigin, EntriesOptions, Entry, RoomStatus } from '../types.j
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { DocumentEdit, ReachedWait, RoomListener, WriteResult } from './engine-api.js';
 import { JournalWriter } from './journal-writer.js';
-import { type LoadedRoom, loadRoom } from './load.js';
+import { type LoadedRoom, loadRoom, readRoom } from './load.js';
 import { OpenDocuments, peerOfTab } from './open-documents.js';
 import { Owner } from './owner.js';
 import { Pending } from './pending.js';
@@ -44,33 +44,54 @@ export class RoomRuntime {
   readonly #room: RoomRef;
   readonly #tab: number;
   readonly #channel: RoomChannel;
-  readonly #leadership: Leadership;
   readonly #journal: JournalWriter;
   readonly #pending = new Pending();
   readonly #status: StatusBoard;
   readonly #rungs: Rungs;
   readonly #watchers: Watchers;
   readonly #documents: OpenDocuments;
+  #leadership: Leadership | undefined;
   #owner: Owner | undefined;
   #isPaused = false;
   #isClosed = false;
 
   static async open(env: Environment, options: RuntimeOptions, listener: RoomListener): Promise<RoomRuntime> {
-    const loaded = await options.store.transact((tx) => loadRoom(tx, options.config.room, options.identity.replica), {
-      mode: 'write',
-    });
-    return new RoomRuntime(env, options, listener, loaded);
+    const { store, config, identity, database } = options;
+    // Tabs that have no common storage are replicas of their own, and none of them must wait for another.
+    const isShared = options.storage !== 'memory';
+    const name = `mangrove:${database}:${config.room.roomId}${isShared ? '' : `:${identity.replica}`}`;
+    // Heard before it is read, so that nothing falls between the two.
+    const channel = env.openChannel(name);
+    const heard: TabNotice[] = [];
+    channel.listen((notice) => heard.push(notice));
+    try {
+      const loaded = await store.transact((tx) => loadRoom(tx, config.room, identity.replica), { mode: 'write' });
+      const runtime = new RoomRuntime(env, options, listener, channel, loaded);
+      for (const notice of heard) runtime.#heard(notice);
+      runtime.#begin(name);
+      return runtime;
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
   }
 
-  private constructor(env: Environment, options: RuntimeOptions, listener: RoomListener, loaded: LoadedRoom) {
-    const { store, config, identity, database, relays } = options;
+  private constructor(
+    env: Environment,
+    options: RuntimeOptions,
+    listener: RoomListener,
+    channel: RoomChannel,
+    loaded: LoadedRoom,
+  ) {
+    const { store, config, identity, relays } = options;
     const nowMs = (): number => env.clock.nowMs();
     this.#env = env;
     this.#options = options;
     this.#listener = listener;
     this.#room = config.room;
     this.#tab = env.random.u32();
-    this.#pending.load(loaded.rows, loaded.outbox, loaded.seq);
+    this.#channel = channel;
+    this.#pending.load(loaded);
     this.#pending.heads(loaded.heads);
     this.#status = new StatusBoard(
       {
@@ -103,15 +124,7 @@ export class RoomRuntime {
       listener.changes(collection, changes),
     );
     this.#journal = new JournalWriter(store, this.#room, identity.replica, nowMs, (rows) => this.#journaled(rows));
-
-    const name = `mangrove:${database}:${this.#room.roomId}`;
-    this.#channel = env.openChannel(name);
     this.#channel.listen((notice) => this.#heard(notice));
-    this.#channel.post({ kind: 'arrived' });
-    this.#leadership = env.lead(name);
-    this.#leadership.acquired
-      .then(() => this.#own())
-      .catch((error: unknown) => this.#status.fault(errorToFacts(error)));
   }
 
   get status(): RoomStatus {
@@ -210,11 +223,20 @@ export class RoomRuntime {
     // What the page has handed over is on disk before the tab is gone.
     await this.#journal.idle();
     this.#channel.post({ kind: 'left', tab: this.#tab });
-    this.#owner?.stop();
+    // What is under way is told to the other tabs before another one takes over.
+    await this.#owner?.stop();
     this.#status.close();
     this.#rungs.close(new MangroveError('CLOSED', { what: 'room' }));
-    this.#leadership.release();
+    this.#leadership?.release();
     this.#channel.close();
+  }
+
+  #begin(name: string): void {
+    this.#channel.post({ kind: 'arrived' });
+    this.#leadership = this.#env.lead(name);
+    this.#leadership.acquired
+      .then(() => this.#own())
+      .catch((error: unknown) => this.#status.fault(errorToFacts(error)));
   }
 
   /** Once: the owner and the other tabs may both say so. */
@@ -242,6 +264,27 @@ export class RoomRuntime {
       this.#isPaused,
     );
     await this.#owner.start();
+    this.#channel.post({ kind: 'took-over' });
+    await this.#readAgain();
+  }
+
+  /** The former owner may have ended without telling what it did last: the store knows. */
+  async #readAgain(): Promise<void> {
+    const { store, identity } = this.#options;
+    const loaded = await store.transact((tx) => readRoom(tx, identity.replica), { mode: 'read' });
+    if (this.#isClosed) return;
+    this.#pending.load(loaded);
+    const root = bytesToHex(loaded.root);
+    if (root !== this.status.root) {
+      this.#status.set({ root, quarantined: loaded.quarantined });
+      for (const id of this.#documents.names()) {
+        const { state } = await openDocument(store, this.#room, identity.replica, id, 0);
+        this.#documents.deliver([{ document: id, updates: [state] }]);
+      }
+    }
+    this.#rungs.lookAgain();
+    this.#status.touch();
+    this.#owner?.poke();
   }
 
   #setPaused(isPaused: boolean): void {
@@ -305,8 +348,7 @@ export class RoomRuntime {
         this.#pending.acknowledged(notice.seqs);
         break;
       case 'withdrawn':
-        this.#pending.withdrawn(notice.seqs, notice.error);
-        this.#pending.journaled(notice.rows);
+        this.#pending.withdrawn(notice.seqs, notice.error, notice.rows);
         break;
       case 'heads':
         this.#pending.heads(notice.heads);
@@ -315,7 +357,12 @@ export class RoomRuntime {
         this.#deliver(notice.keys, 'remote');
         return;
       case 'status':
-        if (this.#owner === undefined) this.#status.set(notice.status);
+        if (this.#owner !== undefined) return;
+        this.#isPaused = notice.status.connection === 'paused';
+        this.#status.set(notice.status);
+        return;
+      case 'took-over':
+        void this.#readAgain().catch((error: unknown) => this.#status.fault(errorToFacts(error)));
         return;
       case 'presence':
         this.#documents.showPeer(peerOfTab(notice.tab), notice.keyId, notice.state);
