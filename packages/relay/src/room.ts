@@ -63,6 +63,11 @@ export class RelayRoom implements LinkHost {
     return this.#isClosing;
   }
 
+  /** Whether anybody was ever admitted. */
+  get exists(): boolean {
+    return this.#opened !== undefined;
+  }
+
   get linkCount(): number {
     return this.#links.size;
   }

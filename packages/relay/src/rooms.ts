@@ -1,8 +1,10 @@
 import type { RelayPorts } from './ports.js';
-import { RelayRoom } from './room.js';
+import { RelayRoom, type RoomVersion } from './room.js';
 
 /** A room without connections is kept this long: people reload pages. */
 const IDLE_MS = 60_000;
+/** One that nobody was ever admitted to: anybody can make up names. */
+const UNBORN_IDLE_MS = 2_000;
 
 /** The rooms of one relay that are in use: opened on demand, let go when idle. */
 export class Rooms {
@@ -34,6 +36,19 @@ export class Rooms {
     return entry.room;
   }
 
+  /** Undefined for a room that nobody was ever admitted to. Throws `NAME_INVALID`. */
+  async version(name: string): Promise<RoomVersion | undefined> {
+    const inUse = this.#rooms.get(name);
+    if (inUse !== undefined) return await (await inUse.room).version();
+    // Whoever asks for names that do not exist leaves nothing behind.
+    const room = await RelayRoom.open(name, this.#ports);
+    try {
+      return await room.version();
+    } finally {
+      await room.close();
+    }
+  }
+
   /** To be called every few seconds. */
   async sweep(): Promise<void> {
     const nowMs = this.#ports.clock.nowMs();
@@ -41,7 +56,7 @@ export class Rooms {
       const room = await opening.catch(() => undefined);
       if (room === undefined || this.#isClosed) continue;
       room.sweep();
-      const isIdle = room.linkCount === 0 && nowMs - usedAtMs >= IDLE_MS;
+      const isIdle = room.linkCount === 0 && nowMs - usedAtMs >= (room.exists ? IDLE_MS : UNBORN_IDLE_MS);
       if (isIdle && this.#rooms.get(name)?.usedAtMs === usedAtMs) this.#leave(name, room);
     }
   }

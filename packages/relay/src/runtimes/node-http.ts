@@ -65,7 +65,7 @@ async function readVersion(host: HttpHost, name: string, request: IncomingMessag
   const { ports, rooms } = await host.ready();
   const denial = await denialOf(ports, name, request);
   if (denial !== undefined) return denial;
-  const version = await (await rooms.open(name)).version();
+  const version = await rooms.version(name);
   if (version === undefined) return { status: 404, body: 'This room is not here.' };
   const { offset, vector, root } = version;
   return { status: 200, body: { room: name, offset, vector: Object.fromEntries(vector), root: bytesToHex(root) } };
