@@ -1,6 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { test } from 'vitest';
+import type { Message } from '../../packages/protocol/src/wire/messages.js';
 import { makeEd25519Vectors } from './ed25519.js';
+import { goldenFile, goldenFolder, makeGolden } from './golden.js';
+import { goldenMessages } from './messages.js';
 
 /**
  * Writes the files that pin bytes, from fixed inputs: `MAKE_VECTORS=1 npx vitest run --project unit test/interop`. Not part of a
@@ -10,4 +13,10 @@ const isAsked = process.env.MAKE_VECTORS === '1';
 
 test.runIf(isAsked)('writes ed25519.json', () => {
   writeFileSync(new URL('./ed25519.json', import.meta.url), `${JSON.stringify(makeEd25519Vectors(), null, 2)}\n`);
+});
+
+test.runIf(isAsked)('writes the golden bytes of each message', () => {
+  mkdirSync(goldenFolder, { recursive: true });
+  for (const kind of Object.keys(goldenMessages) as Message['kind'][])
+    writeFileSync(goldenFile(kind), `${JSON.stringify(makeGolden(kind), null, 2)}\n`);
 });

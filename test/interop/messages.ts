@@ -1,0 +1,249 @@
+import fc from 'fast-check';
+import { errorCodeFromWire } from '../../packages/protocol/src/errors.js';
+import type { KeyId, ReplicaId, RoomId } from '../../packages/protocol/src/ids.js';
+import { countChildren } from '../../packages/protocol/src/merkle/node.js';
+import type { Slot } from '../../packages/protocol/src/merkle/slot.js';
+import type { Message } from '../../packages/protocol/src/wire/messages.js';
+
+/** Any message of each kind, and one fixed set of each whose bytes are pinned. A new kind does not compile without both. */
+
+export type MessageOf<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>;
+
+const fixed = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const hex = (bytes: number) =>
+  fixed(bytes).map((value) => Array.from(value, (byte) => byte.toString(16).padStart(2, '0')).join(''));
+const natural = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const replica = hex(8).map((id) => id as ReplicaId);
+const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+const bytes = fc.uint8Array({ maxLength: 40 });
+const text = fc.string({ unit: 'grapheme', maxLength: 12 });
+const certificate = fc.record({ publicKey: fixed(32), issuedAtMs: natural, issuer: fixed(32), signature: fixed(64) });
+const position = fc.record({ offset: natural, roll: fixed(8), root: fixed(32) });
+const vector = fc
+  .uniqueArray(fc.tuple(replica, natural), { selector: ([id]) => id, maxLength: 6 })
+  .map((entries) => new Map(entries));
+const failure = {
+  code: fc.integer({ min: 1, max: 28 }).map(errorCodeFromWire),
+  facts: fc.dictionary(
+    fc.stringMatching(/^\w{1,40}$/),
+    fc.oneof(
+      text,
+      fc.integer(),
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value || 0),
+    ),
+    { maxKeys: 4, noNullPrototype: true },
+  ),
+};
+const slot = fc.stringMatching(/^[0-9a-f]{0,20}$/).map((nibbles) => nibbles as Slot);
+const cuts = (min: number, max: number) => fc.array(fixed(6), { minLength: min, maxLength: max });
+const entry = fc.oneof(
+  fc.record({ kind: fc.constantFrom('list' as const, 'need' as const), slot, cuts: cuts(0, 32) }),
+  fc.record({ kind: fc.constant('want' as const), slot }),
+  fc.record({ slot, prefix: slot, map: fc.nat(0xffff) }).chain(({ slot: at, prefix, map }) =>
+    cuts(countChildren(map), countChildren(map)).map((own) => ({
+      kind: 'node' as const,
+      slot: at,
+      prefix,
+      map,
+      cuts: own,
+    })),
+  ),
+);
+
+const kind = <Kind extends Message['kind']>(name: Kind) => ({ kind: fc.constant(name) });
+
+export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<MessageOf<Kind>> } = {
+  welcome: fc.record({
+    ...kind('welcome'),
+    version: natural,
+    storeId: fixed(8),
+    relayKey: fixed(32),
+    challenge: fixed(32),
+  }),
+  hello: fc.record({
+    ...kind('hello'),
+    version: natural,
+    roomId: hex(32).map((id) => id as RoomId),
+    config: fc.nat(255),
+    publicKey: fixed(32),
+    token: optional(text),
+    cursor: optional(fc.record({ storeId: fixed(8), offset: natural, roll: fixed(8) })),
+    proof: fixed(64),
+  }),
+  admitted: fc.record({
+    ...kind('admitted'),
+    rights: fc.subarray(['read', 'write', 'admin'] as const),
+    certificate: optional(certificate),
+    resumed: fc.boolean(),
+    lastSeq: natural,
+  }),
+  fault: fc.record({ ...kind('fault'), ...failure }),
+  certificates: fc.record({ ...kind('certificates'), certificates: fc.array(certificate, { maxLength: 4 }) }),
+  push: fc.record({ ...kind('push'), repair: fc.boolean(), deltas: fc.array(bytes, { maxLength: 5 }) }),
+  deltas: fc.record({
+    ...kind('deltas'),
+    position: optional(fc.record({ offset: natural, roll: fixed(8), root: optional(fixed(32)) })),
+    deltas: fc.array(bytes, { maxLength: 5 }),
+  }),
+  'caught-up': fc.record({ ...kind('caught-up'), position, vector }),
+  ack: fc.record({ ...kind('ack'), seqs: fc.array(natural, { maxLength: 5 }), position }),
+  refused: fc.record({ ...kind('refused'), replica, seq: natural, ...failure }),
+  pull: fc.record({ ...kind('pull'), vector }),
+  vector: fc.record({ ...kind('vector'), vector }),
+  diff: fc.record({
+    ...kind('diff'),
+    salt: fc.nat(0xffffffff),
+    root: fixed(32),
+    entries: fc.array(entry, { maxLength: 6 }),
+  }),
+  head: fc.record({
+    ...kind('head'),
+    statement: fc.record({
+      replica,
+      timeMs: natural,
+      root: fixed(32),
+      headsRoot: fixed(32),
+      vector,
+      signature: fixed(64),
+    }),
+  }),
+  report: fc.record({ ...kind('report'), trieKey: fixed(64) }),
+  presence: fc.record({
+    ...kind('presence'),
+    replica,
+    tab: natural,
+    keyId: hex(16).map((id) => id as KeyId),
+    state: bytes,
+  }),
+  peer: fc.record({ ...kind('peer'), replica, present: fc.boolean() }),
+};
+
+export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...(Object.values(messages) as fc.Arbitrary<Message>[]));
+
+const filled = (length: number, first: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (first + i) & 255);
+const idOf = (digit: string, bytesOf: number): string => digit.repeat(2 * bytesOf);
+const one = idOf('1', 8) as ReplicaId;
+const two = idOf('2', 8) as ReplicaId;
+const aCertificate = {
+  publicKey: filled(32, 1),
+  issuedAtMs: 1_700_000_000_000,
+  issuer: filled(32, 100),
+  signature: filled(64, 128),
+};
+const aPosition = { offset: 70_000, roll: filled(8, 3), root: filled(32, 9) };
+const aVector = new Map([
+  [two, 300],
+  [one, Number.MAX_SAFE_INTEGER],
+]);
+
+export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Record<string, MessageOf<Kind>>> } = {
+  welcome: {
+    usual: { kind: 'welcome', version: 1, storeId: filled(8, 1), relayKey: filled(32, 10), challenge: filled(32, 50) },
+  },
+  hello: {
+    whole: {
+      kind: 'hello',
+      version: 1,
+      roomId: idOf('a', 32) as RoomId,
+      config: 3,
+      publicKey: filled(32, 1),
+      token: 'tökén',
+      cursor: { storeId: filled(8, 1), offset: 128, roll: filled(8, 60) },
+      proof: filled(64, 90),
+    },
+    bare: {
+      kind: 'hello',
+      version: 1,
+      roomId: idOf('b', 32) as RoomId,
+      config: 0,
+      publicKey: filled(32, 1),
+      token: undefined,
+      cursor: undefined,
+      proof: filled(64, 90),
+    },
+  },
+  admitted: {
+    writer: { kind: 'admitted', rights: ['read', 'write'], certificate: aCertificate, resumed: true, lastSeq: 127 },
+    reader: { kind: 'admitted', rights: ['read'], certificate: undefined, resumed: false, lastSeq: 0 },
+    admin: { kind: 'admitted', rights: ['admin'], certificate: undefined, resumed: false, lastSeq: 128 },
+  },
+  fault: {
+    withFacts: { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 2, supported: 1, note: 'é' } },
+    without: { kind: 'fault', code: 'INTERNAL', facts: {} },
+  },
+  certificates: {
+    two: { kind: 'certificates', certificates: [aCertificate, { ...aCertificate, issuedAtMs: 0 }] },
+    none: { kind: 'certificates', certificates: [] },
+  },
+  push: {
+    own: { kind: 'push', repair: false, deltas: [filled(3, 1), new Uint8Array(), filled(200, 0)] },
+    repair: { kind: 'push', repair: true, deltas: [] },
+  },
+  deltas: {
+    live: { kind: 'deltas', position: aPosition, deltas: [filled(3, 1)] },
+    inCatchUp: { kind: 'deltas', position: { ...aPosition, root: undefined }, deltas: [filled(3, 1), filled(2, 1)] },
+    outOfOrder: { kind: 'deltas', position: undefined, deltas: [filled(3, 1)] },
+  },
+  'caught-up': {
+    usual: { kind: 'caught-up', position: aPosition, vector: aVector },
+    empty: { kind: 'caught-up', position: { ...aPosition, offset: 0 }, vector: new Map() },
+  },
+  ack: {
+    usual: { kind: 'ack', seqs: [1, 128, 16_384], position: aPosition },
+    empty: { kind: 'ack', seqs: [], position: aPosition },
+  },
+  refused: {
+    usual: {
+      kind: 'refused',
+      replica: one,
+      seq: 300,
+      code: 'CLOCK_AHEAD',
+      facts: { aheadMs: 300_001, clockAheadMsMax: 300_000 },
+    },
+  },
+  pull: { usual: { kind: 'pull', vector: aVector }, empty: { kind: 'pull', vector: new Map() } },
+  vector: { usual: { kind: 'vector', vector: aVector } },
+  diff: {
+    everyEntry: {
+      kind: 'diff',
+      salt: 0xdeadbeef,
+      root: filled(32, 9),
+      entries: [
+        {
+          kind: 'node',
+          slot: '' as Slot,
+          prefix: 'abc' as Slot,
+          map: 0x8102,
+          cuts: [1, 7, 13].map((n) => filled(6, n)),
+        },
+        { kind: 'list', slot: 'a' as Slot, cuts: [filled(6, 1), filled(6, 9)] },
+        { kind: 'want', slot: 'ab' as Slot },
+        { kind: 'need', slot: 'abcde' as Slot, cuts: [filled(6, 1)] },
+        { kind: 'list', slot: '' as Slot, cuts: [] },
+      ],
+    },
+    end: { kind: 'diff', salt: 0, root: filled(32, 9), entries: [] },
+  },
+  head: {
+    usual: {
+      kind: 'head',
+      statement: {
+        replica: one,
+        timeMs: 1_700_000_000_000,
+        root: filled(32, 1),
+        headsRoot: filled(32, 2),
+        vector: aVector,
+        signature: filled(64, 3),
+      },
+    },
+  },
+  report: { usual: { kind: 'report', trieKey: filled(64, 5) } },
+  presence: {
+    usual: { kind: 'presence', replica: one, tab: 200, keyId: idOf('c', 16) as KeyId, state: filled(5, 1) },
+    gone: { kind: 'presence', replica: one, tab: 0, keyId: idOf('c', 16) as KeyId, state: new Uint8Array() },
+  },
+  peer: {
+    came: { kind: 'peer', replica: two, present: true },
+    went: { kind: 'peer', replica: '00000000000000ff' as ReplicaId, present: false },
+  },
+};
