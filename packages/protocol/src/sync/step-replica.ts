@@ -156,9 +156,9 @@ function stepAck(state: InSession, seqs: readonly number[], position: Position):
   ];
   if (!settling) return { state, effects };
   // A pass that sent deltas is over when they are acknowledged; then roots are looked at again.
-  const next: ReplicaState =
-    state.kind === 'comparing' && state.rounds === 0 ? { ...live(state), position } : { ...state, position };
-  return { state: next, effects };
+  if (state.kind !== 'comparing') return { state: { ...state, position }, effects };
+  const next = { ...state, position, moved: state.moved || hasMoved(state, position.root) };
+  return { state: state.rounds === 0 ? live(next) : next, effects };
 }
 
 /** [SY10] */
@@ -212,7 +212,8 @@ function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Res
 function stepDiff(state: InSession, message: Diff): Result {
   if (state.kind !== 'comparing' || state.rounds === 0 || message.salt !== state.salt) return stay(state);
   const position = { ...state.position, root: message.root };
-  return { state: { ...state, position, rounds: state.rounds - 1 }, effects: [{ kind: 'answer-diff', message }] };
+  const moved = state.moved || hasMoved(state, message.root);
+  return { state: { ...state, position, rounds: state.rounds - 1, moved }, effects: [{ kind: 'answer-diff', message }] };
 }
 
 function stepDiffAnswered(
@@ -221,12 +222,11 @@ function stepDiffAnswered(
 ): Result {
   const effects = state.rights.includes('write') ? push(event.deltas, true) : [];
   if (event.entries.length > 0 && state.rounds > 0) {
-    const moved = state.moved || effects.length > 0;
     effects.push(send({ kind: 'diff', salt: event.salt, root: event.root, entries: event.entries }));
-    return { state: { ...state, moved }, effects };
+    return { state, effects };
   }
   // The pass is over. What was sent will be acknowledged, and an acknowledgement looks at the roots.
-  if (effects.length > 0) return { state: { ...state, rounds: 0, moved: true }, effects };
+  if (effects.length > 0) return { state: { ...state, rounds: 0 }, effects };
   const next = live(state);
   return { state: next, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
 }
@@ -235,6 +235,11 @@ function stepDiffAnswered(
 function live(state: ReplicaState & { kind: 'comparing' }): ReplicaState & { kind: 'live' } {
   const { salt, rounds: _, moved, ...rest } = state;
   return { ...rest, kind: 'live', settled: false, passes: moved ? 0 : salt + 1 };
+}
+
+/** What was sent counts when the relay's root shows it: a relay that refuses all of it would be sent the same for ever. */
+function hasMoved(state: Settling, root: Uint8Array): boolean {
+  return !equalBytes(root, state.position.root);
 }
 
 function push(deltas: readonly DeltaBytes[], repair: boolean): ReplicaEffect[] {
