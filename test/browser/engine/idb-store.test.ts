@@ -126,7 +126,7 @@ describe('the end of a database', () => {
     const store = (await open(name)).room(room);
     await store.transact(increment, { mode: 'write' });
     await cdp().send('Storage.clearDataForOrigin', { origin: location.origin, storageTypes: 'indexeddb' });
-    const reason = { code: 'STORAGE_UNAVAILABLE', message: expect.stringContaining('cleared') };
+    const reason = { code: 'STORAGE_UNAVAILABLE', message: expect.stringContaining('deleted') };
     await vi.waitFor(() => expect(closings).toMatchObject([reason]));
     await expect(store.transact(increment, { mode: 'write' })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
     expect(await databaseNames()).not.toContain(name);

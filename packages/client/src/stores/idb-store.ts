@@ -27,6 +27,7 @@ const IDENTITIES = 'identities';
 /** Sixteen bytes of a hash tell rooms apart, and every row pays for them. */
 const ROOM_PREFIX_BYTES = 16;
 const BLOCKED_MS_MAX = 5_000;
+const REOPEN_PAUSE_MS = 250;
 
 /** One open connection to the database. */
 interface Connection {
@@ -156,7 +157,8 @@ export class IdbDatabase implements Database {
 
   async #reopen(): Promise<void> {
     try {
-      const connection = await this.#connect(true);
+      const connection = await this.#connectPatiently();
+      if (this.#end !== undefined && this.#waiting.length === 0) return connection.db.close();
       this.#connection = connection;
       // Transactions notice a loss at different moments; they go on in the order in which they were started.
       const waiting = this.#waiting.sort((a, b) => a.turn - b.turn);
@@ -165,6 +167,17 @@ export class IdbDatabase implements Database {
     } catch (error) {
       this.#lose(toMangroveError(error));
     }
+  }
+
+  /** What took the connection, such as the clearing of site data, may still be at work and take the next one too. */
+  async #connectPatiently(): Promise<Connection> {
+    try {
+      return await this.#connect(true);
+    } catch (error) {
+      if (!(error instanceof MangroveError) || !isLoss(error.cause)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, REOPEN_PAUSE_MS));
+    return await this.#connect(true);
   }
 
   #isLost(): boolean {
@@ -197,12 +210,13 @@ export class IdbDatabase implements Database {
           if (isCleared) tx.abort();
           else createTables(db);
         },
-        blocking: () => this.#lose(unavailable('another tab upgrades or deletes the database')),
+        blocking: (_version, next) =>
+          this.#lose(unavailable(next === null ? 'its data are being deleted' : 'another tab has a newer version')),
         terminated: () =>
           connection && this.#drop(connection, new DOMException('the connection was lost', 'AbortError')),
       }),
     ).catch((error: unknown) => {
-      throw isCleared ? unavailable('its data were cleared', error) : error;
+      throw isCleared ? unavailable('its data were deleted') : error;
     });
     connection = { db: unwrap(opened), isReopened, hasServed: false };
     return connection;
