@@ -11,11 +11,21 @@ const CLOCK_MAX = 2 ** 31;
  */
 export function updateFault(update: Uint8Array, writers: ReadonlySet<number> | undefined): string | undefined {
   let decoded: ReturnType<typeof Y.decodeUpdate>;
+  let decoder: Y.UpdateDecoderV1 | undefined;
+  class Decoder extends Y.UpdateDecoderV1 {
+    constructor(...args: ConstructorParameters<typeof Y.UpdateDecoderV1>) {
+      super(...args);
+      decoder = this;
+    }
+  }
   try {
-    decoded = Y.decodeUpdate(update);
+    decoded = Y.decodeUpdateV2(update, Decoder);
   } catch (error) {
     return error instanceof Error ? error.message : 'it is no Yjs update';
   }
+  // An update in format V2 begins like an empty one in V1: Yjs would read it, say nothing and leave all of it out.
+  const rest = decoder?.restDecoder;
+  if (rest !== undefined && rest.pos !== rest.arr.length) return 'it goes on after its end, as one in format V2 would';
   for (const struct of decoded.structs) {
     const { client, clock } = struct.id;
     if (writers !== undefined && !writers.has(client))

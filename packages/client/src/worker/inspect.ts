@@ -23,12 +23,15 @@ export function inspectDelta(room: RoomRef, delta: Delta): Arrival {
 
 function inspectBody(room: RoomRef, delta: Delta): { name: KeyName | undefined; fault: ErrorCode | undefined } {
   if (hasFlag(delta, FLAG.compressed | FLAG.encrypted)) return { name: undefined, fault: 'NOT_SUPPORTED' };
+  // Whose key it is stays known where only its content cannot be used: the key reads differently now.
+  let known: KeyName | undefined;
   try {
     const { name, payload } = bytesToBody(delta.body);
     if (deriveKeyId(room.hash, room.roomId, name) !== delta.keyId) return { name: undefined, fault: 'UNDECODABLE' };
+    known = name;
     return { name, fault: isUsable(room, delta, name, payload) ? undefined : 'UNDECODABLE' };
   } catch (error) {
-    if (isMangroveError(error)) return { name: undefined, fault: 'UNDECODABLE' };
+    if (isMangroveError(error)) return { name: known, fault: 'UNDECODABLE' };
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import {
   type Arrival,
   bytesToBody,
   bytesToDelta,
+  bytesToDeltaId,
   countOutbox,
   type Cursor,
   type Delta,
@@ -10,6 +11,7 @@ import {
   defaultLimits,
   errorToFacts,
   type ErrorFacts,
+  idToBytes,
   isMangroveError,
   MangroveError,
   msAhead,
@@ -17,7 +19,10 @@ import {
   type Rejected,
   type RoomRef,
   type Standing,
+  type Steps,
   type Store,
+  type Transaction,
+  trieKeyOf,
 } from '@mangrove/protocol';
 import type { ReceivedKey } from '../tabs/room-channel.js';
 import type { Certifier } from './certifier.js';
@@ -67,8 +72,13 @@ export async function receive(
   }
   const { acceptance, outbox, quarantined } = await store.transact(
     function* (tx) {
-      const acceptance = yield* receiveDeltas(tx, room, arrivals, rejected, { nowMs, cursor });
-      const quarantined = (yield* tx.keys('quarantine', { from: new Uint8Array() })).length;
+      const held = yield* tx.getMany(
+        'deltas',
+        rejected.map(({ delta }) => trieKeyOf(delta)),
+      );
+      const strange = rejected.filter((_, i) => held[i] === undefined);
+      const acceptance = yield* receiveDeltas(tx, room, arrivals, strange, { nowMs, cursor });
+      const quarantined = yield* release(tx, arrivals);
       return { acceptance, outbox: yield* countOutbox(tx), quarantined };
     },
     { mode: 'write', durability: 'strict' },
@@ -80,6 +90,18 @@ export async function receive(
     faults,
     quarantined,
   };
+}
+
+/**
+ * A delta's id does not say how it is signed: what came with a bad signature first, and was quarantined, may be an honest delta that
+ * somebody spoiled on the way; nor is one quarantined that is held. How many are left in quarantine.
+ */
+function* release(tx: Transaction, arrivals: readonly Arrival[]): Steps<number> {
+  const quarantined = new Set((yield* tx.keys('quarantine', { from: new Uint8Array() })).map(bytesToDeltaId));
+  for (const { delta, fault } of arrivals) {
+    if (fault === undefined && quarantined.delete(delta.id)) tx.delete('quarantine', idToBytes(delta.id));
+  }
+  return quarantined.size;
 }
 
 function parse(room: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | MangroveError {
