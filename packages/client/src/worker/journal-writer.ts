@@ -3,6 +3,7 @@ import {
   asImport,
   type Edit,
   hlcToMs,
+  isMangroveError,
   type JournalRow,
   type ReplicaId,
   type RoomRef,
@@ -78,18 +79,24 @@ export class JournalWriter {
     while (this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];
-      try {
-        const edits = group.map(({ edit }) => edit);
-        const rows = await this.#store.transact((tx) => this.#append(tx, edits), {
-          mode: 'write',
-          durability: 'strict',
-        });
-        this.#journaled(rows.map(toNotice));
-        for (const [i, { resolve }] of group.entries()) resolve(rows[i] as JournalRow);
-      } catch (error) {
-        for (const { reject } of group) reject(error);
-      }
+      await this.#commit(group);
     }
+  }
+
+  async #commit(group: readonly Waiting[]): Promise<void> {
+    const edits = group.map(({ edit }) => edit);
+    let rows: readonly JournalRow[];
+    try {
+      rows = await this.#store.transact((tx) => this.#append(tx, edits), { mode: 'write', durability: 'strict' });
+    } catch (error) {
+      // An edit that no delta can carry must not take the others of its group along; a full disk hits them all.
+      const isOfOne = !(isMangroveError(error) && error.retryable);
+      if (group.length > 1 && isOfOne) for (const waiting of group) await this.#commit([waiting]);
+      else for (const { reject } of group) reject(error);
+      return;
+    }
+    this.#journaled(rows.map(toNotice));
+    for (const [i, { resolve }] of group.entries()) resolve(rows[i] as JournalRow);
   }
 }
 

@@ -187,15 +187,13 @@ export class RoomRuntime {
     this.#owner?.sendPresence(this.#tab, keyId, state);
   }
 
-  async reached(wait: ReachedWait): Promise<void> {
-    await this.#journal.idle();
-    await this.#rungs.reached(wait);
+  reached(wait: ReachedWait): Promise<void> {
+    return this.#rungs.reached(wait, this.#journal.idle());
   }
 
   /** What was written before is journaled first, or a room that knows nothing of it yet would pass for in sync. */
-  async synced(name: number): Promise<void> {
-    await this.#journal.idle();
-    await this.#rungs.synced(name);
+  synced(name: number): Promise<void> {
+    return this.#rungs.synced(name, this.#journal.idle());
   }
 
   cancel(name: number): void {

@@ -10,7 +10,8 @@ export class Rungs {
   readonly #nowMs: () => number;
   readonly #isInSync: () => boolean;
   readonly #cancels = new Map<number, (error: Error) => void>();
-  readonly #syncWaits = new Map<number, () => void>();
+  readonly #syncWaits = new Set<() => void>();
+  #closed: Error | undefined;
 
   constructor(pending: Pending, hasRelay: boolean, limits: Limits, nowMs: () => number, isInSync: () => boolean) {
     this.#pending = pending;
@@ -20,46 +21,60 @@ export class Rungs {
     this.#isInSync = isInSync;
   }
 
-  /** A write that is known at all is on disk, so the first two rungs are reached; the others are waited for. */
-  async reached({ name, rows, rung, count }: ReachedWait): Promise<void> {
-    if (rung === 'applied' || rung === 'disk') return;
-    if (!this.#hasRelay) throw new MangroveError('NO_RELAY');
-    const wait = this.#pending.wait(rows, (seq) => this.#isEnough(seq, rung, count));
-    this.#cancels.set(name, wait.cancel);
-    try {
-      await wait.promise;
-    } finally {
-      this.#cancels.delete(name);
-    }
+  /** `journaled`: when what was handed over before is on disk, which is all that the first two rungs take. */
+  async reached({ name, rows, rung, count }: ReachedWait, journaled: Promise<void>): Promise<void> {
+    if (rung === 'applied' || rung === 'disk') return journaled;
+    await this.#wait(name, journaled, () => this.#pending.wait(rows, (seq) => this.#isEnough(seq, rung, count)));
   }
 
-  async synced(name: number): Promise<void> {
-    if (!this.#hasRelay) throw new MangroveError('NO_RELAY');
-    try {
-      await new Promise<void>((resolve, reject) => {
-        this.#syncWaits.set(name, resolve);
-        this.#cancels.set(name, reject);
+  synced(name: number, journaled: Promise<void>): Promise<void> {
+    return this.#wait(name, journaled, () => {
+      let end = (): void => {};
+      const promise = new Promise<void>((resolve) => {
+        this.#syncWaits.add(resolve);
+        end = () => this.#syncWaits.delete(resolve);
         this.lookAgain();
       });
-    } finally {
-      this.#syncWaits.delete(name);
-      this.#cancels.delete(name);
-    }
+      return { promise, cancel: end };
+    });
   }
 
   /** The status may have changed. */
   lookAgain(): void {
     if (this.#syncWaits.size === 0 || !this.#isInSync()) return;
-    for (const resolve of this.#syncWaits.values()) resolve();
+    for (const resolve of this.#syncWaits) resolve();
   }
 
   close(error: Error): void {
+    this.#closed = error;
     this.#pending.close(error);
     for (const cancel of [...this.#cancels.values()]) cancel(error);
   }
 
   cancel(name: number): void {
     this.#cancels.get(name)?.(new MangroveError('ABORTED'));
+  }
+
+  /** Can be cancelled from the moment it is asked for, also before there is anything to wait for. */
+  async #wait(
+    name: number,
+    journaled: Promise<void>,
+    start: () => { readonly promise: Promise<void>; cancel(error: Error): void },
+  ): Promise<void> {
+    if (!this.#hasRelay) throw new MangroveError('NO_RELAY');
+    if (this.#closed !== undefined) throw this.#closed;
+    const cancelled = new Promise<never>((_, reject) => this.#cancels.set(name, reject));
+    try {
+      await Promise.race([journaled, cancelled]);
+      const wait = start();
+      try {
+        await Promise.race([wait.promise, cancelled]);
+      } finally {
+        wait.cancel(new MangroveError('ABORTED'));
+      }
+    } finally {
+      this.#cancels.delete(name);
+    }
   }
 
   #isEnough(seq: number, rung: ReachedWait['rung'], count: number): boolean {
