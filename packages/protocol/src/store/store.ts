@@ -11,10 +11,14 @@ export interface TransactOptions {
  * Where one room's rows are kept. Every implementor owes:
  * - isolation: a write plan sees no other plan's writes between its reads and its own writes, also from other tabs;
  * - atomicity: all writes of a plan or none, also over a crash;
- * - order: plans that were started one after the other are applied in that order;
+ * - order: plans that were started one after the other are applied in that order, and a read plan has its place among them;
+ * - one moment: a read plan sees one state throughout;
  * - durability as asked: a resolved `strict` transact is on disk;
  * - when a plan throws, nothing is written and the promise rejects with what it threw;
- * - failures of the platform reject with `STORAGE_FULL` or `STORAGE_UNAVAILABLE`.
+ * - plain bytes: what a plan gets are `Uint8Array`s that stay as they are;
+ * - failures of the platform reject with `STORAGE_FULL` or `STORAGE_UNAVAILABLE`; a failure while writes are being made durable leaves
+ *   open whether they were.
+ * In return a plan is free of side effects: a store may run it again when its connection was lost before anything was written.
  */
 export interface Store {
   transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result>;
