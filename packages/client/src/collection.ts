@@ -30,6 +30,8 @@ export class Collection<T = Value> {
   readonly resolver: BuiltInResolver;
   readonly #host: CollectionHost;
   readonly #subscribers = new Set<(changes: readonly RecordChange<T>[]) => void>();
+  /** Handed over and not yet on disk. */
+  readonly #writes = new Set<Promise<Receipt>>();
   #watching: Promise<void> | undefined;
 
   constructor(name: string, resolver: BuiltInResolver, host: CollectionHost) {
@@ -80,6 +82,11 @@ export class Collection<T = Value> {
     return () => this.#subscribers.delete(listener);
   }
 
+  /** Called by the room: resolves when what was written so far is on disk, or was refused. */
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#writes);
+  }
+
   /** Called by the room when it was opened anew. */
   rewatch(): void {
     if (this.#watching === undefined) return;
@@ -93,14 +100,21 @@ export class Collection<T = Value> {
   }
 
   async #write(id: string, payload: Uint8Array | undefined): Promise<Receipt> {
+    const writing = this.#handOver(id, payload);
+    this.#writes.add(writing);
     this.#host.unjournaled(1);
     try {
-      await this.#host.ready();
-      // Whoever subscribed before this write hears of it.
-      await this.#watching;
-      return this.#host.receipt(await this.#host.engine().put(this.#host.room, this.name, id, payload));
+      return await writing;
     } finally {
+      this.#writes.delete(writing);
       this.#host.unjournaled(-1);
     }
+  }
+
+  async #handOver(id: string, payload: Uint8Array | undefined): Promise<Receipt> {
+    await this.#host.ready();
+    // Whoever subscribed before this write hears of it.
+    await this.#watching;
+    return this.#host.receipt(await this.#host.engine().put(this.#host.room, this.name, id, payload));
   }
 }

@@ -84,11 +84,11 @@ export class Room {
 
   /** Cuts the network, both ways; local work goes on. */
   pause(): void {
-    void this.#open().then(() => this.#engine.pause(this.name, true));
+    this.#setPaused(true);
   }
 
   resume(): void {
-    void this.#open().then(() => this.#engine.pause(this.name, false));
+    this.#setPaused(false);
   }
 
   /** A shared Yjs document. One handle a name; each call is to be matched by a `close()`, the last of which releases it. */
@@ -108,6 +108,7 @@ export class Room {
         receipt: (written) => this.#receipt(written),
         unjournaled: (change) => this.#countUnjournaled(change),
         released: () => this.#documents.delete(name),
+        isOpen: () => this.#documents.has(name),
       });
       this.#documents.set(name, handle);
     }
@@ -188,6 +189,13 @@ export class Room {
     };
   }
 
+  /** A room that cannot be opened, or was closed meanwhile, has no network to cut. */
+  #setPaused(isPaused: boolean): void {
+    this.#open()
+      .then(() => this.#engine.pause(this.name, isPaused))
+      .catch(() => {});
+  }
+
   #setStatus(status: RoomStatus): void {
     this.#status = Object.freeze(status);
     for (const listener of [...this.#statusListeners]) listener(this.status);
@@ -222,7 +230,7 @@ export class Room {
 
   async #flush(): Promise<void> {
     await this.#open();
-    await Promise.all([...this.#documents.values()].map((document) => document.flush()));
+    await Promise.all([...this.#documents.values(), ...this.#collections.values()].map((held) => held.flush()));
   }
 
   #assertOpen(): void {

@@ -4,7 +4,9 @@ import { MangroveError } from '@mangrove/protocol';
 import { Presence } from '../awareness/presence.js';
 import type { Receipt, ReachedOptions } from '../receipt.js';
 import type { RoomStatus, Rung } from '../types.js';
-import type { EngineApi, WriteResult } from '../worker/engine-api.js';
+import type { DocumentEdit, EngineApi, WriteResult } from '../worker/engine-api.js';
+import { updateFault } from './guard.js';
+import { Outgoing } from './outgoing.js';
 import { type DocumentProvider, ProviderEmitter } from './provider.js';
 
 /** What a document needs of its room. */
@@ -19,6 +21,8 @@ export interface DocumentHost {
   receipt(written: WriteResult): Receipt;
   unjournaled(change: number): void;
   released(): void;
+  /** Whether there is a handle of this document. */
+  isOpen(): boolean;
 }
 
 /**
@@ -37,9 +41,7 @@ export class DocumentHandle {
   readonly #host: DocumentHost;
   readonly #emitter = new ProviderEmitter();
   readonly #stopListening: () => void;
-  /** Updates that wait for the end of this turn of the event loop, so that a burst is one message to the worker. */
-  #outgoing: { readonly updates: Uint8Array[]; readonly imported: boolean } | undefined;
-  #handedOver: Promise<unknown> = Promise.resolve();
+  readonly #outgoing: Outgoing;
   #granted: { readonly nonce: number; readonly clientId: number } | undefined;
   #retained = 0;
   #isConnected = true;
@@ -51,6 +53,11 @@ export class DocumentHandle {
     this.name = name;
     this.#host = host;
     this.ydoc = new Y.Doc();
+    this.#outgoing = new Outgoing({
+      send: (edit) => this.#send(edit),
+      granted: () => this.#granted,
+      unjournaled: (change) => host.unjournaled(change),
+    });
     this.ydoc.on('update', this.#onUpdate);
     this.presence = new Presence(this.ydoc, {
       send: (state) => {
@@ -72,19 +79,14 @@ export class DocumentHandle {
 
   /** Takes in a foreign Yjs update (format V1), vouched for by this replica. Rejects: `UNDECODABLE`, `BODY_TOO_LARGE`. */
   async import(update: Uint8Array): Promise<Receipt> {
-    await this.ready;
+    const fault = updateFault(update, undefined);
+    if (fault !== undefined) throw new MangroveError('UNDECODABLE', { replica: 'of the import', reason: fault });
     await this.flush();
-    try {
-      Y.applyUpdate(this.ydoc, update, this);
-    } catch (cause) {
-      throw new MangroveError(
-        'UNDECODABLE',
-        { replica: 'of the import', reason: 'it is no Yjs update in format V1' },
-        { cause },
-      );
-    }
+    // Kept before it is shown: what turns out to be too large is not there at all.
     const edit = { updates: [update], nonce: 0, clientId: 0, imported: true };
-    return this.#host.receipt(await this.#host.engine().edit(this.#host.room, this.name, edit));
+    const written = await this.#host.engine().edit(this.#host.room, this.name, edit);
+    Y.applyUpdate(this.ydoc, update, this);
+    return this.#host.receipt(written);
   }
 
   /** Counted: the last close of as many `room.document(name)` calls releases the document. */
@@ -102,34 +104,35 @@ export class DocumentHandle {
   /** Called by the room: what came from elsewhere. */
   receive(updates: readonly Uint8Array[]): void {
     if (!this.#isConnected) return;
-    this.ydoc.transact(() => {
+    const apply = (): void => {
       for (const update of updates) Y.applyUpdate(this.ydoc, update, this);
-    }, this);
+    };
+    // Not local: bindings and undo managers tell by it what this user has done.
+    Y.transact(this.ydoc, apply, this, false);
   }
 
   /** Hands over what was typed; resolves when it is on disk. Failures are shown in the room's status. */
   async flush(): Promise<void> {
     await this.ready;
-    this.#handOver();
-    await this.#handedOver;
+    await this.#outgoing.flush();
   }
 
   /** Called by the room when it closes. */
   release(): void {
     if (this.#isReleased) return;
-    this.#handOver();
+    this.#outgoing.handOver();
     this.presence.stop();
     this.#isReleased = true;
     this.#stopListening();
     this.ydoc.off('update', this.#onUpdate);
-    this.#ignoreClosed(this.ready.then(() => this.#host.engine().closeDocument(this.#host.room, this.name)));
-    this.#emitter.clear();
     this.#host.released();
+    this.#ignoreClosed(this.ready.then(() => this.#forget()));
+    this.#emitter.clear();
   }
 
   /** Called by the room when this profile took another identity: what is typed from now on is the new one's. */
   regrant(): void {
-    this.#handOver();
+    this.#outgoing.handOver();
     this.#ignoreClosed(this.ready.then(() => this.#grant()));
   }
 
@@ -147,42 +150,28 @@ export class DocumentHandle {
     if (this.#isReleased) return;
     Y.applyUpdate(this.ydoc, state, this);
     // After loading: Yjs changes a clientID that it meets in what it loads.
-    this.#handOver();
+    this.#outgoing.handOver();
     this.#granted = { nonce, clientId };
     this.ydoc.clientID = clientId;
     this.presence.start(clientId);
+  }
+
+  /** A handle of the same name that was made meanwhile goes on hearing. */
+  async #forget(): Promise<void> {
+    if (!this.#host.isOpen()) await this.#host.engine().closeDocument(this.#host.room, this.name);
   }
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown, _: Y.Doc, transaction: Y.Transaction): void => {
     if (origin === this) return;
     // Whatever was not made here under the granted clientID is vouched for as an import: edits before `ready`, foreign updates.
     const imported = !transaction.local || this.ydoc.clientID !== this.#granted?.clientId;
-    if (this.#outgoing !== undefined && this.#outgoing.imported !== imported) this.#handOver();
-    if (this.#outgoing === undefined) {
-      this.#outgoing = { updates: [], imported };
-      this.#host.unjournaled(1);
-      queueMicrotask(() => this.#handOver());
-    }
-    this.#outgoing.updates.push(update);
+    this.#outgoing.add(update, imported);
   };
 
-  #handOver(): void {
-    const outgoing = this.#outgoing;
-    if (outgoing === undefined) return;
-    this.#outgoing = undefined;
-    const { nonce, clientId } = this.#granted ?? { nonce: 0, clientId: 0 };
-    const edit = { updates: outgoing.updates, nonce, clientId, imported: outgoing.imported };
-    // Without awaiting where the room is open, so that edits reach the worker before whatever is asked of it next.
-    const sent =
-      this.#granted === undefined
-        ? this.#host.ready().then(() => this.#host.engine().edit(this.#host.room, this.name, edit))
-        : this.#host.engine().edit(this.#host.room, this.name, edit);
-    const done = sent.then(
-      () => this.#host.unjournaled(-1),
-      // The room's status says why an edit could not be kept.
-      () => this.#host.unjournaled(-1),
-    );
-    this.#handedOver = Promise.all([this.#handedOver, done]);
+  /** Without awaiting where the room is open, so that edits reach the worker before whatever is asked of it next. */
+  #send(edit: DocumentEdit): Promise<unknown> {
+    const send = (): Promise<unknown> => this.#host.engine().edit(this.#host.room, this.name, edit);
+    return this.#granted === undefined ? this.#host.ready().then(send) : send();
   }
 
   #makeProvider(): DocumentProvider {

@@ -1,0 +1,95 @@
+import { isMangroveError } from '@mangrove/protocol';
+import type { DocumentEdit } from '../worker/engine-api.js';
+
+/** After this long what could not be kept is tried again: the disk was full, or is opened anew. */
+const RETRY_AFTER_MS = 5_000;
+
+export interface OutgoingHost {
+  send(edit: DocumentEdit): Promise<unknown>;
+  /** The clientID that was granted last, if any. */
+  granted(): Pick<DocumentEdit, 'nonce' | 'clientId'> | undefined;
+  unjournaled(change: number): void;
+}
+
+interface Unkept {
+  readonly edit: DocumentEdit;
+  readonly done: () => void;
+}
+
+/**
+ * What was typed and is not on disk yet. Updates wait for the end of the turn of the event loop, so that a burst is one message to
+ * the worker. What could not be kept is tried again: the clocks of a Yjs client have no gaps, so without it nobody else could
+ * use what is typed later.
+ */
+export class Outgoing {
+  readonly #host: OutgoingHost;
+  #updates: Uint8Array[] = [];
+  #imported = false;
+  #handedOver: Promise<unknown> = Promise.resolve();
+  #unkept: Unkept[] = [];
+  #retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(host: OutgoingHost) {
+    this.#host = host;
+  }
+
+  add(update: Uint8Array, imported: boolean): void {
+    if (this.#imported !== imported) this.handOver();
+    if (this.#updates.length === 0) {
+      this.#imported = imported;
+      this.#host.unjournaled(1);
+      queueMicrotask(() => this.handOver());
+    }
+    this.#updates.push(update);
+  }
+
+  handOver(): void {
+    if (this.#updates.length === 0) return;
+    const updates = this.#updates;
+    this.#updates = [];
+    const { nonce, clientId } = this.#host.granted() ?? { nonce: 0, clientId: 0 };
+    const kept = this.#keep({ updates, nonce, clientId, imported: this.#imported });
+    const done = kept.then(() => this.#host.unjournaled(-1));
+    this.#handedOver = Promise.all([this.#handedOver, done]);
+  }
+
+  /** Resolves when all is on disk. Failures are shown in the room's status. */
+  async flush(): Promise<void> {
+    this.handOver();
+    await this.#handedOver;
+  }
+
+  async #keep(edit: DocumentEdit): Promise<void> {
+    try {
+      await this.#host.send(edit);
+    } catch (error) {
+      // What no trying helps, a closed room above all, is over.
+      if (!isMangroveError(error) || !error.retryable) return;
+      await new Promise<void>((done) => {
+        this.#unkept.push({ edit, done });
+        this.#retry ??= setTimeout(() => void this.#tryAgain(), RETRY_AFTER_MS);
+      });
+    }
+  }
+
+  /** One after the other, those of one kind together: there may be many. */
+  async #tryAgain(): Promise<void> {
+    this.#retry = undefined;
+    const unkept = this.#unkept;
+    this.#unkept = [];
+    for (const group of groups(unkept)) {
+      const [first] = group as [Unkept, ...Unkept[]];
+      await this.#keep({ ...first.edit, updates: group.flatMap(({ edit }) => edit.updates) });
+      for (const { done } of group) done();
+    }
+  }
+}
+
+function groups(unkept: readonly Unkept[]): readonly Unkept[][] {
+  const byKind = new Map<string, Unkept[]>();
+  for (const item of unkept) {
+    const kind = `${item.edit.nonce} ${item.edit.imported}`;
+    byKind.set(kind, [...(byKind.get(kind) ?? []), item]);
+  }
+  return [...byKind.values()];
+}
