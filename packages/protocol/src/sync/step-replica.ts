@@ -163,7 +163,8 @@ function stepAck(state: InSession, seqs: readonly number[], position: Position):
 
 /** [SY10] */
 function stepAccepted(state: ReplicaState, event: ReplicaEvent & { kind: 'accepted' }): Result {
-  const reports = (event.forged ?? []).map((trieKey) => send({ kind: 'report', trieKey }));
+  const forged = isInSession(state) ? (event.forged ?? []) : [];
+  const reports = forged.map((trieKey) => send({ kind: 'report', trieKey }));
   const next = state.kind === 'live' ? settle(state, event.standing) : stay(state);
   return { state: next.state, effects: [...reports, ...next.effects] };
 }
@@ -213,7 +214,10 @@ function stepDiff(state: InSession, message: Diff): Result {
   if (state.kind !== 'comparing' || state.rounds === 0 || message.salt !== state.salt) return stay(state);
   const position = { ...state.position, root: message.root };
   const moved = state.moved || hasMoved(state, message.root);
-  return { state: { ...state, position, rounds: state.rounds - 1, moved }, effects: [{ kind: 'answer-diff', message }] };
+  return {
+    state: { ...state, position, rounds: state.rounds - 1, moved },
+    effects: [{ kind: 'answer-diff', message }],
+  };
 }
 
 function stepDiffAnswered(
