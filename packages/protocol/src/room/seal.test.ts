@@ -28,6 +28,7 @@ import {
   readOutbox,
   readOutboxEntries,
   readSettledOutbox,
+  type SealDraft,
   type SealedDraft,
 } from './seal.js';
 
@@ -56,8 +57,9 @@ function createReplica(replica = me) {
       self.append([{ name: record(id), flags: FLAG.tombstone, nonces: [], payload: new Uint8Array() }]),
     write: (id: string, text: string, nonce = 1) =>
       self.append([{ name: document(id), flags: 0, nonces: [nonce], payload: utf8ToBytes(text) }]),
-    draft: (nowMs = NOW) => tables.transact((tx) => draftSeal(tx, room, { ...options, nowMs })).result,
-    sign: (drafts = self.draft()): SealedDraft[] =>
+    draft: (nowMs = NOW): readonly SealDraft[] =>
+      tables.transact((tx) => draftSeal(tx, room, { ...options, nowMs })).result,
+    sign: (drafts: readonly SealDraft[] = self.draft()): SealedDraft[] =>
       drafts.map(({ unsigned, rows }) => ({ delta: signStub(unsigned), rows })),
     commit: (sealed: readonly SealedDraft[], epoch = EPOCH) =>
       tables.transact((tx) => commitSeal(tx, room, sealed, epoch, NOW)).result,

@@ -1,0 +1,583 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { keyIdOf, makeDelta, publicKeyOf, record, replicaOf, room } from '../../../../test/interop/fixture.js';
+import { goldenMessages } from '../../../../test/interop/messages.js';
+import { bytesToHex } from '../bytes.js';
+import type { ReplicaId } from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import type { Hello, Message, RelayMessage, ReplicaMessage } from '../wire/messages.js';
+import type { RelayEvent, ReplicaEvent, SyncEvent } from './event.js';
+import type { LinkConfig, RelayState, ReplicaState, SyncState } from './state.js';
+import { stepSync } from './step.js';
+
+/**
+ * Every state of a link and every event [SY15]: what it becomes and what is to be done. A new state, event or message does not
+ * compile before it has its row. An empty cell: the event does not belong there and changes nothing.
+ */
+
+const me = replicaOf(0);
+const other = replicaOf(1);
+const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
+const config: LinkConfig = {
+  room,
+  roomConfig: { history: 'current', encrypted: false },
+  limits: { ...defaultLimits, badFramesMax: 2 },
+};
+const relay = { relayKey: filled(32, 1), storeId: filled(8, 2), challenge: filled(32, 3) };
+const position = { offset: 5, roll: filled(8, 4), root: filled(32, 5) };
+const vector = new Map<ReplicaId, number>([[other, 3]]);
+const delta = makeDelta({ replica: me, seq: 1, hlc: 9 });
+const hello: Hello = {
+  kind: 'hello',
+  version: 1,
+  roomId: room.roomId,
+  config: 0,
+  publicKey: publicKeyOf(0),
+  token: undefined,
+  cursor: undefined,
+  proof: filled(64, 6),
+};
+const standing = { root: filled(32, 7), outbox: 0 };
+const rights = ['read', 'write'] as const;
+
+const replicaBase = { role: 'replica', config, replica: me } as const;
+const session = { storeId: relay.storeId, relayKey: relay.relayKey, rights } as const;
+const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaState, { kind: Kind }> } = {
+  offline: { ...replicaBase, kind: 'offline' },
+  connecting: { ...replicaBase, kind: 'connecting' },
+  greeting: { ...replicaBase, kind: 'greeting', storeId: relay.storeId, relayKey: relay.relayKey },
+  'catching-up': { ...replicaBase, ...session, kind: 'catching-up', by: 'cursor' },
+  comparing: { ...replicaBase, ...session, kind: 'comparing', position, vector, salt: 0, rounds: 9, moved: false },
+  live: { ...replicaBase, ...session, kind: 'live', position, vector, settled: false, passes: 0 },
+  refused: { ...replicaBase, kind: 'refused' },
+};
+
+const beyond = { kind: 'beyond-read', deltas: [delta.bytes], next: { vector, after: filled(1, 1) }, vector } as const;
+const answered = { kind: 'diff-answered', salt: 0, root: filled(32, 8), entries: [], deltas: [delta.bytes] } as const;
+const replicaEvents: { readonly [Kind in ReplicaEvent['kind']]: Extract<ReplicaEvent, { kind: Kind }> } = {
+  opened: { kind: 'opened' },
+  closed: { kind: 'closed' },
+  message: { kind: 'message', message: { kind: 'fault', code: 'INTERNAL', facts: {} }, nowMs: 0 },
+  'greeting-ready': { kind: 'greeting-ready', hello },
+  accepted: { kind: 'accepted', standing, forged: [filled(64, 1)] },
+  acknowledged: { kind: 'acknowledged', standing },
+  'certificates-read': { kind: 'certificates-read', certificates: [] },
+  'vector-read': { kind: 'vector-read', vector },
+  'outbox-read': { kind: 'outbox-read', deltas: [delta.bytes], nextSeq: 2 },
+  'diff-opened': { kind: 'diff-opened', salt: 0, root: filled(32, 8), entries: [] },
+  sealed: { kind: 'sealed', deltas: [delta.bytes] },
+  check: { kind: 'check', standing },
+  'beyond-read': beyond,
+  'diff-answered': answered,
+};
+
+const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMessage, { kind: Kind }> } = {
+  welcome: { kind: 'welcome', version: 1, ...relay },
+  admitted: { kind: 'admitted', rights, certificate: undefined, resumed: false, lastSeq: 0 },
+  fault: { kind: 'fault', code: 'UNAUTHORIZED', facts: { reason: 'no' } },
+  certificates: goldenMessages.certificates.two as never,
+  deltas: { kind: 'deltas', position, deltas: [delta.bytes] },
+  'caught-up': { kind: 'caught-up', position, vector },
+  ack: { kind: 'ack', seqs: [1], position },
+  refused: { kind: 'refused', replica: me, seq: 1, code: 'CLOCK_AHEAD', facts: {} },
+  vector: { kind: 'vector', vector },
+  diff: { kind: 'diff', salt: 0, root: filled(32, 8), entries: [] },
+  head: goldenMessages.head.usual as never,
+  presence: goldenMessages.presence.usual as never,
+  peer: goldenMessages.peer.came as never,
+};
+
+const relayBase = { role: 'relay', config, ...relay } as const;
+const admission = { replica: me, rights, badFrames: 0 } as const;
+const relayStates: { readonly [Kind in RelayState['kind']]: Extract<RelayState, { kind: Kind }> } = {
+  greeting: { ...relayBase, kind: 'greeting', badFrames: 0 },
+  admitting: { ...relayBase, kind: 'admitting', badFrames: 0 },
+  replaying: { ...relayBase, ...admission, kind: 'replaying', after: 2, met: [] },
+  live: { ...relayBase, ...admission, kind: 'live' },
+  closed: { ...relayBase, kind: 'closed' },
+};
+
+const end = { offset: 4, roll: filled(8, 4) };
+const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, { kind: Kind }> } = {
+  opened: { kind: 'opened' },
+  closed: { kind: 'closed' },
+  message: { kind: 'message', message: { kind: 'pull', vector }, nowMs: 0 },
+  malformed: { kind: 'malformed', code: 'FRAME_MALFORMED', facts: {} },
+  authenticated: {
+    kind: 'authenticated',
+    replica: me,
+    rights,
+    certificate: undefined,
+    after: 3,
+    lastSeq: 0,
+    certificates: [],
+    heads: [],
+  },
+  denied: { kind: 'denied', code: 'UNAUTHORIZED', facts: {} },
+  'log-read': { kind: 'log-read', deltas: [delta.bytes], end, caughtUp: undefined, vector, met: [other] },
+  'beyond-done': { kind: 'beyond-done', position, vector },
+  pushed: { kind: 'pushed', seqs: [1], refusals: [], position },
+  committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: other }], position },
+  forward: { kind: 'forward', message: goldenMessages.peer.came as never },
+  'beyond-read': beyond,
+  'diff-answered': answered,
+};
+
+const replicaMessages: { readonly [Kind in ReplicaMessage['kind']]: Extract<ReplicaMessage, { kind: Kind }> } = {
+  hello,
+  certificates: goldenMessages.certificates.two as never,
+  push: { kind: 'push', repair: false, deltas: [delta.bytes] },
+  pull: { kind: 'pull', vector },
+  diff: { kind: 'diff', salt: 0, root: filled(32, 8), entries: [] },
+  head: {
+    kind: 'head',
+    statement: { ...(goldenMessages.head.usual as { statement: object }).statement, replica: me } as never,
+  },
+  report: { kind: 'report', trieKey: filled(64, 1) },
+  presence: { kind: 'presence', replica: other, tab: 1, keyId: keyIdOf(record('a')), state: filled(2, 1) },
+};
+
+/** `next state: effects in order`, or nothing when nothing changes. */
+function told(state: SyncState, event: SyncEvent): string {
+  const step = stepSync(state as ReplicaState, event as ReplicaEvent);
+  const effects = step.effects.map((effect) => (effect.kind === 'send' ? `send ${effect.message.kind}` : effect.kind));
+  return step.state === state && effects.length === 0 ? '' : `${step.state.kind}: ${effects.join(', ')}`.trim();
+}
+
+const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<ReplicaEvent['kind'], string>>>> = {
+  offline: {
+    opened: 'connecting:',
+    closed: 'offline:',
+    message: 'offline: fault',
+    'greeting-ready': '',
+    accepted: '',
+    acknowledged: '',
+    'certificates-read': '',
+    'vector-read': '',
+    'outbox-read': '',
+    'diff-opened': '',
+    sealed: '',
+    check: '',
+    'beyond-read': '',
+    'diff-answered': '',
+  },
+  connecting: {
+    opened: 'connecting:',
+    closed: 'offline:',
+    message: 'connecting: fault',
+    'greeting-ready': '',
+    accepted: '',
+    acknowledged: '',
+    'certificates-read': '',
+    'vector-read': '',
+    'outbox-read': '',
+    'diff-opened': '',
+    sealed: '',
+    check: '',
+    'beyond-read': '',
+    'diff-answered': '',
+  },
+  greeting: {
+    opened: 'connecting:',
+    closed: 'offline:',
+    message: 'greeting: fault',
+    'greeting-ready': 'greeting: send hello',
+    accepted: '',
+    acknowledged: '',
+    'certificates-read': '',
+    'vector-read': '',
+    'outbox-read': '',
+    'diff-opened': '',
+    sealed: '',
+    check: '',
+    'beyond-read': '',
+    'diff-answered': '',
+  },
+  'catching-up': {
+    opened: 'connecting:',
+    closed: 'offline:',
+    message: 'catching-up: fault',
+    'greeting-ready': '',
+    accepted: 'catching-up: send report',
+    acknowledged: '',
+    'certificates-read': 'catching-up: send certificates',
+    'vector-read': 'catching-up: send pull',
+    'outbox-read': 'catching-up: send push, read-outbox',
+    'diff-opened': '',
+    sealed: 'catching-up: send push',
+    check: '',
+    'beyond-read': 'catching-up: send push, read-beyond',
+    'diff-answered': '',
+  },
+  comparing: {
+    opened: 'connecting:',
+    closed: 'offline:',
+    message: 'comparing: fault',
+    'greeting-ready': '',
+    accepted: 'comparing: send report',
+    acknowledged: '',
+    'certificates-read': 'comparing: send certificates',
+    'vector-read': 'comparing: send pull',
+    'outbox-read': 'comparing: send push, read-outbox',
+    'diff-opened': 'comparing: send diff',
+    sealed: 'comparing: send push',
+    check: '',
+    'beyond-read': 'comparing: send push, read-beyond',
+    'diff-answered': 'comparing: send push',
+  },
+  live: {
+    opened: 'connecting:',
+    closed: 'offline:',
+    message: 'live: fault',
+    'greeting-ready': '',
+    accepted: 'comparing: send report, open-diff',
+    acknowledged: 'comparing: open-diff',
+    'certificates-read': 'live: send certificates',
+    'vector-read': 'live: send pull',
+    'outbox-read': 'live: send push, read-outbox',
+    'diff-opened': '',
+    sealed: 'live: send push',
+    check: 'comparing: open-diff',
+    'beyond-read': 'live: send push, read-beyond',
+    'diff-answered': '',
+  },
+  refused: {
+    opened: '',
+    closed: '',
+    message: '',
+    'greeting-ready': '',
+    accepted: '',
+    acknowledged: '',
+    'certificates-read': '',
+    'vector-read': '',
+    'outbox-read': '',
+    'diff-opened': '',
+    sealed: '',
+    check: '',
+    'beyond-read': '',
+    'diff-answered': '',
+  },
+};
+
+const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<RelayMessage['kind'], string>>>> = {
+  offline: {
+    welcome: '',
+    admitted: '',
+    fault: 'offline: fault',
+    certificates: '',
+    deltas: '',
+    'caught-up': '',
+    ack: '',
+    refused: '',
+    vector: '',
+    diff: '',
+    head: '',
+    presence: '',
+    peer: '',
+  },
+  connecting: {
+    welcome: 'greeting: greet',
+    admitted: '',
+    fault: 'connecting: fault',
+    certificates: '',
+    deltas: '',
+    'caught-up': '',
+    ack: '',
+    refused: '',
+    vector: '',
+    diff: '',
+    head: '',
+    presence: '',
+    peer: '',
+  },
+  greeting: {
+    welcome: '',
+    admitted: 'catching-up: trust, check-identity, read-outbox, read-certificates, read-vector',
+    fault: 'greeting: fault',
+    certificates: '',
+    deltas: '',
+    'caught-up': '',
+    ack: '',
+    refused: '',
+    vector: '',
+    diff: '',
+    head: '',
+    presence: '',
+    peer: '',
+  },
+  'catching-up': {
+    welcome: '',
+    admitted: '',
+    fault: 'catching-up: fault',
+    certificates: 'catching-up: trust',
+    deltas: 'catching-up: accept',
+    'caught-up': 'live: acknowledge',
+    ack: 'catching-up: acknowledge',
+    refused: 'catching-up: withdraw',
+    vector: 'catching-up: read-beyond',
+    diff: '',
+    head: 'catching-up: store-head',
+    presence: 'catching-up: show',
+    peer: 'catching-up: show',
+  },
+  comparing: {
+    welcome: '',
+    admitted: '',
+    fault: 'comparing: fault',
+    certificates: 'comparing: trust',
+    deltas: 'comparing: accept',
+    'caught-up': 'live: acknowledge',
+    ack: 'comparing: acknowledge',
+    refused: 'comparing: withdraw',
+    vector: 'comparing: read-beyond',
+    diff: 'comparing: answer-diff',
+    head: 'comparing: store-head',
+    presence: 'comparing: show',
+    peer: 'comparing: show',
+  },
+  live: {
+    welcome: '',
+    admitted: '',
+    fault: 'live: fault',
+    certificates: 'live: trust',
+    deltas: 'live: accept',
+    'caught-up': 'live: acknowledge',
+    ack: 'live: acknowledge',
+    refused: 'live: withdraw',
+    vector: 'live: read-beyond',
+    diff: '',
+    head: 'live: store-head',
+    presence: 'live: show',
+    peer: 'live: show',
+  },
+  refused: {
+    welcome: '',
+    admitted: '',
+    fault: '',
+    certificates: '',
+    deltas: '',
+    'caught-up': '',
+    ack: '',
+    refused: '',
+    vector: '',
+    diff: '',
+    head: '',
+    presence: '',
+    peer: '',
+  },
+};
+
+const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent['kind'], string>>>> = {
+  greeting: {
+    opened: 'greeting: send welcome',
+    closed: 'closed:',
+    message: 'greeting: send fault',
+    malformed: 'greeting: send fault',
+    authenticated: '',
+    denied: 'closed: send fault, close',
+    'log-read': '',
+    'beyond-done': '',
+    pushed: '',
+    committed: '',
+    forward: '',
+    'beyond-read': '',
+    'diff-answered': '',
+  },
+  admitting: {
+    opened: '',
+    closed: 'closed:',
+    message: 'admitting: send fault',
+    malformed: 'admitting: send fault',
+    authenticated: 'replaying: send admitted, joined, read-log',
+    denied: 'closed: send fault, close',
+    'log-read': '',
+    'beyond-done': '',
+    pushed: '',
+    committed: '',
+    forward: '',
+    'beyond-read': '',
+    'diff-answered': '',
+  },
+  replaying: {
+    opened: '',
+    closed: 'closed:',
+    message: 'replaying: read-beyond',
+    malformed: 'replaying: send fault',
+    authenticated: '',
+    denied: 'closed: send fault, close',
+    'log-read': 'replaying: send deltas, read-log',
+    'beyond-done': 'replaying: send caught-up',
+    pushed: 'replaying: send ack',
+    committed: '',
+    forward: 'replaying: send peer',
+    'beyond-read': 'replaying: send deltas, read-beyond',
+    'diff-answered': 'replaying: send deltas, send diff',
+  },
+  live: {
+    opened: '',
+    closed: 'closed:',
+    message: 'live: read-beyond',
+    malformed: 'live: send fault',
+    authenticated: '',
+    denied: 'closed: send fault, close',
+    'log-read': '',
+    'beyond-done': 'live: send caught-up',
+    pushed: 'live: send ack',
+    committed: 'live: send deltas',
+    forward: 'live: send peer',
+    'beyond-read': 'live: send deltas, read-beyond',
+    'diff-answered': 'live: send deltas, send diff',
+  },
+  closed: {
+    opened: '',
+    closed: '',
+    message: '',
+    malformed: '',
+    authenticated: '',
+    denied: '',
+    'log-read': '',
+    'beyond-done': '',
+    pushed: '',
+    committed: '',
+    forward: '',
+    'beyond-read': '',
+    'diff-answered': '',
+  },
+};
+
+const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<ReplicaMessage['kind'], string>>>> = {
+  greeting: {
+    hello: 'admitting: authenticate',
+    certificates: 'greeting: send fault',
+    push: 'greeting: send fault',
+    pull: 'greeting: send fault',
+    diff: 'greeting: send fault',
+    head: 'greeting: send fault',
+    report: 'greeting: send fault',
+    presence: 'greeting: send fault',
+  },
+  admitting: {
+    hello: 'admitting: send fault',
+    certificates: 'admitting: send fault',
+    push: 'admitting: send fault',
+    pull: 'admitting: send fault',
+    diff: 'admitting: send fault',
+    head: 'admitting: send fault',
+    report: 'admitting: send fault',
+    presence: 'admitting: send fault',
+  },
+  replaying: {
+    hello: 'replaying: send fault',
+    certificates: 'replaying: certify',
+    push: 'replaying: accept-push',
+    pull: 'replaying: read-beyond',
+    diff: 'replaying: answer-diff',
+    head: 'replaying: accept-head',
+    report: 'replaying: check-reported',
+    presence: 'replaying: broadcast',
+  },
+  live: {
+    hello: 'live: send fault',
+    certificates: 'live: certify',
+    push: 'live: accept-push',
+    pull: 'live: read-beyond',
+    diff: 'live: answer-diff',
+    head: 'live: accept-head',
+    report: 'live: check-reported',
+    presence: 'live: broadcast',
+  },
+  closed: {
+    hello: '',
+    certificates: '',
+    push: '',
+    pull: '',
+    diff: '',
+    head: '',
+    report: '',
+    presence: '',
+  },
+};
+
+const replicaCells = Object.values(replicaStates).flatMap((state) => [
+  ...Object.values(replicaEvents).map((event) => ({ state, event, expected: replicaTable[state.kind][event.kind] })),
+  ...Object.values(relayMessages).map((message) => ({
+    state,
+    event: asEvent(message),
+    expected: replicaMessageTable[state.kind][message.kind],
+  })),
+]);
+const relayCells = Object.values(relayStates).flatMap((state) => [
+  ...Object.values(relayEvents).map((event) => ({ state, event, expected: relayTable[state.kind][event.kind] })),
+  ...Object.values(replicaMessages).map((message) => ({
+    state,
+    event: asEvent(message),
+    expected: relayMessageTable[state.kind][message.kind],
+  })),
+]);
+const cells: readonly { readonly state: SyncState; readonly event: SyncEvent; readonly expected: string }[] = [
+  ...replicaCells,
+  ...relayCells,
+];
+
+function asEvent<M extends Message>(message: M) {
+  return { kind: 'message', message, nowMs: 0 } as const;
+}
+
+describe('stepSync', () => {
+  test.each(Object.values(replicaStates))('[SY15] a replica that is $kind answers each event and message', (state) => {
+    for (const { event, expected } of replicaCells.filter((cell) => cell.state === state))
+      expect(told(state, event), nameOf(event)).toBe(expected);
+  });
+
+  test.each(Object.values(relayStates))('[SY15] a relay that is $kind answers each event and message', (state) => {
+    for (const { event, expected } of relayCells.filter((cell) => cell.state === state))
+      expect(told(state, event), nameOf(event)).toBe(expected);
+  });
+
+  test('[SY15] no event throws in any state that a link can get into', () => {
+    const walks = fc.array(fc.nat(), { minLength: 1, maxLength: 30 });
+    const links: readonly (readonly [SyncState, readonly SyncEvent[]])[] = [
+      [replicaStates.offline, replicaCells.map(({ event }) => event)],
+      [relayStates.greeting, relayCells.map(({ event }) => event)],
+    ];
+    fc.assert(
+      fc.property(walks, (walk) => {
+        for (const [start, events] of links) {
+          let state = start;
+          for (const pick of walk)
+            state = stepSync(state as ReplicaState, events[pick % events.length] as ReplicaEvent).state;
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('[SY15] a step is pure: it changes nothing it is given, and says the same twice', () => {
+    for (const { state, event, expected } of cells) {
+      const before = [written(state), written(event)];
+      freeze(state);
+      freeze(event);
+      const [once, twice] = [0, 1].map(() => stepSync(state as ReplicaState, event as ReplicaEvent));
+      expect(twice, expected).toEqual(once);
+      expect([written(state), written(event)]).toEqual(before);
+    }
+  });
+});
+
+function nameOf(event: SyncEvent): string {
+  return event.kind === 'message' ? `message ${event.message.kind}` : event.kind;
+}
+
+/** Everything in a value as text; what cannot be frozen is seen here. */
+function written(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) => {
+    if (item instanceof Uint8Array) return bytesToHex(item);
+    return item instanceof Map ? [...item] : item;
+  });
+}
+
+function freeze(value: unknown): void {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  Object.freeze(value);
+  for (const item of Object.values(value)) freeze(item);
+}
