@@ -1,0 +1,708 @@
+import { describe, expect, test } from 'vitest';
+import { contextOf, makeDelta, publicKeyOf, replicaOf, room } from '../../../../test/interop/fixture.js';
+import { concatBytes } from '../bytes.js';
+import { hlcFromMs } from '../hlc.js';
+import { deriveRoomId, type ReplicaId } from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import type { Hello, RelayMessage, ReplicaMessage } from '../wire/messages.js';
+import type { RelayEvent, ReplicaEvent } from './event.js';
+import { greeting, type LinkConfig, offline, type RelayState, type ReplicaState } from './state.js';
+import { stepSync } from './step.js';
+import { CLOSE } from './step-relay.js';
+
+const me = replicaOf(0);
+const other = replicaOf(1);
+const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
+const config: LinkConfig = { room, roomConfig: { history: 'current', encrypted: false }, limits: defaultLimits };
+const keys = { relayKey: filled(32, 1), storeId: filled(8, 2), challenge: filled(32, 3) };
+const positionAt = (offset: number, root = 50) => ({ offset, roll: filled(8, offset), root: filled(32, root) });
+const cursorAt = (offset: number) => ({ storeId: keys.storeId, offset, roll: filled(8, offset) });
+const standingAt = (root: number, outbox = 0) => ({ root: filled(32, root), outbox });
+const mine = makeDelta({ replica: me, seq: 1, hlc: 9 });
+const theirs = makeDelta({ replica: other, seq: 1, hlc: 8 });
+const hello: Hello = {
+  kind: 'hello',
+  version: 1,
+  roomId: room.roomId,
+  config: 0,
+  publicKey: publicKeyOf(0),
+  token: undefined,
+  cursor: undefined,
+  proof: filled(64, 6),
+};
+
+/** A link under test: events go in, what it wants done comes out. */
+function createReplica() {
+  let state: ReplicaState = offline(config, me);
+  const self = {
+    get state(): ReplicaState {
+      return state;
+    },
+    step(event: ReplicaEvent) {
+      const step = stepSync(state, event);
+      state = step.state;
+      return step.effects;
+    },
+    hear: (message: RelayMessage) => self.step({ kind: 'message', message, nowMs: 0 }),
+    /** Up to where the relay has admitted it. */
+    connect(options: { resumed: boolean; rights?: readonly ('read' | 'write')[] }) {
+      self.step({ kind: 'opened' });
+      self.hear({ kind: 'welcome', version: 1, ...keys });
+      self.step({ kind: 'greeting-ready', hello });
+      const { resumed, rights = ['read', 'write'] } = options;
+      return self.hear({ kind: 'admitted', rights, certificate: undefined, resumed, lastSeq: 7 });
+    },
+    /** Live, with the relay at a root. */
+    goLive(root: number, vector = new Map<ReplicaId, number>()) {
+      self.connect({ resumed: true });
+      return self.hear({ kind: 'caught-up', position: positionAt(3, root), vector });
+    },
+  };
+  return self;
+}
+
+function createRelay(limits = defaultLimits) {
+  let state: RelayState = greeting({ ...config, limits }, keys);
+  const self = {
+    get state(): RelayState {
+      return state;
+    },
+    step(event: RelayEvent) {
+      const step = stepSync(state, event);
+      state = step.state;
+      return step.effects;
+    },
+    hear: (message: ReplicaMessage, nowMs = 1_000) => self.step({ kind: 'message', message, nowMs }),
+    admit(after: number | undefined, rights: readonly ('read' | 'write')[] = ['read', 'write']) {
+      self.step({ kind: 'opened' });
+      self.hear(hello);
+      const facts = { rights, certificate: undefined, lastSeq: 4, certificates: [], heads: [] };
+      return self.step({ kind: 'authenticated', replica: me, after, ...facts });
+    },
+  };
+  return self;
+}
+
+const kindsOf = (effects: readonly { kind: string }[]): string[] =>
+  effects.map((effect) =>
+    'message' in effect
+      ? `${effect.kind} ${(effect as never as { message: { kind: string } }).message.kind}`
+      : effect.kind,
+  );
+
+describe('greeting', () => {
+  test('[SY1] the relay speaks first, then the hello, then admitted', () => {
+    const replica = createReplica();
+    const relay = createRelay();
+    const welcome = { kind: 'welcome', version: 1, ...keys } as const;
+    expect(relay.step({ kind: 'opened' })).toEqual([{ kind: 'send', message: welcome }]);
+    expect(replica.step({ kind: 'opened' })).toEqual([]);
+    expect(replica.hear(welcome)).toEqual([{ kind: 'greet', ...keys }]);
+    expect(replica.step({ kind: 'greeting-ready', hello })).toEqual([{ kind: 'send', message: hello }]);
+    expect(relay.hear(hello)).toEqual([{ kind: 'authenticate', hello }]);
+    const facts = { rights: ['read'], certificate: undefined, lastSeq: 4, certificates: [], heads: [] } as const;
+    const effects = relay.step({ kind: 'authenticated', replica: me, after: undefined, ...facts });
+    expect(effects[0]).toEqual({
+      kind: 'send',
+      message: { kind: 'admitted', rights: ['read'], certificate: undefined, resumed: false, lastSeq: 4 },
+    });
+    expect([replica.state.kind, relay.state.kind]).toEqual(['greeting', 'live']);
+  });
+
+  test('[SY1] nothing is answered before the hello, and there is one hello', () => {
+    const relay = createRelay();
+    relay.step({ kind: 'opened' });
+    expect(kindsOf(relay.hear({ kind: 'pull', vector: new Map() }))).toEqual(['send fault']);
+    relay.hear(hello);
+    expect(kindsOf(relay.hear(hello))).toEqual(['send fault']);
+    expect(kindsOf(relay.hear({ kind: 'push', repair: false, deltas: [mine.bytes] }))).toEqual(['send fault']);
+  });
+
+  test('[SY1] another version is refused by either side, and refused stays refused', () => {
+    const replica = createReplica();
+    replica.step({ kind: 'opened' });
+    const effects = replica.hear({ kind: 'welcome', version: 2, ...keys });
+    expect(effects).toEqual([
+      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 2, supported: 1 } },
+      { kind: 'close' },
+    ]);
+    for (const event of [{ kind: 'closed' }, { kind: 'opened' }] as const) expect(replica.step(event)).toEqual([]);
+    expect(replica.hear({ kind: 'welcome', version: 1, ...keys })).toEqual([]);
+    expect(replica.state.kind).toBe('refused');
+
+    const relay = createRelay();
+    expect(relay.hear({ ...hello, version: 2 })).toContainEqual({
+      kind: 'close',
+      code: CLOSE.versionUnsupported,
+      reason: 'VERSION_UNSUPPORTED',
+    });
+    expect(relay.state.kind).toBe('closed');
+  });
+
+  test('[SY1] a room of another configuration is refused', () => {
+    const relay = createRelay();
+    const roomId = deriveRoomId(room.hash, 'team', { history: 'full', encrypted: false });
+    expect(relay.hear({ ...hello, roomId })).toContainEqual({
+      kind: 'close',
+      code: CLOSE.roomConfigMismatch,
+      reason: 'ROOM_CONFIG_MISMATCH',
+    });
+  });
+
+  test('[SY1] a denied replica is told why and let go, also while it is connected', () => {
+    for (const relay of [createRelay(), createRelay()]) {
+      relay.hear(hello);
+      const effects = relay.step({ kind: 'denied', code: 'UNAUTHORIZED', facts: { reason: 'no' } });
+      expect(effects).toEqual([
+        { kind: 'send', message: { kind: 'fault', code: 'UNAUTHORIZED', facts: { reason: 'no' } } },
+        { kind: 'close', code: CLOSE.notAllowed, reason: 'UNAUTHORIZED' },
+      ]);
+    }
+    const live = createRelay();
+    live.admit(undefined);
+    live.step({ kind: 'denied', code: 'UNAUTHORIZED', facts: {} });
+    expect(live.state.kind).toBe('closed');
+  });
+});
+
+describe('catching up', () => {
+  test('[SY2] by cursor: pages are cursors, the end is live, equal roots are settled and adopt the vector', () => {
+    const replica = createReplica();
+    expect(kindsOf(replica.connect({ resumed: true }))).toEqual(['trust', 'check-identity', 'read-outbox']);
+    expect(replica.state).toMatchObject({ kind: 'catching-up', by: 'cursor' });
+    const page = { kind: 'deltas', position: { ...positionAt(2), root: undefined }, deltas: [theirs.bytes] } as const;
+    expect(replica.hear(page)).toEqual([{ kind: 'accept', deltas: [theirs.bytes], cursor: cursorAt(2) }]);
+    expect(replica.step({ kind: 'accepted', standing: standingAt(9) })).toEqual([]);
+    const vector = new Map([[other, 1]]);
+    const end = replica.hear({ kind: 'caught-up', position: positionAt(3), vector });
+    expect(end).toEqual([{ kind: 'acknowledge', seqs: [], cursor: undefined }]);
+    expect(replica.state).toMatchObject({ kind: 'live', settled: false });
+    expect(replica.step({ kind: 'acknowledged', standing: standingAt(50) })).toEqual([
+      { kind: 'adopt', vector, cursor: cursorAt(3) },
+    ]);
+    expect(replica.state).toMatchObject({ kind: 'live', settled: true });
+    // Adopted once: a later look has nothing new to say.
+    expect(replica.step({ kind: 'check', standing: standingAt(50) })).toEqual([]);
+  });
+
+  test('[SY3] by vector: deltas are no cursor, the relay is sent what it lacks, and then roots decide', () => {
+    const replica = createReplica();
+    expect(kindsOf(replica.connect({ resumed: false }))).toContain('read-vector');
+    const vector = new Map([[me, 4]]);
+    expect(replica.step({ kind: 'vector-read', vector })).toEqual([
+      { kind: 'send', message: { kind: 'pull', vector } },
+    ]);
+    expect(replica.hear({ kind: 'deltas', position: undefined, deltas: [theirs.bytes] })).toEqual([
+      { kind: 'accept', deltas: [theirs.bytes], cursor: undefined },
+    ]);
+    // What is committed meanwhile is forwarded with a position that says nothing of what is still to come.
+    expect(replica.hear({ kind: 'deltas', position: positionAt(40), deltas: [theirs.bytes] })).toEqual([
+      { kind: 'accept', deltas: [theirs.bytes], cursor: undefined },
+    ]);
+    const theirVector = new Map([[other, 1]]);
+    expect(replica.hear({ kind: 'vector', vector: theirVector })).toEqual([
+      { kind: 'read-beyond', cursor: { vector: theirVector, after: new Uint8Array() } },
+    ]);
+    const next = { vector: theirVector, after: filled(16, 1) };
+    expect(replica.step({ kind: 'beyond-read', deltas: [mine.bytes], next, vector })).toEqual([
+      { kind: 'send', message: { kind: 'push', repair: true, deltas: [mine.bytes] } },
+      { kind: 'read-beyond', cursor: next },
+    ]);
+    replica.hear({ kind: 'caught-up', position: positionAt(41), vector: theirVector });
+    expect(replica.step({ kind: 'acknowledged', standing: standingAt(50) })).toEqual([
+      { kind: 'adopt', vector: theirVector, cursor: cursorAt(41) },
+    ]);
+  });
+
+  test('[SY3] the relay answers a pull page by page, then says its vector, then where it stands', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const vector = new Map([[me, 1]]);
+    const start = { vector, after: new Uint8Array() };
+    expect(relay.hear({ kind: 'pull', vector })).toEqual([{ kind: 'read-beyond', cursor: start }]);
+    const next = { vector, after: filled(16, 1) };
+    const deltas = [theirs.bytes];
+    const outOfOrder = { kind: 'send', message: { kind: 'deltas', position: undefined, deltas } } as const;
+    expect(relay.step({ kind: 'beyond-read', deltas, next, vector })).toEqual([
+      outOfOrder,
+      { kind: 'read-beyond', cursor: next },
+    ]);
+    expect(relay.step({ kind: 'beyond-read', deltas, next: undefined, vector })).toEqual([
+      outOfOrder,
+      { kind: 'send', message: { kind: 'vector', vector } },
+      { kind: 'finish-beyond' },
+    ]);
+    expect(relay.step({ kind: 'beyond-done', position: positionAt(4), vector })).toEqual([
+      { kind: 'send', message: { kind: 'caught-up', position: positionAt(4), vector } },
+    ]);
+  });
+
+  test('[SY2] a replaying relay reads what is committed, and does not forward it', () => {
+    const relay = createRelay();
+    expect(kindsOf(relay.admit(2))).toEqual(['send admitted', 'joined', 'read-log']);
+    const committed = {
+      kind: 'committed',
+      deltas: [{ bytes: theirs.bytes, via: other }],
+      position: positionAt(9),
+    } as const;
+    expect(relay.step(committed)).toEqual([]);
+    const page = { deltas: [theirs.bytes], vector: new Map(), met: [other] };
+    const end = { offset: 5, roll: filled(8, 5) };
+    expect(relay.step({ kind: 'log-read', ...page, end, caughtUp: undefined })).toEqual([
+      { kind: 'send', message: { kind: 'deltas', position: { ...end, root: undefined }, deltas: page.deltas } },
+      { kind: 'read-log', after: 5, met: [other] },
+    ]);
+    const last = { offset: 9, roll: filled(8, 9) };
+    const vector = new Map([[other, 1]]);
+    expect(kindsOf(relay.step({ kind: 'log-read', ...page, end: last, caughtUp: positionAt(9), vector }))).toEqual([
+      'send deltas',
+      'send caught-up',
+    ]);
+    expect(relay.state.kind).toBe('live');
+    expect(kindsOf(relay.step(committed))).toEqual(['send deltas']);
+  });
+
+  test('[SY2] a page in which nothing stands any more is not sent', () => {
+    const relay = createRelay();
+    relay.admit(2);
+    const nothing = { deltas: [], vector: new Map(), met: [other], end: { offset: 5, roll: filled(8, 5) } };
+    expect(kindsOf(relay.step({ kind: 'log-read', ...nothing, caughtUp: undefined }))).toEqual(['read-log']);
+  });
+
+  test('[SY6] an acknowledgement inside a catch-up is no cursor, one in live is', () => {
+    const replica = createReplica();
+    replica.connect({ resumed: true });
+    const ack = { kind: 'ack', seqs: [1], position: positionAt(60) } as const;
+    expect(replica.hear(ack)).toEqual([{ kind: 'acknowledge', seqs: [1], cursor: undefined }]);
+    replica.hear({ kind: 'caught-up', position: positionAt(3), vector: new Map() });
+    expect(replica.hear(ack)).toEqual([{ kind: 'acknowledge', seqs: [1], cursor: cursorAt(60) }]);
+    expect(replica.state).toMatchObject({ kind: 'live', position: positionAt(60) });
+  });
+
+  test('[SY2] no disconnection leaves anything behind', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    replica.step({ kind: 'closed' });
+    expect(replica.state).toEqual(offline(config, me));
+    expect(replica.hear({ kind: 'deltas', position: positionAt(9), deltas: [theirs.bytes] })).toEqual([]);
+  });
+});
+
+describe('in sync', () => {
+  test('[SY5] not while something waits in the outbox, whatever the roots say', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    expect(replica.step({ kind: 'acknowledged', standing: standingAt(50, 1) })).toEqual([]);
+    expect(replica.state).toMatchObject({ kind: 'live', settled: false });
+    expect(replica.step({ kind: 'acknowledged', standing: standingAt(51, 1) })).toEqual([]);
+    replica.step({ kind: 'acknowledged', standing: standingAt(50) });
+    expect(replica.state).toMatchObject({ settled: true });
+    expect(kindsOf(replica.step({ kind: 'sealed', deltas: [mine.bytes] }))).toEqual(['send push']);
+    expect(replica.state).toMatchObject({ settled: false });
+  });
+
+  test('[SY4][SY5] unequal roots are compared, and equal ones after it are settled', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    expect(replica.step({ kind: 'acknowledged', standing: standingAt(9) })).toEqual([{ kind: 'open-diff', salt: 0 }]);
+    const opened = { kind: 'diff-opened', salt: 0, root: filled(32, 9), entries: [] } as const;
+    expect(replica.step(opened)).toEqual([{ kind: 'send', message: { ...opened, kind: 'diff' } }]);
+    const diff = {
+      kind: 'diff',
+      salt: 0,
+      root: filled(32, 50),
+      entries: [{ kind: 'want', slot: 'a' as never }],
+    } as const;
+    expect(replica.hear(diff)).toEqual([{ kind: 'answer-diff', message: diff }]);
+    const answer = { kind: 'diff-answered', salt: 0, root: filled(32, 9), entries: [], deltas: [mine.bytes] } as const;
+    expect(replica.step(answer)).toEqual([
+      { kind: 'send', message: { kind: 'push', repair: true, deltas: [mine.bytes] } },
+    ]);
+    replica.hear({ kind: 'ack', seqs: [], position: positionAt(4, 9) });
+    expect(replica.state).toMatchObject({ kind: 'live', settled: false });
+    replica.step({ kind: 'acknowledged', standing: standingAt(9) });
+    expect(replica.state).toMatchObject({ kind: 'live', settled: true });
+  });
+
+  test('[SY4] a pass goes on as long as there is something to say', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    replica.step({ kind: 'acknowledged', standing: standingAt(9) });
+    const entries = [{ kind: 'want', slot: 'a' as never }] as const;
+    for (let round = 0; round < 80; round++) {
+      const effects = replica.hear({ kind: 'diff', salt: 0, root: filled(32, 50), entries });
+      expect(kindsOf(effects)).toEqual(['answer-diff diff']);
+      const answer = replica.step({ kind: 'diff-answered', salt: 0, root: filled(32, 9), entries, deltas: [] });
+      // A peer that never comes to an end is not followed for ever.
+      expect(kindsOf(answer)).toEqual(round < 79 ? ['send diff'] : ['acknowledge']);
+    }
+    expect(replica.state.kind).toBe('live');
+  });
+
+  test('[SY4] a diff of another pass, or none that was asked for, is passed over', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const diff = { kind: 'diff', salt: 3, root: filled(32, 50), entries: [] } as const;
+    expect(replica.hear(diff)).toEqual([]);
+    replica.step({ kind: 'acknowledged', standing: standingAt(9) });
+    expect(replica.hear(diff)).toEqual([]);
+  });
+
+  test('[MK7] passes that move nothing are tried with another salt, a few times, and then wait for a check', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const salts: number[] = [];
+    for (let pass = 0; pass < 10; pass++) {
+      for (const effect of replica.step({ kind: 'acknowledged', standing: standingAt(9) }))
+        if (effect.kind === 'open-diff') salts.push(effect.salt);
+      if (replica.state.kind !== 'comparing') break;
+      const { salt } = replica.state;
+      replica.hear({ kind: 'diff', salt, root: filled(32, 50), entries: [] });
+      replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries: [], deltas: [] });
+    }
+    expect(salts).toEqual([0, 1, 2, 3]);
+    expect(replica.step({ kind: 'check', standing: standingAt(9) })).toEqual([{ kind: 'open-diff', salt: 0 }]);
+  });
+
+  test('[SY4][SY7] a relay that refuses what a pass sends it is not sent it without end', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    let pushes = 0;
+    for (let pass = 0; pass < 20; pass++) {
+      replica.step({ kind: 'acknowledged', standing: standingAt(9) });
+      if (replica.state.kind !== 'comparing') break;
+      const { salt } = replica.state;
+      replica.hear({ kind: 'diff', salt, root: filled(32, 50), entries: [] });
+      replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries: [], deltas: [theirs.bytes] });
+      pushes++;
+      replica.hear({ kind: 'refused', replica: other, seq: 1, code: 'CLOCK_AHEAD', facts: {} });
+      replica.hear({ kind: 'ack', seqs: [], position: positionAt(3, 50) });
+    }
+    expect(pushes).toBe(4);
+  });
+
+  test('[SY4] a pass that moves something begins anew with the first salt', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    for (let pass = 0; pass < 8; pass++) {
+      expect(replica.step({ kind: 'acknowledged', standing: standingAt(9) })).toEqual([{ kind: 'open-diff', salt: 0 }]);
+      replica.hear({ kind: 'diff', salt: 0, root: filled(32, 50 + pass), entries: [] });
+      replica.step({ kind: 'diff-answered', salt: 0, root: filled(32, 9), entries: [], deltas: [theirs.bytes] });
+      replica.hear({ kind: 'ack', seqs: [], position: positionAt(4 + pass, 51 + pass) });
+    }
+  });
+
+  test('[SY5] live deltas move the cursor and where the relay is known to stand', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const deltas = [theirs.bytes];
+    expect(replica.hear({ kind: 'deltas', position: undefined, deltas })).toEqual([
+      { kind: 'accept', deltas, cursor: undefined },
+    ]);
+    expect(replica.hear({ kind: 'deltas', position: positionAt(8, 60), deltas })).toEqual([
+      { kind: 'accept', deltas, cursor: cursorAt(8) },
+    ]);
+    replica.step({ kind: 'accepted', standing: standingAt(60) });
+    expect(replica.state).toMatchObject({ kind: 'live', settled: true, position: positionAt(8, 60) });
+  });
+});
+
+describe('pushing', () => {
+  const verdictOf = (
+    relay: ReturnType<typeof createRelay>,
+    push: Partial<ReplicaMessage & { kind: 'push' }>,
+    nowMs?: number,
+  ) => relay.hear({ kind: 'push', repair: false, deltas: [], ...push }, nowMs);
+
+  test('[SY9] own additive deltas are vouched for by the connection, all others are verified', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const replacing = makeDelta({ replica: me, seq: 2, hlc: 20, context: contextOf([[other, 8]]) });
+    const effects = verdictOf(relay, { deltas: [mine.bytes, replacing.bytes, theirs.bytes] });
+    expect(effects).toEqual([
+      {
+        kind: 'accept-push',
+        deltas: [
+          { delta: mine, verify: false, from: 'author' },
+          { delta: replacing, verify: true, from: 'author' },
+          { delta: theirs, verify: true, from: 'others' },
+        ],
+      },
+    ]);
+  });
+
+  test('[CX7] what repairs is from others, whoever wrote it', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    expect(verdictOf(relay, { repair: true, deltas: [mine.bytes] })).toMatchObject([
+      { deltas: [{ from: 'others', verify: false }] },
+    ]);
+  });
+
+  test('[SY7][HLC4] a delta from too far ahead is answered with its dot, the others of its push are taken', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const { clockAheadMsMax } = defaultLimits;
+    const ahead = makeDelta({ replica: me, seq: 5, hlc: hlcFromMs(1_000 + clockAheadMsMax + 1) });
+    const within = makeDelta({ replica: me, seq: 6, hlc: hlcFromMs(1_000 + clockAheadMsMax) });
+    expect(verdictOf(relay, { deltas: [ahead.bytes, within.bytes] }, 1_000)).toEqual([
+      {
+        kind: 'send',
+        message: {
+          kind: 'refused',
+          replica: me,
+          seq: 5,
+          code: 'CLOCK_AHEAD',
+          facts: { aheadMs: clockAheadMsMax + 1, clockAheadMsMax },
+        },
+      },
+      { kind: 'accept-push', deltas: [{ delta: within, verify: false, from: 'author' }] },
+    ]);
+  });
+
+  test('[SY7] bytes that are no delta are answered by a fault, the others of their push are taken', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const wrongRoom = mine.bytes.slice();
+    wrongRoom[1] = (wrongRoom[1] as number) ^ 1;
+    const effects = verdictOf(relay, {
+      deltas: [filled(9, 9), wrongRoom, concatBytes(mine.bytes, filled(1, 0)), mine.bytes],
+    });
+    expect(
+      effects.map((effect) =>
+        effect.kind === 'send' && effect.message.kind === 'fault' ? effect.message.code : effect.kind,
+      ),
+    ).toEqual(['DELTA_MALFORMED', 'WRONG_ROOM', 'DELTA_MALFORMED', 'accept-push']);
+    expect(relay.state.kind).toBe('live');
+  });
+
+  test('[SY6][SY7] refusals go to the sender with dot and code, and then the acknowledgement with the position', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const refusal = { replica: me, seq: 2, code: 'DOT_REUSED', facts: {} } as const;
+    expect(relay.step({ kind: 'pushed', seqs: [1], refusals: [refusal], position: positionAt(7) })).toEqual([
+      { kind: 'send', message: { kind: 'refused', ...refusal } },
+      { kind: 'send', message: { kind: 'ack', seqs: [1], position: positionAt(7) } },
+    ]);
+    const replica = createReplica();
+    replica.goLive(50);
+    const refused = { kind: 'refused', ...refusal } as const;
+    expect(replica.hear(refused)).toEqual([{ kind: 'withdraw', refused }]);
+    expect(replica.state.kind).toBe('live');
+  });
+
+  test('[SY8] a push of nothing new is acknowledged all the same', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    expect(verdictOf(relay, {})).toEqual([{ kind: 'accept-push', deltas: [] }]);
+    expect(kindsOf(relay.step({ kind: 'pushed', seqs: [1], refusals: [], position: positionAt(7) }))).toEqual([
+      'send ack',
+    ]);
+  });
+
+  test('[SY1] rights: who may not write is refused, and pushes nothing by itself', () => {
+    const relay = createRelay();
+    relay.admit(undefined, ['read']);
+    for (const message of [
+      { kind: 'push', repair: false, deltas: [mine.bytes] },
+      { kind: 'certificates', certificates: [] },
+    ] as const)
+      expect(kindsOf(relay.hear(message))).toEqual(['send fault']);
+    expect(kindsOf(relay.hear({ kind: 'pull', vector: new Map() }))).toEqual(['read-beyond']);
+
+    const replica = createReplica();
+    expect(kindsOf(replica.connect({ resumed: true, rights: ['read'] }))).toEqual(['trust', 'check-identity']);
+    replica.hear({ kind: 'caught-up', position: positionAt(3), vector: new Map() });
+    expect(replica.step({ kind: 'sealed', deltas: [mine.bytes] })).toEqual([]);
+    expect(replica.step({ kind: 'beyond-read', deltas: [mine.bytes], next: undefined, vector: new Map() })).toEqual([]);
+    expect(createRelayWithout('read').hear({ kind: 'pull', vector: new Map() })).toMatchObject([
+      { message: { kind: 'fault', code: 'UNAUTHORIZED' } },
+    ]);
+  });
+
+  test('[SY6] the outbox is read page by page and pushed as own', () => {
+    const replica = createReplica();
+    replica.connect({ resumed: true });
+    expect(replica.step({ kind: 'outbox-read', deltas: [mine.bytes], nextSeq: 2 })).toEqual([
+      { kind: 'send', message: { kind: 'push', repair: false, deltas: [mine.bytes] } },
+      { kind: 'read-outbox', fromSeq: 2 },
+    ]);
+    expect(replica.step({ kind: 'outbox-read', deltas: [], nextSeq: undefined })).toEqual([]);
+  });
+
+  test('[SY13] many deltas go in messages that fit a frame, in order', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const deltas = Array.from({ length: 1_500 }, (_, i) => filled(i % 7 === 0 ? 4_000 : 100, i));
+    const sent = replica
+      .step({ kind: 'sealed', deltas })
+      .flatMap((effect) => (effect.kind === 'send' ? [effect.message] : []));
+    const chunks = sent.map((message) => (message.kind === 'push' ? message.deltas : []));
+    expect(chunks.flat().map((delta, i) => delta === deltas[i])).not.toContain(false);
+    expect(chunks.flat()).toHaveLength(deltas.length);
+    for (const chunk of chunks) {
+      expect(chunk.length).toBeLessThanOrEqual(defaultLimits.deltasPerMessageMax);
+      expect(concatBytes(...chunk).length).toBeLessThan(defaultLimits.frameBytesMax);
+    }
+    const large = filled(500_000, 1);
+    const alone = replica.step({ kind: 'sealed', deltas: [mine.bytes, large, mine.bytes] });
+    expect(
+      alone.map((effect) =>
+        effect.kind === 'send' && effect.message.kind === 'push' ? effect.message.deltas.length : 0,
+      ),
+    ).toEqual([1, 1, 1]);
+  });
+
+  function createRelayWithout(right: 'read' | 'write'): ReturnType<typeof createRelay> {
+    const relay = createRelay();
+    relay.admit(
+      undefined,
+      (['read', 'write'] as const).filter((each) => each !== right),
+    );
+    return relay;
+  }
+});
+
+describe('forwarding', () => {
+  const committed = (via: readonly (ReplicaId | undefined)[], bytes = theirs.bytes) =>
+    ({ kind: 'committed', deltas: via.map((each) => ({ bytes, via: each })), position: positionAt(9) }) as const;
+
+  test('[SY6] what is committed goes to all but the one it came from, with the position', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const deltas = [theirs.bytes];
+    const message = { kind: 'deltas', position: positionAt(9), deltas } as const;
+    expect(relay.step(committed([other]))).toEqual([{ kind: 'send', message }]);
+    expect(relay.step(committed([undefined]))).toEqual([{ kind: 'send', message }]);
+    expect(relay.step(committed([me]))).toEqual([]);
+    expect(relay.step(committed([me, other]))).toEqual([{ kind: 'send', message }]);
+  });
+
+  test('[SY6] of a batch in several messages only the last one says the position', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const effects = relay.step(committed([other, other, other], filled(100_000, 1)));
+    const positions = effects.map((effect) =>
+      effect.kind === 'send' && effect.message.kind === 'deltas' ? effect.message.position : 'none',
+    );
+    expect(positions).toEqual([undefined, undefined, positionAt(9)]);
+  });
+
+  test('[SY10] when something was taken out, everybody is told where the room stands', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    expect(relay.step(committed([]))).toEqual([
+      { kind: 'send', message: { kind: 'deltas', position: positionAt(9), deltas: [] } },
+    ]);
+    const replica = createReplica();
+    replica.goLive(50);
+    replica.hear({ kind: 'deltas', position: positionAt(9), deltas: [] });
+    expect(replica.state).toMatchObject({ position: positionAt(9) });
+  });
+
+  test('[SY12] presence goes to the others under the name of its sender, whatever it says', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const presence = {
+      kind: 'presence',
+      replica: other,
+      tab: 1,
+      keyId: 'c'.repeat(32) as never,
+      state: filled(2, 1),
+    } as const;
+    expect(relay.hear(presence)).toEqual([{ kind: 'broadcast', message: { ...presence, replica: me } }]);
+    const replica = createReplica();
+    replica.goLive(50);
+    expect(replica.hear(presence)).toEqual([{ kind: 'show', message: presence }]);
+    const peer = { kind: 'peer', replica: other, present: false } as const;
+    expect(replica.hear(peer)).toEqual([{ kind: 'show', message: peer }]);
+  });
+
+  test('[SY11] a head statement counts from its own replica only', () => {
+    const relay = createRelay();
+    relay.admit(undefined);
+    const statement = {
+      replica: me,
+      timeMs: 1,
+      root: filled(32, 1),
+      headsRoot: filled(32, 2),
+      vector: new Map(),
+      signature: filled(64, 3),
+    };
+    expect(relay.hear({ kind: 'head', statement })).toEqual([{ kind: 'accept-head', statement }]);
+    expect(kindsOf(relay.hear({ kind: 'head', statement: { ...statement, replica: other } }))).toEqual(['send fault']);
+    const replica = createReplica();
+    replica.goLive(50);
+    expect(replica.hear({ kind: 'head', statement })).toEqual([{ kind: 'store-head', statement }]);
+  });
+
+  test('[SY10] a forged delta is reported by its trie key, and looked at by the relay', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const trieKey = filled(64, 1);
+    const report = { kind: 'report', trieKey } as const;
+    expect(replica.step({ kind: 'accepted', standing: standingAt(50), forged: [trieKey] })).toEqual([
+      { kind: 'send', message: report },
+    ]);
+    const relay = createRelay();
+    relay.admit(undefined);
+    expect(relay.hear(report)).toEqual([{ kind: 'check-reported', trieKey }]);
+  });
+
+  test('[SG3][SG4] certificates: the issuer is the relay that was connected to; an admitted writer may show others', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const certificate = { publicKey: filled(32, 1), issuedAtMs: 1, issuer: filled(32, 9), signature: filled(64, 1) };
+    expect(replica.hear({ kind: 'certificates', certificates: [certificate] })).toEqual([
+      { kind: 'trust', issuer: keys.relayKey, certificates: [certificate] },
+    ]);
+    const relay = createRelay();
+    relay.admit(undefined);
+    expect(relay.hear({ kind: 'certificates', certificates: [certificate] })).toEqual([
+      { kind: 'certify', certificates: [certificate] },
+    ]);
+  });
+});
+
+describe('faults', () => {
+  const malformed = { kind: 'malformed', code: 'FRAME_MALFORMED', facts: {} } as const;
+
+  test('[SY7][SY15] each is answered, the connection lives, and enough of them close it', () => {
+    const relay = createRelay({ ...defaultLimits, badFramesMax: 3 });
+    relay.admit(undefined);
+    const fault = { kind: 'send', message: { kind: 'fault', code: 'FRAME_MALFORMED', facts: {} } };
+    expect(relay.step(malformed)).toEqual([fault]);
+    expect(kindsOf(relay.hear(hello))).toEqual(['send fault']);
+    expect(relay.state.kind).toBe('live');
+    expect(relay.step(malformed)).toEqual([
+      fault,
+      { kind: 'close', code: CLOSE.tooManyFaults, reason: 'FRAME_MALFORMED' },
+    ]);
+    expect(relay.state.kind).toBe('closed');
+    expect(relay.step(malformed)).toEqual([]);
+  });
+
+  test('[SY7] they count before and after the hello, and inside one push', () => {
+    const relay = createRelay({ ...defaultLimits, badFramesMax: 4 });
+    relay.step(malformed);
+    relay.admit(2);
+    relay.step(malformed);
+    const effects = relay.hear({
+      kind: 'push',
+      repair: false,
+      deltas: [filled(1, 9), filled(1, 9), filled(1, 9), mine.bytes],
+    });
+    expect(kindsOf(effects)).toEqual(['send fault', 'send fault', 'close']);
+    expect(relay.state.kind).toBe('closed');
+  });
+
+  test('[SY7] the relay tells what it refused, and the replica shows it', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const facts = { reason: 'x' };
+    expect(replica.hear({ kind: 'fault', code: 'UNAUTHORIZED', facts })).toEqual([
+      { kind: 'fault', code: 'UNAUTHORIZED', facts },
+    ]);
+    expect(replica.state.kind).toBe('live');
+  });
+});

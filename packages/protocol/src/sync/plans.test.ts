@@ -1,0 +1,134 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { makeDelta, record, replicaOf, room } from '../../../../test/interop/fixture.js';
+import { historySteps, makeHistory } from '../../../../test/interop/history.js';
+import { bytesToHex } from '../bytes.js';
+import { bytesToDelta, type Delta } from '../delta.js';
+import type { ReplicaId } from '../ids.js';
+import { acceptDeltas } from '../room/accept.js';
+import { readVectorRows } from '../room/vector.js';
+import { MemoryTables } from '../store/memory-store.js';
+import type { VersionVector } from '../version-vector.js';
+import { planFor, planOpenDiff } from './plans.js';
+
+const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
+const EVERYTHING = { from: new Uint8Array() };
+
+function tablesOf(deltas: readonly Delta[]): MemoryTables {
+  const tables = new MemoryTables();
+  accept(tables, deltas);
+  return tables;
+}
+
+function accept(tables: MemoryTables, deltas: readonly Delta[]): void {
+  tables.transact((tx) => acceptDeltas(tx, room, deltas, { nowMs: 0, from: 'others', retain: () => false }));
+}
+
+const vectorOf = (tables: MemoryTables): VersionVector => tables.transact(readVectorRows).result;
+const heldIn = (tables: MemoryTables): string[] =>
+  tables
+    .table('deltas')
+    .rows(EVERYTHING)
+    .map(([, bytes]) => bytesToHex(bytes));
+
+/** All pages of what a vector does not reach. */
+function readBeyond(tables: MemoryTables, vector: VersionVector) {
+  const pages: (readonly Uint8Array[])[] = [];
+  let after = new Uint8Array();
+  for (;;) {
+    const { result } = tables.transact(planFor(room, { kind: 'read-beyond', cursor: { vector, after } }));
+    if (result.kind !== 'beyond-read') throw new Error('another answer');
+    pages.push(result.deltas);
+    if (result.next === undefined) return { pages, deltas: pages.flat() };
+    expect(result.next.after).not.toEqual(after);
+    after = result.next.after as typeof after;
+  }
+}
+
+describe('read-beyond', () => {
+  test('[SY3] each side sends what the vector of the other does not reach, and then both hold the same', () => {
+    const split = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 24, maxLength: 24 });
+    fc.assert(
+      fc.property(historySteps, split, (steps, sides) => {
+        const deltas = makeHistory(steps).map(({ delta }) => delta);
+        const left = tablesOf(deltas.filter((_, i) => sides[i] !== 0));
+        const right = tablesOf(deltas.filter((_, i) => sides[i] !== 1));
+        const decode = (bytes: Uint8Array): Delta => bytesToDelta(room.hash, room.roomId, bytes);
+        const toRight = readBeyond(left, vectorOf(right)).deltas.map(decode);
+        const toLeft = readBeyond(right, vectorOf(left)).deltas.map(decode);
+        accept(right, toRight);
+        accept(left, toLeft);
+        expect(heldIn(left)).toEqual(heldIn(right));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('[SY3] what the vector reaches is not sent, forks above it are sent whole', () => {
+    const additive = (replica: ReplicaId, seq: number, text = ''): Delta =>
+      makeDelta({ replica, seq, hlc: seq, prev: seq - 1, text });
+    const tables = tablesOf([additive(a, 1), additive(a, 2), additive(a, 2, 'fork'), additive(b, 1)]);
+    const { deltas } = readBeyond(
+      tables,
+      new Map([
+        [a, 1],
+        [b, 1],
+      ]),
+    );
+    expect(deltas.map(bytesToHex).sort()).toEqual(
+      [additive(a, 2), additive(a, 2, 'fork')].map((delta) => bytesToHex(delta.bytes)).sort(),
+    );
+  });
+
+  test('[SY3] many and large deltas come in pages, each once', () => {
+    const deltas = Array.from({ length: 1_200 }, (_, i) =>
+      makeDelta({
+        replica: i % 2 ? a : b,
+        seq: (i >> 1) + 1,
+        hlc: i + 1,
+        name: record(`key ${i}`),
+        text: 'x'.repeat(i % 100 === 0 ? 300_000 : 5),
+      }),
+    );
+    const tables = tablesOf(deltas);
+    const { pages, deltas: read } = readBeyond(tables, new Map());
+    expect(pages.length).toBeGreaterThan(2);
+    expect(new Set(read.map((bytes) => bytesToHex(bytes.subarray(0, 30)))).size).toBe(1_200);
+    expect(read).toHaveLength(1_200);
+  });
+
+  test('[SY3] an empty store has nothing beyond anything', () => {
+    expect(readBeyond(new MemoryTables(), new Map([[a, 9]]))).toEqual({ pages: [[]], deltas: [] });
+  });
+});
+
+describe('diff', () => {
+  test('[SY4] a pass over two stores makes them equal, with nothing but messages between them', () => {
+    const split = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 24, maxLength: 24 });
+    fc.assert(
+      fc.property(historySteps, split, (steps, sides) => {
+        const deltas = makeHistory(steps).map(({ delta }) => delta);
+        const stores = [
+          tablesOf(deltas.filter((_, i) => sides[i] !== 0)),
+          tablesOf(deltas.filter((_, i) => sides[i] !== 1)),
+        ];
+        let message: { salt: number; root: Uint8Array; entries: readonly never[] } = (
+          stores[0] as MemoryTables
+        ).transact(planOpenDiff(room, 0)).result as never;
+        for (let round = 1; round < 20; round++) {
+          const store = stores[round % 2] as MemoryTables;
+          const { result } = store.transact(planFor(room, { kind: 'answer-diff', message }));
+          if (result.kind !== 'diff-answered') throw new Error('another answer');
+          accept(
+            stores[(round + 1) % 2] as MemoryTables,
+            result.deltas.map((bytes) => bytesToDelta(room.hash, room.roomId, bytes)),
+          );
+          if (result.entries.length === 0) break;
+          message = { salt: 0, root: result.root, entries: result.entries as never };
+        }
+        expect(heldIn(stores[0] as MemoryTables)).toEqual(heldIn(stores[1] as MemoryTables));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
