@@ -26,7 +26,8 @@ type Listener = (argument: never) => void;
 /** The events of a provider; a listener that throws does not keep the others from hearing. */
 export class ProviderEmitter {
   readonly #listeners = new Map<keyof ProviderEvents, Set<Listener>>();
-  readonly #originals = new WeakMap<Listener, Listener>();
+  /** What `once` put in the place of a listener, for `off` to find; a listener may wait for several events. */
+  readonly #onces = new WeakMap<Listener, Map<keyof ProviderEvents, Listener>>();
 
   on<Name extends keyof ProviderEvents>(event: Name, listener: ProviderEvents[Name]): void {
     const listeners = this.#listeners.get(event) ?? new Set();
@@ -38,14 +39,15 @@ export class ProviderEmitter {
       this.off(event, listener);
       (listener as Listener)(argument);
     }) as ProviderEvents[Name];
-    this.#originals.set(listener, once);
+    const onces = this.#onces.get(listener) ?? new Map<keyof ProviderEvents, Listener>();
+    this.#onces.set(listener, onces.set(event, once));
     this.on(event, once);
   }
 
   off<Name extends keyof ProviderEvents>(event: Name, listener: ProviderEvents[Name]): void {
     const listeners = this.#listeners.get(event);
     listeners?.delete(listener);
-    const once = this.#originals.get(listener);
+    const once = this.#onces.get(listener)?.get(event);
     if (once !== undefined) listeners?.delete(once);
   }
 
