@@ -1,0 +1,146 @@
+import {
+  defaultLimits,
+  type Edit,
+  MangroveError,
+  MemoryStore,
+  type Plan,
+  readJournal,
+  type ReplicaId,
+  type Store,
+  type TransactOptions,
+} from '@mangrove/protocol';
+import { expect, test } from 'vitest';
+import { roomRef } from '../../../../test/support/client-world.js';
+import type { JournaledRow } from '../tabs/room-channel.js';
+import { JournalWriter } from './journal-writer.js';
+
+const REPLICA = '00000000000000aa' as ReplicaId;
+
+/** A store whose transactions wait until they are let through, and fail when told to. */
+class GatedStore implements Store {
+  readonly inner = new MemoryStore();
+  readonly options: TransactOptions[] = [];
+  failure: Error | undefined;
+  #gates: (() => void)[] = [];
+  isOpen = true;
+
+  async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
+    this.options.push(options);
+    if (!this.isOpen) await new Promise<void>((resolve) => this.#gates.push(resolve));
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+    return this.inner.transact(plan, options);
+  }
+
+  release(): void {
+    for (const gate of this.#gates.splice(0)) gate();
+  }
+
+  async close(): Promise<void> {}
+}
+
+function open() {
+  const store = new GatedStore();
+  const told: number[][] = [];
+  const writer = new JournalWriter(
+    store,
+    roomRef(),
+    REPLICA,
+    () => 1_000,
+    (rows: readonly JournaledRow[]) => told.push(rows.map(({ number }) => number)),
+  );
+  const journal = (): Promise<number[]> =>
+    store.inner
+      .transact((tx) => readJournal(tx), { mode: 'read' })
+      .then((rows) => rows.map(({ number }) => number).sort((a, b) => a - b));
+  return { store, told, writer, journal };
+}
+
+const edit = (id: string, bytes = 1): Edit => ({
+  name: { kind: 'record', collection: 'c', id },
+  flags: 0,
+  nonces: [],
+  payload: new Uint8Array(bytes),
+});
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const codes = async (writes: readonly Promise<unknown>[]): Promise<unknown[]> =>
+  (await Promise.allSettled(writes)).map((result) =>
+    result.status === 'fulfilled' ? 'ok' : ((result.reason as MangroveError).code ?? result.reason.message),
+  );
+
+test('[JS1] what comes while a transaction is under way goes into the next one together, behind a strict barrier', async () => {
+  const { store, told, writer } = open();
+  store.isOpen = false;
+  const writes = [writer.append(edit('a')), writer.append(edit('b')), writer.append(edit('c'))];
+  await turn();
+  expect(store.options).toHaveLength(1);
+  store.release();
+  await turn();
+  store.release();
+  expect((await Promise.all(writes)).map(({ number }) => number)).toEqual([1, 2, 3]);
+  expect(told).toEqual([[1], [2, 3]]);
+  expect(store.options).toEqual(Array(2).fill({ mode: 'write', durability: 'strict' }));
+});
+
+test('[JS1] a row is told before its writer knows of it', async () => {
+  const { told, writer } = open();
+  const row = await writer.append(edit('a'));
+  expect(told).toEqual([[row.number]]);
+});
+
+test('[JS1] one write after the other: none is left lying between two groups', async () => {
+  const { writer, journal } = open();
+  for (let i = 0; i < 20; i++) await writer.append(edit(`${i}`));
+  // Asked for in the very moment in which the one before is done.
+  await writer.append(edit('x')).then(() => writer.append(edit('y')).then(() => writer.append(edit('z'))));
+  await writer.idle();
+  expect(await journal()).toHaveLength(23);
+});
+
+test('[JS1] a failing transaction rejects its own writers and later ones go on', async () => {
+  const { store, writer, journal } = open();
+  store.isOpen = false;
+  const first = writer.append(edit('a'));
+  const second = [writer.append(edit('b')), writer.append(edit('c'))];
+  await turn();
+  store.release();
+  await first;
+  await turn();
+  store.failure = new MangroveError('STORAGE_FULL');
+  const third = writer.append(edit('d'));
+  await turn();
+  store.isOpen = true;
+  store.release();
+  expect(await codes([first, ...second, third])).toEqual(['ok', 'STORAGE_FULL', 'STORAGE_FULL', 'ok']);
+  expect(await journal()).toEqual([1, 2]);
+});
+
+test('[JS1] an edit that no delta can carry rejects alone', async () => {
+  const { store, told, writer, journal } = open();
+  store.isOpen = false;
+  const first = writer.append(edit('a'));
+  const others = [
+    writer.append(edit('b')),
+    writer.append(edit('c', defaultLimits.bodyBytesMax)),
+    writer.append(edit('d')),
+  ];
+  await turn();
+  store.isOpen = true;
+  store.release();
+  expect(await codes([first, ...others])).toEqual(['ok', 'ok', 'BODY_TOO_LARGE', 'ok']);
+  expect(await journal()).toEqual([1, 2, 3]);
+  expect(told).toEqual([[1], [2], [3]]);
+});
+
+test('[JS1] idle waits for what was appended before, also when it fails', async () => {
+  const { store, writer } = open();
+  store.isOpen = false;
+  const write = writer.append(edit('a')).catch(() => 'failed');
+  const idle = writer.idle().then(() => 'idle');
+  await turn();
+  store.failure = new Error('broken');
+  store.isOpen = true;
+  store.release();
+  expect(await Promise.all([write, idle])).toEqual(['failed', 'idle']);
+});
