@@ -1,7 +1,7 @@
 import { bytesToHex, EMPTY_ROOT, equalBytes } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { ProtocolClient } from '../support/protocol-client.js';
-import { readRoomVersion, startRelay } from '../support/real-relay.js';
+import { makeFolder, readRoomVersion, startRelay } from '../support/real-relay.js';
 import { TestReplica } from '../support/test-replica.js';
 
 test('[SY1] a replica that proves its key is admitted with a certificate, and the others learn of it', async () => {
@@ -61,17 +61,26 @@ test('[SY1] another version of the protocol is told which one is spoken', async 
 });
 
 test('[ID1] the first hello fixes the configuration of a room, after a restart too', async () => {
-  const { url } = await startRelay();
-  await ProtocolClient.connect(url, new TestReplica('room', { config: { history: 'full', encrypted: false } }));
-  for (const config of [
-    { history: 'current', encrypted: false },
-    { history: 'full', encrypted: true },
-  ] as const) {
-    const other = await ProtocolClient.open(url, new TestReplica('room', { config }));
-    other.sendHello();
-    expect(await other.next('fault')).toMatchObject({ code: 'ROOM_CONFIG_MISMATCH' });
-    expect(await other.closed).toBe(4409);
-  }
+  const storage = await makeFolder();
+  const first = await startRelay({ storage });
+  const full = new TestReplica('room', { config: { history: 'full', encrypted: false } });
+  await ProtocolClient.connect(first.url, full);
+  const isRefusedAt = async (url: string): Promise<void> => {
+    for (const config of [
+      { history: 'current', encrypted: false },
+      { history: 'full', encrypted: true },
+    ] as const) {
+      const other = await ProtocolClient.open(url, new TestReplica('room', { config }));
+      other.sendHello();
+      expect(await other.next('fault')).toMatchObject({ code: 'ROOM_CONFIG_MISMATCH' });
+      expect(await other.closed).toBe(4409);
+    }
+  };
+  await isRefusedAt(first.url);
+  await first.relay.close();
+  const second = await startRelay({ storage });
+  await isRefusedAt(second.url);
+  await ProtocolClient.connect(second.url, full);
 });
 
 test('[ID1] of two first hellos with different configurations one is admitted', async () => {
