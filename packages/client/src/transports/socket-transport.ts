@@ -36,6 +36,11 @@ export function connectSocket(
     minUptime: 1_000,
     connectionTimeout: 8_000,
     startClosed: true,
+    // Asked for when an attempt really begins, after its delay; until then we are offline.
+    protocols: () => {
+      events.connecting();
+      return null;
+    },
     shouldReconnectOnClose: (event) => !isFinal(event.code),
   });
   socket.binaryType = 'arraybuffer';
@@ -72,9 +77,7 @@ export function connectSocket(
   socket.addEventListener('close', (event) => {
     isOpen = false;
     if (isClosed) return;
-    const final = isFinal(event.code);
-    events.closed({ code: event.code, reason: event.reason, final });
-    if (!final) events.connecting();
+    events.closed({ code: event.code, reason: event.reason, final: isFinal(event.code) });
   });
   const hurry = (): void => {
     if (!isOpen && !isClosed) socket.reconnect();
