@@ -1,15 +1,16 @@
 import { randomBytes, verify as verifySignature, createPublicKey } from 'node:crypto';
 import {
+  bytesToReplicaMessage,
   defaultLimits,
   deriveReplicaId,
   deriveRoomId,
-  equalBytes,
   errorFromFacts,
   errorToFacts,
-  type MangroveError,
+  FrameJoiner,
   MemoryStore,
   type Plan,
   type ReplicaId,
+  type ReplicaMessage,
   type RoomId,
   type RoomRef,
   type Store,
@@ -704,5 +705,7 @@ export function copyStore(store: MemoryStore): MemoryStore {
   return copy;
 }
 
-export const errorCode = (code: MangroveError['code']): unknown => ({ code, name: 'MangroveError' });
-export { equalBytes };
+/** What a frame to the relay says, where it is one whole message. */
+export function messageToRelay(frame: Uint8Array): ReplicaMessage {
+  return bytesToReplicaMessage(new FrameJoiner(defaultLimits).add(frame) as Uint8Array);
+}
