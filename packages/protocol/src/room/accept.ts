@@ -16,7 +16,7 @@ import type { Hash } from '../hash.js';
 import { idToBytes, type KeyId, type RoomId } from '../ids.js';
 import { updateTrie } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { advanceVector, readSeqs, retractVector } from './vector.js';
+import { advanceVector, readSeqs, restartVector, retractVector } from './vector.js';
 
 /** The room that a plan works on, and how it hashes. */
 export interface RoomRef {
@@ -146,6 +146,9 @@ export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Step
     siblings.contextual.filter((sibling) => !equalBytes(sibling.trieKey, trieKey)),
   );
   if ((yield* tx.get('dots', dotKey(delta))) === undefined) yield* retractVector(tx, delta);
+  // What it had superseded is neither held nor covered now.
+  const { stamps, dots } = delta.context;
+  yield* restartVector(tx, new Set([...stamps.keys(), ...dots.map(({ replica }) => replica)]));
   return result;
 }
 

@@ -84,9 +84,13 @@ export function* readSiblings(tx: Transaction, room: RoomRef, keyId: KeyId): Ste
 }
 
 export function* readKeyState(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<KeyState> {
-  const deltas = yield* readSiblings(tx, room, keyId);
+  return { deltas: yield* readSiblings(tx, room, keyId), rows: yield* readJournalOf(tx, keyId) };
+}
+
+/** The rows of one key, ascending by number. */
+export function* readJournalOf(tx: Transaction, keyId: KeyId): Steps<readonly JournalRow[]> {
   const rows = yield* tx.rows('journal', underKey(keyId));
-  return { deltas, rows: rows.map(([key, value]) => bytesToJournalRow(key, value)) };
+  return rows.map(([key, value]) => bytesToJournalRow(key, value));
 }
 
 /** Journal rows, ascending by key and number. */
@@ -123,14 +127,19 @@ function underKey(keyId: KeyId): { from: Uint8Array; to: Uint8Array | undefined 
   return { from, to: prefixEnd(from) };
 }
 
-/** `row := varUint 1 • name • varUint flags • u64 writtenAt • context • nonces • varBytes payload` */
+/**
+ * `row := varUint 1 • name • varUint flags • u64 writtenAt • varUint above • context • nonces • varBytes payload`; the context is
+ * relative to `writtenAt + above`, as that of a row that was withdrawn may name an own delta sealed after the row was written.
+ */
 export function journalRowToBytes(row: JournalRow): Uint8Array {
   return encode((encoder) => {
     encoding.writeVarUint(encoder, 1);
     writeKeyName(encoder, row.name);
     encoding.writeVarUint(encoder, row.flags);
     writeU64(encoder, row.writtenAt);
-    writeContext(encoder, row.context, row.writtenAt);
+    const base = Math.max(row.writtenAt, highestEntry(row.context));
+    encoding.writeVarUint(encoder, base - row.writtenAt);
+    writeContext(encoder, row.context, base);
     encoding.writeVarUint(encoder, row.nonces.length);
     for (const nonce of row.nonces) encoding.writeUint32BigEndian(encoder, nonce);
     encoding.writeVarUint8Array(encoder, row.payload);
@@ -145,7 +154,7 @@ function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
     const name = readKeyName(decoder);
     const flags = decoding.readVarUint(decoder);
     const writtenAt = readU64(decoder) as Hlc;
-    const context = readContext(decoder, writtenAt);
+    const context = readContext(decoder, writtenAt + decoding.readVarUint(decoder));
     const nonces = Array.from({ length: readCount(decoder, 4, defaultLimits.noncesPerDeltaMax) }, () =>
       decoding.readUint32BigEndian(decoder),
     );

@@ -2,11 +2,11 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bodyToBytes } from '../body.js';
 import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
-import { encode } from '../codec.js';
-import { EMPTY_CONTEXT, joinContexts } from '../context.js';
+import { encode, readFixed, readU64, writeU64 } from '../codec.js';
+import { EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
 import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
-import { idToBytes, type ReplicaId } from '../ids.js';
+import { bytesToKeyId, idToBytes, KEY_ID_BYTES, type KeyId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Acceptance, acceptDeltas, dotKey, isAnyCovered, type RoomRef, splitTrieKeys } from './accept.js';
@@ -59,10 +59,12 @@ export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions)
   for (const group of groupRows(rows)) {
     const [first] = group as [JournalRow, ...JournalRow[]];
     seq++;
-    hlc = tickHlc(hlc, options.nowMs);
-    assertNotAhead(hlc, options.nowMs, defaultLimits.clockAheadMsMax);
     const stored = yield* tx.get('previous', idToBytes(first.keyId));
     const prev = prevByKey.get(first.keyId) ?? ((stored === undefined ? 0 : bytesToU64(stored)) as Hlc);
+    // A clock that was set back knows less than what the delta names, and a delta lies above all that it names [DL7].
+    const named = Math.max(prev, ...group.map((row) => highestEntry(row.context)));
+    hlc = tickHlc(Math.max(hlc, named) as Hlc, options.nowMs);
+    assertNotAhead(hlc, options.nowMs, defaultLimits.clockAheadMsMax);
     prevByKey.set(first.keyId, hlc);
     drafts.push({ unsigned: draftDelta(room, options, group, { seq, hlc, prev }), rows: group });
   }
@@ -71,8 +73,8 @@ export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions)
 
 /**
  * Makes the signed drafts part of the set, in one transaction with the journal they come from. Undefined, and nothing written,
- * when another tab has taken over, the next `seq` has moved, a row is gone, or a context that came meanwhile reaches over a
- * draft, which nobody has seen: then draft again, above its stamp.
+ * when another tab has taken over, the next `seq` has moved, a row is gone, a delta that a draft comes after was withdrawn, or
+ * a context that came meanwhile reaches over a draft, which nobody has seen: then draft again, above its stamp.
  */
 export function* commitSeal(
   tx: Transaction,
@@ -91,6 +93,7 @@ export function* commitSeal(
   if (rows.includes(undefined)) return undefined;
   const deltas = sealed.map((draft) => draft.delta);
   if (yield* isAnyCovered(tx, deltas)) return undefined;
+  if (!(yield* areInPlace(tx, deltas))) return undefined;
 
   const clock = yield* readClock(tx);
   const acceptance = yield* acceptDeltas(tx, room, deltas, { nowMs, from: 'others', retain: () => false });
@@ -183,6 +186,16 @@ function isSameRun(a: JournalRow, b: JournalRow): boolean {
   return a.keyId === b.keyId && (a.flags & ~FLAG.tombstone) === (b.flags & ~FLAG.tombstone);
 }
 
+/** Whether what the first draft of each key comes after is still the youngest that stands [JS5]. */
+function* areInPlace(tx: Transaction, deltas: readonly Delta[]): Steps<boolean> {
+  const firsts = deltas.filter((delta, i) => deltas[i - 1]?.keyId !== delta.keyId);
+  const rows = yield* tx.getMany(
+    'previous',
+    firsts.map((delta) => idToBytes(delta.keyId)),
+  );
+  return firsts.every(({ prev }, i) => prev === bytesToU64(rows[i] ?? u64ToBytes(0)));
+}
+
 function draftDelta(
   room: RoomRef,
   options: SealOptions,
@@ -207,12 +220,22 @@ function draftDelta(
   return makeUnsignedDelta(room.hash, room.roomId, header, body);
 }
 
-/** `varUint writes • varUint bytes • varUint oldestAtMs` */
+/** Where an own delta stands among those of its key, also when it is superseded and its bytes are gone. */
+export interface OutboxPlace {
+  readonly keyId: KeyId;
+  readonly hlc: Hlc;
+  readonly prev: Hlc;
+}
+
+/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev` */
 function outboxEntryToBytes(rows: readonly JournalRow[], delta: Delta): Uint8Array {
   return encode((encoder) => {
     encoding.writeVarUint(encoder, rows.length);
     encoding.writeVarUint(encoder, delta.body.length);
     encoding.writeVarUint(encoder, Math.min(...rows.map((row) => hlcToMs(row.writtenAt))));
+    encoding.writeUint8Array(encoder, idToBytes(delta.keyId));
+    writeU64(encoder, delta.hlc);
+    writeU64(encoder, delta.prev);
   });
 }
 
@@ -223,5 +246,16 @@ function bytesToOutboxEntry(seq: number, bytes: Uint8Array): OutboxEntry {
     writes: decoding.readVarUint(decoder),
     bytes: decoding.readVarUint(decoder),
     oldestAtMs: decoding.readVarUint(decoder),
+  };
+}
+
+/** The place of the delta that a row of `outbox` is about. */
+export function bytesToOutboxPlace(row: Uint8Array): OutboxPlace {
+  const decoder = decoding.createDecoder(row);
+  for (let i = 0; i < 3; i++) decoding.readVarUint(decoder);
+  return {
+    keyId: bytesToKeyId(readFixed(decoder, KEY_ID_BYTES)),
+    hlc: readU64(decoder) as Hlc,
+    prev: readU64(decoder) as Hlc,
   };
 }

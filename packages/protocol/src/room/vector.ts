@@ -55,6 +55,15 @@ export function* retractVector(tx: Transaction, { replica, seq }: Pick<Delta, 'r
   else tx.put('vector', idToBytes(replica), u64ToBytes(seq - 1));
 }
 
+/** Begins entries anew from the dots that are held: how far they were covered is not known any more. */
+export function* restartVector(tx: Transaction, replicas: Iterable<ReplicaId>): Steps<void> {
+  for (const replica of replicas) {
+    const seq = yield* runOfDots(tx, replica, 0);
+    if (seq === 0) tx.delete('vector', idToBytes(replica));
+    else tx.put('vector', idToBytes(replica), u64ToBytes(seq));
+  }
+}
+
 /** Raises the entries to another's: right only when both have equal roots [SY3]. */
 export function* adoptVector(tx: Transaction, vector: VersionVector): Steps<void> {
   const seqs = yield* readSeqs(tx, vector.keys());

@@ -1,12 +1,14 @@
 import { bytesToBody } from '../body.js';
-import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { type Context, makeContext, type Stamped } from '../context.js';
 import { type Delta, FLAG, parseTrieKey } from '../delta.js';
 import { HLC_ZERO, type Hlc, hlcFromMs } from '../hlc.js';
-import { idToBytes, type ReplicaId } from '../ids.js';
+import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { removeDelta, type RoomRef } from './accept.js';
 import { readDot } from './outbox.js';
-import { type JournalRow, journalKey, journalRowToBytes } from './journal.js';
+import { type JournalRow, journalKey, journalRowToBytes, readJournalOf } from './journal.js';
+import { bytesToOutboxPlace, type OutboxPlace } from './seal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 
 const KEYS_PAGE = 4_096;
@@ -26,11 +28,13 @@ export function* withdrawDelta(
   if (waiting === undefined) return undefined;
   tx.delete('outbox', u64ToBytes(seq));
   const deltas = yield* readDot(tx, room, { replica, seq });
+  const place = bytesToOutboxPlace(waiting);
+  const previous = yield* forgetPrevious(tx, place);
+  yield* lowerRows(tx, replica, place.keyId, previous);
   const rows: JournalRow[] = [];
   for (const delta of deltas) {
     yield* removeDelta(tx, room, delta);
-    yield* forgetPrevious(tx, delta);
-    const row = yield* journalAgain(tx, delta);
+    const row = yield* journalAgain(tx, delta, lowerOwn(delta.context, replica, previous));
     if (row !== undefined) rows.push(row);
   }
   return rows;
@@ -54,8 +58,8 @@ export function* resetClock(tx: Transaction, nowMs: number): Steps<void> {
   writeNumber(tx, 'clock', Math.min(clock, Math.max(highest, hlcFromMs(nowMs))));
 }
 
-/** The row keeps the context of the write: what the writer had seen has not changed. */
-function* journalAgain(tx: Transaction, delta: Delta): Steps<JournalRow | undefined> {
+/** The row keeps the context of the write: what the writer had seen has not changed, but for what was withdrawn. */
+function* journalAgain(tx: Transaction, delta: Delta, context: Context): Steps<JournalRow | undefined> {
   const { name, payload } = bytesToBody(delta.body);
   if (name.kind === 'record') {
     const prefix = idToBytes(delta.keyId);
@@ -64,16 +68,55 @@ function* journalAgain(tx: Transaction, delta: Delta): Steps<JournalRow | undefi
   }
   const number = (yield* readNumber(tx, 'row')) + 1;
   writeNumber(tx, 'row', number);
-  const { keyId, context, nonces } = delta;
+  const { keyId, nonces } = delta;
   const flags = delta.flags & (FLAG.import | FLAG.seed | FLAG.tombstone);
   const row: JournalRow = { number, keyId, name, flags, writtenAt: delta.writtenAt, context, nonces, payload };
   tx.put('journal', journalKey(row), journalRowToBytes(row));
   return row;
 }
 
-function* forgetPrevious(tx: Transaction, delta: Delta): Steps<void> {
-  const previous = yield* tx.get('previous', idToBytes(delta.keyId));
-  if (previous === undefined || bytesToU64(previous) !== delta.hlc) return;
-  if (delta.prev === 0) tx.delete('previous', idToBytes(delta.keyId));
-  else tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.prev));
+/**
+ * The stamp of the youngest own delta of the key that still stands, 0 for none. Where a younger one waits that may yet be withdrawn
+ * too, a row `keyId 16 • u64 hlc → prev` leads past this one [JS5].
+ */
+function* forgetPrevious(tx: Transaction, { keyId, hlc, prev }: OutboxPlace): Steps<Hlc> {
+  const key = idToBytes(keyId);
+  const linkOf = (stamp: Hlc) => concatBytes(key, u64ToBytes(stamp));
+  const row = yield* tx.get('previous', key);
+  const youngest = (row === undefined ? 0 : bytesToU64(row)) as Hlc;
+  if (youngest !== hlc) {
+    tx.put('previous', linkOf(hlc), u64ToBytes(prev));
+    return youngest;
+  }
+  let standing = prev;
+  for (;;) {
+    const link = yield* tx.get('previous', linkOf(standing));
+    if (link === undefined) break;
+    tx.delete('previous', linkOf(standing));
+    standing = bytesToU64(link) as Hlc;
+  }
+  if (standing === 0) tx.delete('previous', key);
+  else tx.put('previous', key, u64ToBytes(standing));
+  return standing;
+}
+
+/** Rows that saw what is withdrawn saw its content, which is sealed before them; its stamp is nobody's any more. */
+function* lowerRows(tx: Transaction, replica: ReplicaId, keyId: KeyId, standing: Hlc): Steps<void> {
+  for (const row of yield* readJournalOf(tx, keyId)) {
+    const context = lowerOwn(row.context, replica, standing);
+    if (context !== row.context) tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context }));
+  }
+}
+
+function lowerOwn(context: Context, replica: ReplicaId, standing: Hlc): Context {
+  const own = context.stamps.get(replica) ?? 0;
+  const isAbove = (dot: Stamped) => dot.replica === replica && dot.hlc > standing;
+  if (own <= standing && !context.dots.some(isAbove)) return context;
+  const stamps = new Map(context.stamps);
+  if (own > standing) stamps.delete(replica);
+  if (own > standing && standing > 0) stamps.set(replica, standing);
+  return makeContext(
+    stamps,
+    context.dots.filter((dot) => !isAbove(dot)),
+  );
 }

@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest';
+import { keyIdOf, makeDelta, record, replicaOf, room, signStub } from '../../../../test/interop/fixture.js';
+import { bytesToBody, recordPayloadToBytes } from '../body.js';
+import { utf8ToBytes } from '../bytes.js';
+import { type Delta, bytesToDelta } from '../delta.js';
+import { hlcFromMs } from '../hlc.js';
+import type { ReplicaId } from '../ids.js';
+import { MemoryTables } from '../store/memory-store.js';
+import type { Plan } from '../store/plan.js';
+import { acceptDeltas } from './accept.js';
+import { appendToJournal, readJournal } from './journal.js';
+import { acknowledge, commitSeal, draftSeal, type SealedDraft } from './seal.js';
+import { readVectorRows } from './vector.js';
+import { resetClock, withdrawDelta } from './withdraw.js';
+
+const [me, other] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
+const NOW = 1_000_000_000;
+/** A clock that is wrong: every relay refuses what is made by it. */
+const FUTURE = NOW + 3_600_000;
+
+function createReplica() {
+  const tables = new MemoryTables();
+  const run = <Result>(plan: Plan<Result>): Result => tables.transact(plan).result;
+  const self = {
+    run,
+    put: (text: string, nowMs: number) => {
+      const payload = recordPayloadToBytes({ value: utf8ToBytes(text) });
+      run((tx) => appendToJournal(tx, room, [{ name: record('a'), flags: 0, nonces: [], payload }], nowMs));
+    },
+    sign: (nowMs: number): SealedDraft[] => {
+      const options = { replica: me, nowMs, mergeUpdates: ([update]: readonly Uint8Array[]) => update as Uint8Array };
+      const drafts = run((tx) => draftSeal(tx, room, options));
+      return drafts.map(({ unsigned, rows }) => ({ delta: signStub(unsigned), rows }));
+    },
+    commit: (sealed: readonly SealedDraft[]) => run((tx) => commitSeal(tx, room, sealed, 0, NOW)),
+    seal: (nowMs: number): Delta => {
+      const sealed = self.sign(nowMs);
+      expect(self.commit(sealed)).toBeDefined();
+      return sealed[0]?.delta as Delta;
+    },
+    /** A relay refused it because of its stamp, and the clock is right again. */
+    refuse: (delta: Delta) =>
+      run(function* (tx) {
+        const rows = yield* withdrawDelta(tx, room, me, delta.seq);
+        yield* resetClock(tx, NOW);
+        return rows;
+      }),
+    texts: () => run((tx) => readJournal(tx)).map(({ payload }) => new TextDecoder().decode(payload.subarray(1))),
+  };
+  return self;
+}
+
+test('[JS5] deltas of one key that are refused one after the other leave the next to follow what stands', () => {
+  const replica = createReplica();
+  replica.put('standing', NOW - 1_000);
+  const standing = replica.seal(NOW - 1_000);
+  replica.run((tx) => acknowledge(tx, [standing.seq]));
+  replica.put('one', FUTURE);
+  const first = replica.seal(FUTURE);
+  replica.put('two', FUTURE);
+  const second = replica.seal(FUTURE);
+
+  expect(replica.refuse(first), 'its bytes are gone: the second replaced it').toEqual([]);
+  expect(replica.refuse(second)).toHaveLength(1);
+  const delta = replica.seal(NOW);
+  expect(new TextDecoder().decode(bytesToBody(delta.body).payload.subarray(1))).toBe('two');
+  expect(delta.prev, 'of the one that stands').toBe(standing.hlc);
+  expect(delta.context.stamps).toEqual(new Map([[me, standing.hlc]]));
+  expect(delta.hlc).toBeLessThan(first.hlc);
+  expect(bytesToDelta(room.hash, room.roomId, delta.bytes).id).toBe(delta.id);
+});
+
+test('[JS5, DL7] a row that saw a delta which was refused is sealed when the clock is right', () => {
+  const replica = createReplica();
+  replica.put('one', FUTURE);
+  const first = replica.seal(FUTURE);
+  replica.put('two', FUTURE);
+  replica.refuse(first);
+  expect(replica.texts(), 'the newer row saw it').toEqual(['two']);
+  const delta = replica.seal(NOW);
+  expect(delta.context.stamps).toEqual(new Map());
+  expect(delta.prev).toBe(0);
+  expect(delta.hlc).toBeLessThan(first.hlc);
+});
+
+test('[JS5] a row keeps a context that names an own delta which was sealed after it was written', () => {
+  const replica = createReplica();
+  replica.put('one', NOW - 5_000);
+  const drafts = replica.sign(NOW - 1_000);
+  replica.put('two', NOW - 4_000);
+  expect(replica.commit(drafts)).toBeDefined();
+  const first = drafts[0]?.delta as Delta;
+  replica.run((tx) => acknowledge(tx, [first.seq]));
+  const second = replica.seal(NOW);
+  expect(second.writtenAt).toBeLessThan(first.hlc);
+  const [row] = replica.refuse(second) ?? [];
+  expect(row?.context.stamps).toEqual(new Map([[me, first.hlc]]));
+  expect(replica.run((tx) => readJournal(tx))).toEqual([row]);
+});
+
+test('[JS3] drafts that come after a delta which was withdrawn are not committed', () => {
+  const replica = createReplica();
+  replica.put('one', FUTURE);
+  const first = replica.seal(FUTURE);
+  replica.put('two', FUTURE);
+  const drafts = replica.sign(FUTURE);
+  replica.refuse(first);
+  expect(replica.commit(drafts)).toBeUndefined();
+  expect(replica.seal(NOW).prev).toBe(0);
+});
+
+test('[HLC4, DL7] a delta that names what lies ahead of a clock which was set back waits for its time', () => {
+  const replica = createReplica();
+  const ahead = makeDelta({ replica: other, seq: 1, keyId: keyIdOf(record('a')), hlc: hlcFromMs(NOW + 200_000) });
+  replica.run((tx) => acceptDeltas(tx, room, [ahead], { nowMs: NOW, from: 'others', retain: () => false }));
+  replica.put('one', FUTURE);
+  replica.refuse(replica.seal(FUTURE));
+  const delta = replica.seal(NOW);
+  expect(delta.context.stamps).toEqual(new Map([[other, ahead.hlc]]));
+  expect(delta.hlc).toBeGreaterThan(ahead.hlc);
+});
+
+test('[SY3] the vector claims nothing that only a withdrawn delta had covered', () => {
+  const replica = createReplica();
+  const theirs = makeDelta({ replica: other, seq: 1, keyId: keyIdOf(record('a')), hlc: hlcFromMs(NOW) });
+  replica.run((tx) => acceptDeltas(tx, room, [theirs], { nowMs: NOW, from: 'others', retain: () => false }));
+  replica.put('one', FUTURE);
+  const delta = replica.seal(FUTURE);
+  expect(replica.run(readVectorRows)).toEqual(
+    new Map([
+      [me, 1],
+      [other, 1],
+    ]),
+  );
+  replica.refuse(delta);
+  expect(replica.run(readVectorRows)).toEqual(new Map());
+});
