@@ -1,7 +1,11 @@
 /** Byte helpers shared by ids, codecs and stores. */
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-const NIBBLE = new Map(Array.from('0123456789abcdef', (digit, value) => [digit, value]));
+/** The value of a lowercase hex digit by its char code, 255 for anything else. */
+const NIBBLE = Uint8Array.from(
+  { length: 128 },
+  (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code)) & 255,
+);
 const utf8Encoder = new TextEncoder();
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -16,9 +20,9 @@ export function hexToBytes(hex: string): Uint8Array {
   if (hex.length % 2 !== 0) throw new Error(`not lowercase hex: ${hex}`);
   const bytes = new Uint8Array(hex.length / 2);
   for (let i = 0; i < bytes.length; i++) {
-    const high = NIBBLE.get(hex.charAt(2 * i));
-    const low = NIBBLE.get(hex.charAt(2 * i + 1));
-    if (high === undefined || low === undefined) throw new Error(`not lowercase hex: ${hex}`);
+    const high = NIBBLE[hex.charCodeAt(2 * i)] ?? 255;
+    const low = NIBBLE[hex.charCodeAt(2 * i + 1)] ?? 255;
+    if ((high | low) > 15) throw new Error(`not lowercase hex: ${hex}`);
     bytes[i] = high * 16 + low;
   }
   return bytes;
