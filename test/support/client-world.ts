@@ -1,5 +1,6 @@
 import { randomBytes, verify as verifySignature, createPublicKey } from 'node:crypto';
 import {
+  bytesToRelayMessage,
   bytesToReplicaMessage,
   defaultLimits,
   deriveReplicaId,
@@ -8,8 +9,12 @@ import {
   errorToFacts,
   FrameJoiner,
   MemoryStore,
+  type Message,
+  messageToBytes,
+  messageToFrames,
   type Plan,
   type ReplicaId,
+  type RelayMessage,
   type ReplicaMessage,
   type RoomId,
   type RoomRef,
@@ -265,8 +270,9 @@ export class Profile {
     this.skewMs = skewMs;
   }
 
-  tab(options: { readonly relays?: readonly string[] } = {}): Tab {
-    return new Tab(this, options.relays ?? ['wss://relay.test']);
+  /** `memory`: a browser that denies storage, where each tab is on its own. */
+  tab(options: { readonly relays?: readonly string[]; readonly memory?: boolean } = {}): Tab {
+    return new Tab(this, options.relays ?? ['wss://relay.test'], options.memory ?? false);
   }
 
   /** The same profile on another device, as it is now. */
@@ -341,11 +347,16 @@ export class Tab {
   readonly transports = new Set<MemoryTransport>();
   readonly #leaderships = new Set<Leadership>();
   readonly #rooms = new Map<string, Room>();
+  /** Where its rows and keys are. */
+  readonly #device: Profile;
+  readonly #inMemory: boolean;
   #isGone = false;
 
-  constructor(profile: Profile, relays: readonly string[]) {
+  constructor(profile: Profile, relays: readonly string[], inMemory: boolean) {
     this.profile = profile;
     this.relays = relays;
+    this.#device = inMemory ? new Profile(profile.world, profile.skewMs) : profile;
+    this.#inMemory = inMemory;
     this.engine = crossing(createEngine(this.#environment(), 'world', defaultLimits));
     profile.world.opened(this);
   }
@@ -396,7 +407,7 @@ export class Tab {
       random: { u32: () => (random = (Math.imul(random, 1_664_525) + randomBytes(4).readUInt32BE()) >>> 0) },
       openDatabase: async () => this.#database(),
       openIdentity: async (_, roomId, spent) => {
-        const { replica, signer } = profile.identity(roomId, spent);
+        const { replica, signer } = this.#device.identity(roomId, spent);
         const sign = async (message: Uint8Array): Promise<Uint8Array> => {
           await this.beforeSign();
           return signer.sign(message);
@@ -418,17 +429,17 @@ export class Tab {
   }
 
   #database(): Database {
-    const { profile } = this;
+    const { stores } = this.#device;
     return {
-      isPersistent: true,
+      isPersistent: !this.#inMemory,
       room: (roomId) => {
-        let store = profile.stores.get(roomId);
-        if (store === undefined) profile.stores.set(roomId, (store = new MemoryStore()));
+        let store = stores.get(roomId);
+        if (store === undefined) stores.set(roomId, (store = new MemoryStore()));
         return new TabStore(store, this);
       },
       readIdentity: async () => undefined,
       writeIdentity: async () => {},
-      deleteAll: async () => profile.stores.clear(),
+      deleteAll: async () => stores.clear(),
       close: async () => {},
     };
   }
@@ -703,6 +714,15 @@ export function copyStore(store: MemoryStore): MemoryStore {
       copy.tables.table(name).put(key, value);
   }
   return copy;
+}
+
+/** What a frame from the relay says, where it is one whole message. */
+export function messageFromRelay(frame: Uint8Array): RelayMessage {
+  return bytesToRelayMessage(new FrameJoiner(defaultLimits).add(frame) as Uint8Array);
+}
+
+export function frameOf(message: Message): Uint8Array {
+  return messageToFrames(messageToBytes(message), defaultLimits)[0] as Uint8Array;
 }
 
 /** What a frame to the relay says, where it is one whole message. */

@@ -1,0 +1,372 @@
+import {
+  acceptAndLog,
+  bodyToBytes,
+  type Delta,
+  deriveKeyId,
+  EMPTY_CONTEXT,
+  hlcFromMs,
+  type KeyName,
+  makeUnsignedDelta,
+  recordPayloadToBytes,
+  type ReplicaId,
+  type Right,
+  signDelta,
+  valueToBytes,
+} from '@mangrove/protocol';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  ClientWorld,
+  frameOf,
+  messageFromRelay,
+  messageToRelay,
+  type Profile,
+  roomRef,
+} from '../../../../test/support/client-world.js';
+import type { Room } from '../room.js';
+
+const MINUTE_MS = 60_000;
+const YEAR_MS = 365 * 24 * 60 * MINUTE_MS;
+
+let world: ClientWorld;
+beforeEach(() => {
+  world = new ClientWorld();
+});
+afterEach(async () => {
+  await world.close();
+  expect(world.bugs).toEqual([]);
+});
+
+async function agree(...rooms: Room[]): Promise<void> {
+  await world.run(Promise.all(rooms.map((room) => room.ready)));
+  await world.until('one root and in sync', async () => {
+    const root = await world.relay.root('team');
+    return rooms.every(({ status }) => status.sync === 'in-sync' && status.root === root);
+  });
+}
+
+const readValue = async (room: Room, id: string): Promise<unknown> =>
+  (await world.run(room.collection('todos').get(id)))?.value;
+const rowsOf = (profile: Profile, table: 'journal' | 'outbox' | 'quarantine' | 'deltas'): number =>
+  profile.store('team').tables.table(table).rows({ from: new Uint8Array() }).length;
+const known = (room: Room, code: string): Promise<void> =>
+  world.until(code, () => room.status.lastError?.code === code);
+
+describe('a clock that is wrong', () => {
+  test('[SC23] a clock is at 2099 for a minute, then right: nothing is lost and nothing stays refused', async () => {
+    const profile = world.profile();
+    const [ann, bob] = [profile.tab().room(), world.profile().tab().room()];
+    const note = ann.document('note');
+    await world.run(note.ready);
+    await agree(ann, bob);
+    profile.skewMs = 73 * YEAR_MS;
+    note.ydoc.getText('t').insert(0, 'from the future');
+    const receipt = await world.run(ann.collection('todos').put('a', 1));
+    const refused = expect(receipt.reached('relay')).rejects.toMatchObject({ code: 'CLOCK_AHEAD' });
+    await known(ann, 'CLOCK_AHEAD');
+    await world.run(refused);
+    await world.pass(MINUTE_MS, 1_000);
+    expect(ann.status).toMatchObject({ sync: 'syncing', pending: { writes: 2 } });
+    expect(await readValue(ann, 'a')).toBe(1);
+    profile.skewMs = 0;
+    // The same receipt asks again, and waits for what its write became.
+    await world.run(receipt.reached('relay'));
+    await agree(ann, bob);
+    expect(await readValue(bob, 'a')).toBe(1);
+    const copy = bob.document('note');
+    await world.run(copy.ready);
+    expect(copy.ydoc.getText('t').toString()).toBe('from the future');
+    expect(ann.status.pending.writes).toBe(0);
+    await world.run(ann.collection('todos').put('a', 2));
+    await agree(ann, bob);
+    expect(await readValue(bob, 'a')).toBe(2);
+  });
+
+  test('[SC23] several writes of one record in that minute: the last one stands', async () => {
+    const profile = world.profile();
+    const [ann, bob] = [profile.tab().room(), world.profile().tab().room()];
+    await world.run(ann.collection('todos').put('a', 0));
+    await agree(ann, bob);
+    profile.skewMs = 73 * YEAR_MS;
+    profile.network.latencyMs = 50;
+    for (let i = 1; i <= 4; i++) {
+      await world.run(ann.collection('todos').put('a', i));
+      // Some are sealed one by one and on their way together, some wait.
+      await world.pass(20, 5);
+    }
+    await known(ann, 'CLOCK_AHEAD');
+    await world.run(ann.collection('todos').put('a', 5));
+    await world.pass(15_000);
+    profile.skewMs = 0;
+    profile.network.latencyMs = 0;
+    await world.pass(15_000);
+    await agree(ann, bob);
+    for (const room of [ann, bob]) {
+      expect(await world.run(room.collection('todos').get('a'))).toMatchObject({ value: 5, siblings: [{ value: 5 }] });
+    }
+    expect(rowsOf(profile, 'journal')).toBe(0);
+    expect(ann.status.pending.writes).toBe(0);
+  });
+
+  test('[JS1] what was written after a refused write of the same record is not undone by it', async () => {
+    const profile = world.profile();
+    const ann = profile.tab().room();
+    await agree(ann);
+    world.relay.skewMs = -10 * MINUTE_MS;
+    profile.network.latencyMs = 200;
+    await world.run(ann.collection('todos').put('a', 'old'));
+    await world.pass(100);
+    await world.run(ann.collection('todos').put('a', 'new'));
+    await known(ann, 'CLOCK_AHEAD');
+    expect(await readValue(ann, 'a')).toBe('new');
+    world.relay.skewMs = 0;
+    await world.pass(15_000);
+    await agree(ann);
+    expect(await world.run(ann.collection('todos').get('a'))).toMatchObject({ siblings: [{ value: 'new' }] });
+  });
+
+  test('[HLC4] a clock that ran ahead while offline is set right before anything is sealed', async () => {
+    const profile = world.profile({ skewMs: YEAR_MS });
+    profile.network.isUp = false;
+    const [ann, bob] = [profile.tab().room(), world.profile().tab().room()];
+    await world.run(ann.collection('todos').put('a', 1));
+    profile.skewMs = 0;
+    await world.run(ann.collection('todos').put('b', 2));
+    profile.network.isUp = true;
+    await agree(ann, bob);
+    expect(await readValue(bob, 'a')).toBe(1);
+    expect(await readValue(bob, 'b')).toBe(2);
+    expect(ann.status.lastError).toBeNull();
+  });
+
+  test('[HLC3] a delta from further ahead than a clock may be is left out, and taken when its time has come', async () => {
+    const profile = world.profile({ skewMs: -10 * MINUTE_MS });
+    const [late, ann] = [profile.tab().room(), world.profile().tab().room()];
+    await world.run(ann.collection('todos').put('a', 1));
+    await agree(ann);
+    await world.run(late.ready);
+    await known(late, 'CLOCK_AHEAD');
+    expect(await readValue(late, 'a')).toBeUndefined();
+    expect(late.status.sync).not.toBe('in-sync');
+    profile.skewMs = 0;
+    await world.pass(20_000);
+    await agree(ann, late);
+    expect(await readValue(late, 'a')).toBe(1);
+  });
+});
+
+describe('rights', () => {
+  test('[SY7] without the right to write, writes stay in the journal, and are sealed when it is given', async () => {
+    let rights: Right[] = ['read'];
+    world.relay.authenticate = async () => ({ rights });
+    const [annProfile, bobProfile] = [world.profile(), world.profile()];
+    const ann = annProfile.tab().room();
+    const note = ann.document('note');
+    await world.run(note.ready);
+    note.ydoc.getText('t').insert(0, 'hello');
+    await world.run(ann.collection('todos').put('a', 1));
+    await world.until('connected', () => ann.status.connection === 'connected');
+    await world.pass(30_000);
+    expect(ann.status).toMatchObject({ sync: 'syncing', pending: { writes: 2 }, lastError: null });
+    expect(rowsOf(annProfile, 'journal')).toBe(2);
+    rights = ['read', 'write'];
+    annProfile.network.isUp = false;
+    annProfile.network.isUp = true;
+    const bob = bobProfile.tab().room();
+    await agree(ann, bob);
+    expect(await readValue(bob, 'a')).toBe(1);
+  });
+
+  test('[SY7] a right that is taken away leaves sealed deltas unsent, and nothing is lost', async () => {
+    let rights: Right[] = ['read', 'write'];
+    world.relay.authenticate = async () => ({ rights });
+    const profile = world.profile();
+    const ann = profile.tab().room();
+    await agree(ann);
+    profile.network.isStalled = true;
+    await world.run(ann.collection('todos').put('a', 1));
+    await world.pass(100);
+    expect(rowsOf(profile, 'outbox')).toBe(1);
+    rights = ['read'];
+    profile.network.isUp = false;
+    profile.network.isStalled = false;
+    profile.network.isUp = true;
+    await world.pass(20_000);
+    expect(ann.status).toMatchObject({ connection: 'connected', sync: 'syncing', pending: { writes: 1 } });
+    rights = ['read', 'write'];
+    profile.network.isUp = false;
+    profile.network.isUp = true;
+    await agree(ann);
+  });
+
+  test('[SY1] who is not allowed is told so, does not try again by itself, and works on alone', async () => {
+    world.relay.authenticate = async () => null;
+    const tab = world.profile().tab();
+    const ann = tab.room();
+    await world.run(ann.collection('todos').put('a', 1));
+    await world.until('refused', () => ann.status.connection === 'refused');
+    expect(ann.status).toMatchObject({ sync: 'local', lastError: { code: 'UNAUTHORIZED' } });
+    await world.pass(60_000);
+    expect([...tab.transports].map(({ attempts }) => attempts)).toEqual([1]);
+    expect(await readValue(ann, 'a')).toBe(1);
+    // The application has done something about it.
+    world.relay.authenticate = undefined;
+    ann.pause();
+    ann.resume();
+    await agree(ann);
+  });
+
+  test('[SY1] a token that takes its time, fails, or never comes holds up nothing but its connection', async () => {
+    const asked: string[] = [];
+    world.relay.authenticate = async ({ token }) => (token === 'good' ? { rights: ['read', 'write'] } : null);
+    let answer: () => Promise<string> = () => new Promise(() => {});
+    const profile = world.profile();
+    const ann = profile.tab().room('team', {
+      token: () => {
+        asked.push('token');
+        return answer();
+      },
+    });
+    await world.run(ann.ready);
+    await world.until('asked', () => asked.length === 1);
+    answer = () => Promise.reject(new Error('no token today'));
+    profile.network.isUp = false;
+    profile.network.isUp = true;
+    await world.until('asked again', () => asked.length === 2);
+    await world.until('told', () => ann.status.lastError?.message.includes('no token today') === true);
+    await world.pass(10_000);
+    // A fault of the application is tried again, but not at once and for ever.
+    expect(asked.length).toBeGreaterThan(2);
+    expect(asked.length).toBeLessThan(10);
+    answer = async () => 'good';
+    await agree(ann);
+    world.bugs.length = 0;
+  });
+});
+
+describe('forgeries', () => {
+  const keyOf = (name: KeyName) => deriveKeyId(roomRef().hash, roomRef().roomId, name);
+  const name: KeyName = { kind: 'record', collection: 'todos', id: 'a' };
+
+  /** A delta that the replica did not sign. */
+  function forge(replica: ReplicaId, value: string, seq = 1): Delta {
+    const { hash, roomId } = roomRef();
+    const hlc = hlcFromMs(world.nowMs);
+    const header = {
+      replica,
+      seq,
+      keyId: keyOf(name),
+      hlc,
+      writtenAt: hlc,
+      prev: hlcFromMs(0),
+      context: EMPTY_CONTEXT,
+      flags: 0,
+      nonces: [],
+    };
+    const body = bodyToBytes({ name, payload: recordPayloadToBytes({ value: valueToBytes(value) }) });
+    return signDelta(makeUnsignedDelta(hash, roomId, header, body), new Uint8Array(64).fill(7));
+  }
+
+  /** The last byte is one of the signature. */
+  function spoil(delta: Uint8Array): Uint8Array {
+    const spoiled = delta.slice();
+    spoiled[spoiled.length - 1] = (spoiled.at(-1) as number) ^ 1;
+    return spoiled;
+  }
+
+  /** The relay has it, and tells it to whoever comes. */
+  async function plant(...deltas: Delta[]): Promise<void> {
+    await world.relay
+      .store('team')
+      .transact(
+        (tx) => acceptAndLog(tx, roomRef(), deltas, { nowMs: world.nowMs, from: 'others', retain: () => false }),
+        { mode: 'write' },
+      );
+  }
+
+  test('[SC16] [SY10] a forged (V, 1) arrives before the real one: quarantined, reported, evicted, and the real one counts', async () => {
+    const [annProfile, victimProfile] = [world.profile(), world.profile()];
+    const victim = victimProfile.tab().room();
+    await agree(victim);
+    await plant(forge(victimProfile.replica('team'), 'forged'));
+    const ann = annProfile.tab().room();
+    await world.run(ann.ready);
+    await world.until('quarantined', () => ann.status.quarantined === 1);
+    await known(ann, 'SIGNATURE_INVALID');
+    expect(await readValue(ann, 'a')).toBeUndefined();
+    await agree(ann, victim);
+    expect(world.relay.counters.get('deltas_evicted')).toBe(1);
+    await world.run(victim.collection('todos').put('a', 'real'));
+    await agree(ann, victim);
+    expect(await readValue(ann, 'a')).toBe('real');
+    expect(annProfile.replica('team')).not.toBe(victimProfile.replica('team'));
+  });
+
+  test('[SY10] a replica that sends its own deltas spoiled is found out, and its true ones are taken', async () => {
+    const [annProfile, malloryProfile] = [world.profile(), world.profile()];
+    const [ann, mallory] = [annProfile.tab().room(), malloryProfile.tab().room()];
+    await agree(ann, mallory);
+    let spoiled = 0;
+    malloryProfile.network.toRelay = (frame) => {
+      const message = messageToRelay(frame);
+      if (spoiled > 0 || message.kind !== 'push') return frame;
+      spoiled++;
+      return frameOf({ ...message, deltas: message.deltas.map(spoil) });
+    };
+    await world.run(mallory.collection('todos').put('a', 'hello'));
+    await world.until('found out', () => world.relay.counters.get('deltas_evicted') === 1);
+    await known(ann, 'SIGNATURE_INVALID');
+    await world.pass(40_000);
+    await agree(ann, mallory);
+    expect(await readValue(ann, 'a')).toBe('hello');
+    expect(ann.status.quarantined).toBe(0);
+  });
+
+  test('[SY10] an honest delta that is spoiled on the way comes again, and is shown after a reload too', async () => {
+    const [annProfile, bobProfile] = [world.profile(), world.profile()];
+    const tab = annProfile.tab();
+    const [ann, bob] = [tab.room(), bobProfile.tab().room()];
+    const note = bob.document('note');
+    await world.run(note.ready);
+    await agree(ann, bob);
+    let isSpoiling = true;
+    annProfile.network.fromRelay = (frame) => {
+      const message = messageFromRelay(frame);
+      if (!isSpoiling || message.kind !== 'deltas' || message.deltas.length === 0) return frame;
+      isSpoiling = false;
+      return frameOf({ ...message, deltas: message.deltas.map(spoil) });
+    };
+    note.ydoc.getText('t').insert(0, 'hello');
+    await world.run(bob.synced());
+    await world.pass(20_000);
+    await agree(ann, bob);
+    expect(isSpoiling).toBe(false);
+    await world.run(tab.close());
+    const again = annProfile.tab().room().document('note');
+    await world.run(again.ready);
+    expect(again.ydoc.getText('t').toString()).toBe('hello');
+  });
+
+  test('[SG3] a delta of a replica without a certificate is refused, and tells its name', async () => {
+    const ann = world.profile().tab().room();
+    await agree(ann);
+    await plant(forge('00000000000000ff' as ReplicaId, 'uncertified'));
+    const bob = world.profile().tab().room();
+    await world.run(bob.ready);
+    await known(bob, 'UNCERTIFIED');
+    expect(await readValue(bob, 'a')).toBeUndefined();
+    expect(bob.status.quarantined).toBe(0);
+  });
+
+  test('[CX8] a validly signed delta that cannot be decoded is part of the set and shows nothing', async () => {
+    const profile = world.profile();
+    const tab = profile.tab();
+    const [ann, bob] = [world.profile().tab().room(), tab.room()];
+    await world.run(ann.collection('todos').put('a', 1));
+    await agree(ann, bob);
+    await world.run(tab.engine.put('team', 'todos', 'a', Uint8Array.of(0, 123)));
+    await agree(ann, bob);
+    await world.until('quarantined', () => ann.status.quarantined === 1);
+    expect(ann.status.lastError?.code).toBe('UNDECODABLE');
+    expect(await readValue(ann, 'a')).toBeUndefined();
+  });
+});
