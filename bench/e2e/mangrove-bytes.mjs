@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import * as encoding from 'lib0/encoding';
+import {
+  bytesToBody,
+  bytesToDelta,
+  bytesToRelayMessage,
+  bytesToReplicaMessage,
+  byteToRoomConfig,
+  defaultLimits,
+  deriveRoomId,
+  FrameJoiner,
+  messageToBytes,
+} from '../../packages/protocol/dist/index.js';
+import { readFrames } from '../support/web-socket-frames.mjs';
+
+const BINARY = 2;
+const FRAME_TYPE_BYTES = 1;
+/** What varUints and Yjs's references make deltas of a single key differ by. */
+const SINGLE_SPREAD_BYTES = 12;
+const DIRECTIONS = ['aToServer', 'serverToA', 'serverToB', 'bToServer'];
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+const varUintBytes = (value) => encoding.encode((encoder) => encoding.writeVarUint(encoder, value)).length;
+
+/**
+ * What every byte of the typing phase is for, in bytes per key and direction: rows of { purpose, aToServer, …, total }.
+ *
+ * Nothing is estimated: the frames the proxies saw are read with the real codec, and the parts of each message add up to its
+ * length, or this throws.
+ */
+export function explainBytes(taps, { room, keys }) {
+  const roomId = deriveRoomId(sha256, room, byteToRoomConfig(0));
+  const rows = new Map();
+  for (const direction of DIRECTIONS) {
+    const add = (purpose, bytes) => {
+      if (!rows.has(purpose))
+        rows.set(purpose, { purpose, ...Object.fromEntries(DIRECTIONS.map((d) => [d, 0])), total: 0 });
+      const row = rows.get(purpose);
+      row[direction] += bytes / keys;
+      row.total += bytes / keys;
+    };
+    for (const { message, messageBytes, overheadBytes } of readMessages(direction, taps[direction])) {
+      add('WebSocket frame and mask', overheadBytes);
+      if (message === undefined) continue;
+      add('frame type, message type', FRAME_TYPE_BYTES + 1);
+      const parts = partsOf(message, messageBytes, roomId);
+      for (const [purpose, bytes] of parts) add(purpose, bytes);
+      const sum = parts.reduce((bytes, [, part]) => bytes + part, 1);
+      if (sum !== messageBytes)
+        throw new Error(`The parts of a ${message.kind} are ${sum} bytes instead of ${messageBytes}.`);
+    }
+  }
+  return [...rows.values()].sort((a, b) => b.total - a.total);
+}
+
+/** Deltas that A pushed, and the parts of one that holds a single key: the last that was pushed. */
+export function describePushes(taps, { room, keys }) {
+  const roomId = deriveRoomId(sha256, room, byteToRoomConfig(0));
+  const deltas = readMessages('aToServer', taps.aToServer).flatMap(({ message }) =>
+    message?.kind === 'push' ? message.deltas : [],
+  );
+  const smallest = Math.min(...deltas.map((delta) => delta.length));
+  const single = deltas.findLast((delta) => delta.length < smallest + SINGLE_SPREAD_BYTES);
+  const parts = partsOfDelta(single, roomId).map(([part, bytes]) => ({ part, bytes }));
+  return { deltas: deltas.length, deltasPerKey: deltas.length / keys, one: { bytes: single.length, parts } };
+}
+
+/** How many messages of each kind passed, and their bytes with frames. */
+export function countMessages(taps) {
+  const counts = {};
+  for (const direction of DIRECTIONS) {
+    for (const { message, messageBytes, overheadBytes } of readMessages(direction, taps[direction])) {
+      const name = `${direction} ${message?.kind ?? 'ping or pong'}`;
+      counts[name] ??= { messages: 0, bytes: 0 };
+      counts[name].messages += 1;
+      counts[name].bytes += overheadBytes + messageBytes + (message === undefined ? 0 : FRAME_TYPE_BYTES);
+    }
+  }
+  return counts;
+}
+
+function readMessages(direction, taps) {
+  const isUp = direction.endsWith('ToServer');
+  const joiner = new FrameJoiner(defaultLimits);
+  let waitingBytes = 0;
+  return readFrames(Buffer.concat(taps.map(({ chunk }) => chunk))).flatMap(({ opcode, payload, framingBytes }) => {
+    if (opcode !== BINARY) return [{ messageBytes: 0, overheadBytes: framingBytes + payload.length }];
+    waitingBytes += framingBytes + payload.length;
+    const bytes = joiner.add(payload);
+    if (bytes === undefined) return [];
+    const message = isUp ? bytesToReplicaMessage(bytes) : bytesToRelayMessage(bytes);
+    const overheadBytes = waitingBytes - bytes.length - FRAME_TYPE_BYTES;
+    waitingBytes = 0;
+    return [{ message, messageBytes: bytes.length, overheadBytes }];
+  });
+}
+
+function partsOf(message, messageBytes, roomId) {
+  switch (message.kind) {
+    case 'push':
+      return [['counts, lengths and flags of the message', 1], ...deltaParts(message.deltas, roomId)];
+    case 'deltas':
+      return [...positionParts(message.position), ...deltaParts(message.deltas, roomId)];
+    case 'ack': {
+      const seqs = message.seqs.reduce((sum, seq) => sum + varUintBytes(seq), varUintBytes(message.seqs.length));
+      return [
+        ['acknowledged numbers', seqs],
+        [
+          "ack: place in the relay's log and its roll",
+          varUintBytes(message.position.offset) + message.position.roll.length,
+        ],
+        ["ack: the relay's root", message.position.root.length],
+      ];
+    }
+    case 'head':
+      return [['head statements: signed root and vector', messageToBytes(message).length - 1]];
+    default:
+      return [[`message ${message.kind}`, messageBytes - 1]];
+  }
+}
+
+function positionParts(position) {
+  if (position === undefined) return [['counts, lengths and flags of the message', 1]];
+  const { offset, roll, root } = position;
+  return [
+    ['counts, lengths and flags of the message', 2],
+    ["deltas: place in the relay's log and its roll", varUintBytes(offset) + roll.length],
+    ["deltas: the relay's root", root?.length ?? 0],
+  ];
+}
+
+function deltaParts(deltas, roomId) {
+  return [
+    ['counts, lengths and flags of the message', varUintBytes(deltas.length)],
+    ...deltas.flatMap((bytes) => [
+      ['counts, lengths and flags of the message', varUintBytes(bytes.length)],
+      ...partsOfDelta(bytes, roomId),
+    ]),
+  ];
+}
+
+/** The fields of one delta, as packages/protocol/src/delta.ts writes them. */
+export function partsOfDelta(bytes, roomId) {
+  const delta = bytesToDelta(sha256, roomId, bytes);
+  const { payload } = bytesToBody(delta.body);
+  const { hlc, writtenAt, prev, seq, nonces, context } = delta;
+  const contextBytes = (entries) =>
+    entries.reduce((sum, entryHlc) => sum + 8 + varUintBytes(hlc - entryHlc), varUintBytes(entries.length));
+  const parts = [
+    ['delta: format, room tag, flags', 1 + 4 + 1],
+    ['delta: replica', 8],
+    ['delta: sequence number', varUintBytes(seq)],
+    ['delta: key of the document', 16],
+    [
+      'delta: stamps (sealed, written, previous)',
+      8 + varUintBytes(hlc - writtenAt) + varUintBytes(prev === 0 ? 0 : hlc - prev),
+    ],
+    ['delta: context', contextBytes([...context.stamps.values()]) + contextBytes(context.dots.map((dot) => dot.hlc))],
+    ['delta: nonces of Yjs clientIDs', varUintBytes(nonces.length) + 4 * nonces.length],
+    ['body: length', varUintBytes(delta.body.length)],
+    ['body: name of the document', delta.body.length - payload.length],
+    ['body: the Yjs update itself', payload.length],
+    ['delta: signature', delta.signature.length],
+  ];
+  const sum = parts.reduce((total, [, part]) => total + part, 0);
+  if (sum !== bytes.length) throw new Error(`The parts of a delta are ${sum} bytes instead of ${bytes.length}.`);
+  return parts;
+}
