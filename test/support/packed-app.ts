@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const PACKAGES = ['protocol', 'client', 'relay'] as const;
-const COMMAND_MS_MAX = 60_000;
+const COMMAND_MS_MAX = 120_000;
 
 type Tarballs = Readonly<Record<`@mangrove/${(typeof PACKAGES)[number]}`, string>>;
 
@@ -23,19 +23,29 @@ export function readQuickStart(name: 'install' | 'main'): string {
 /** An app outside of the tree that has installed Mangrove as its users do: from tarballs, by the README's commands. */
 export class PackedApp {
   readonly folder: string;
-  readonly #temporary: string;
+  readonly #temporary = mkdtempSync(join(tmpdir(), 'mangrove-packed-'));
   readonly #processes: ChildProcess[] = [];
+  readonly #removal = new AbortController();
 
-  static async create(): Promise<PackedApp> {
-    const app = new PackedApp(mkdtempSync(join(tmpdir(), 'mangrove-packed-')));
-    await app.#install(await pack(join(app.#temporary, 'tree')));
-    return app;
+  constructor() {
+    this.folder = join(this.#temporary, 'app');
+    mkdirSync(this.folder);
   }
 
-  private constructor(temporary: string) {
-    this.#temporary = temporary;
-    this.folder = join(temporary, 'app');
-    mkdirSync(this.folder);
+  async install(): Promise<void> {
+    const tarballs = await this.#pack(join(this.#temporary, 'tree'));
+    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const manifest = { private: true, type: 'module', devDependencies: { vite: devDependencies.vite } };
+    this.write('package.json', JSON.stringify(manifest));
+    const commands = readQuickStart('install').split('\n');
+    for (const command of commands.filter((line) => line.startsWith('npm install '))) {
+      const names = command.split(' ').slice(2);
+      // The registry does not have the protocol, on which both others depend, so it is given as well.
+      const packages = ['@mangrove/protocol' as const, ...names].map(
+        (name) => tarballs[name as keyof Tarballs] ?? name,
+      );
+      await this.run('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', ...packages);
+    }
   }
 
   write(file: string, text: string): void {
@@ -44,7 +54,7 @@ export class PackedApp {
 
   /** Runs a command to its end and resolves to what it printed; rejects with that when it fails. */
   run(command: string, ...args: readonly string[]): Promise<string> {
-    return runIn(this.folder, command, ...args);
+    return this.#runIn(this.folder, command, ...args);
   }
 
   /** With the compiler of the tree: an app brings its own, and a second one would prove nothing more. */
@@ -73,22 +83,42 @@ export class PackedApp {
 
   /** Ends what was started, and leaves nothing behind. */
   async remove(): Promise<void> {
+    this.#removal.abort();
     await Promise.all(this.#processes.map(endGroup));
     rmSync(this.#temporary, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  async #install(tarballs: Tarballs): Promise<void> {
-    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    const manifest = { private: true, type: 'module', devDependencies: { vite: devDependencies.vite } };
-    this.write('package.json', JSON.stringify(manifest));
-    const commands = readQuickStart('install').split('\n');
-    for (const command of commands.filter((line) => line.startsWith('npm install '))) {
-      const names = command.split(' ').slice(2);
-      // The registry does not have the protocol, on which both others depend, so it is given as well.
-      const packages = ['@mangrove/protocol' as const, ...names].map(
-        (name) => tarballs[name as keyof Tarballs] ?? name,
-      );
-      await this.run('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', ...packages);
+  /** Packs copies of the packages: prepack removes dist/, which other tests are running from. */
+  async #pack(tree: string): Promise<Tarballs> {
+    mkdirSync(join(tree, 'node_modules/@mangrove'), { recursive: true });
+    cpSync(join(root, 'tsconfig.base.json'), join(tree, 'tsconfig.base.json'));
+    for (const entry of readdirSync(join(root, 'node_modules'))) {
+      if (entry !== '@mangrove') link(join(root, 'node_modules', entry), join(tree, 'node_modules', entry));
+    }
+    for (const name of PACKAGES) {
+      cpSync(join(root, 'packages', name), join(tree, 'packages', name), {
+        recursive: true,
+        filter: (path) => !/[\\/](?:dist|node_modules)$/.test(path),
+      });
+      link(join(tree, 'packages', name), join(tree, 'node_modules/@mangrove', name));
+    }
+    const packOne = async (name: (typeof PACKAGES)[number]) => {
+      const folder = join(tree, 'packages', name);
+      const output = await this.#runIn(folder, 'npm', 'pack', '--pack-destination', tree, '--loglevel=error');
+      return [`@mangrove/${name}`, join(tree, output.trim().split('\n').at(-1) ?? '')] as const;
+    };
+    // The others find the protocol built, and would otherwise both build it at once.
+    const protocol = await packOne('protocol');
+    return Object.fromEntries([protocol, ...(await Promise.all([packOne('client'), packOne('relay')]))]) as Tarballs;
+  }
+
+  async #runIn(folder: string, command: string, ...args: readonly string[]): Promise<string> {
+    const options = { cwd: folder, timeout: COMMAND_MS_MAX, maxBuffer: 16 * 1024 * 1024, signal: this.#removal.signal };
+    try {
+      return (await promisify(execFile)(command, args, options)).stdout;
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+      throw new Error(`${command} ${args.join(' ')} failed: ${stdout ?? ''}${stderr ?? ''}`, { cause: error });
     }
   }
 }
@@ -102,42 +132,8 @@ export async function findFreePort(): Promise<number> {
   return address.port;
 }
 
-/** Packs copies of the packages: prepack removes dist/, which other tests are running from. */
-async function pack(tree: string): Promise<Tarballs> {
-  mkdirSync(join(tree, 'node_modules/@mangrove'), { recursive: true });
-  cpSync(join(root, 'tsconfig.base.json'), join(tree, 'tsconfig.base.json'));
-  for (const entry of readdirSync(join(root, 'node_modules'))) {
-    if (entry !== '@mangrove') link(join(root, 'node_modules', entry), join(tree, 'node_modules', entry));
-  }
-  for (const name of PACKAGES) {
-    cpSync(join(root, 'packages', name), join(tree, 'packages', name), {
-      recursive: true,
-      filter: (path) => !/[\\/](?:dist|node_modules)$/.test(path),
-    });
-    link(join(tree, 'packages', name), join(tree, 'node_modules/@mangrove', name));
-  }
-  const packOne = async (name: (typeof PACKAGES)[number]) => {
-    const folder = join(tree, 'packages', name);
-    const output = await runIn(folder, 'npm', 'pack', '--pack-destination', tree, '--loglevel=error');
-    return [`@mangrove/${name}`, join(tree, output.trim().split('\n').at(-1) ?? '')] as const;
-  };
-  // The others find the protocol built, and would otherwise both build it at once.
-  const protocol = await packOne('protocol');
-  return Object.fromEntries([protocol, ...(await Promise.all([packOne('client'), packOne('relay')]))]) as Tarballs;
-}
-
 function link(target: string, path: string): void {
   symlinkSync(target, path, 'junction');
-}
-
-async function runIn(folder: string, command: string, ...args: readonly string[]): Promise<string> {
-  const options = { cwd: folder, timeout: COMMAND_MS_MAX, maxBuffer: 16 * 1024 * 1024 };
-  try {
-    return (await promisify(execFile)(command, args, options)).stdout;
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
-    throw new Error(`${command} ${args.join(' ')} failed: ${stdout ?? ''}${stderr ?? ''}`, { cause: error });
-  }
 }
 
 async function endGroup(child: ChildProcess): Promise<void> {
