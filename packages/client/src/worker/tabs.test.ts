@@ -237,21 +237,22 @@ describe('the owner ends', () => {
     await put(first.room(), 'a', 1);
     await world.quiet(100);
     first.beforeSign = () => {};
+    // The next owner has nobody to send to and seals nothing, so the epoch alone has moved.
+    profile.network.isUp = false;
     first.loseLock();
-    await put(second.room(), 'b', 2);
     await world.until('the other owns', () => second.transports.size === 1);
-    await agree(second.room());
-    const root = second.room().status.root;
+    await world.quiet(100);
     thaw();
-    await world.pass(2_000);
-    expect(second.room().status.root).toBe(root);
-    expect(await journalOf(profile)).toHaveLength(0);
-    expect(dotsOf(profile)).toBe(2);
-    await put(second.room(), 'c', 3);
+    await world.pass(1_000);
+    expect(await journalOf(profile)).toHaveLength(1);
+    expect(dotsOf(profile)).toBe(0);
+    profile.network.isUp = true;
+    await put(second.room(), 'b', 2);
     await agree(second.room());
+    expect(dotsOf(profile)).toBe(2);
     const bob = world.profile().tab().room();
     await agree(bob);
-    expect(await todosOf(bob)).toEqual({ a: 1, b: 2, c: 3 });
+    expect(await todosOf(bob)).toEqual({ a: 1, b: 2 });
   });
 });
 
