@@ -94,6 +94,8 @@ export class CommitQueue {
   #start(): void {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
+      // One may have come between the last look and now.
+      if (this.#waiting.length + this.#alone.length > 0) this.#start();
     });
   }
 
