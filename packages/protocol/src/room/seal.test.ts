@@ -222,6 +222,21 @@ describe('seal', () => {
     expect(replica.state(record('a')).deltas.map(({ id }) => id)).toEqual([delta?.id]);
   });
 
+  test('[JS2] what an earlier row saw is replaced, though what came meanwhile has forgotten it', () => {
+    const replica = createReplica();
+    const [x, y, z] = [replicaOf(1), replicaOf(2), replicaOf(3)] as [ReplicaId, ReplicaId, ReplicaId];
+    const first = makeDelta({ replica: x, seq: 1, hlc: 10 });
+    replica.receive(first);
+    replica.put('a', 'over the first');
+    // The last of the three is forged: it covers what covered the first, and not the first.
+    replica.receive(makeDelta({ replica: y, seq: 1, hlc: 20, context: contextOf([[x, 10]]) }));
+    replica.receive(makeDelta({ replica: z, seq: 1, hlc: 30, context: contextOf([[y, 20]]) }));
+    replica.put('a', 'over the last');
+    const [delta] = replica.seal();
+    replica.receive(first);
+    expect(replica.state(record('a')).deltas.map(({ id }) => id)).toEqual([delta?.id]);
+  });
+
   test('[DL5] a delete is a tombstone without payload, and a write after it is none', () => {
     const replica = createReplica();
     replica.put('a', 'one');
@@ -234,7 +249,7 @@ describe('seal', () => {
     expect(byName.get('b')?.flags).toBe(0);
   });
 
-  test('[JS1][JS2] rows of other flags are sealed apart, in the order of the rows', () => {
+  test('[JS1][JS2][JS5] rows of other flags are sealed apart, in the order of the rows', () => {
     const replica = createReplica();
     const put = (text: string, flags: number) =>
       replica.append([{ name: record('a'), flags, nonces: [], payload: recordPayload(text) }]);
@@ -338,6 +353,23 @@ describe('seal', () => {
     before = replica.tables.dump();
     expect(replica.commit(stale)).toBeUndefined();
     expect(replica.tables.dump()).toEqual(before);
+  });
+
+  test('[JS3] when the next seq has moved while its rows are still there, nothing is written', () => {
+    const replica = createReplica();
+    replica.put('a', 'one');
+    replica.put('b', 'two');
+    const sealed = replica.sign();
+    let before = replica.tables.dump();
+    expect(replica.commit(sealed.slice(1))).toBeUndefined();
+    expect(replica.tables.dump()).toEqual(before);
+    replica.tables.transact(function* (tx) {
+      writeNumber(tx, 'seq', 5);
+    });
+    before = replica.tables.dump();
+    expect(replica.commit(sealed)).toBeUndefined();
+    expect(replica.tables.dump()).toEqual(before);
+    expect(replica.seal().map(({ seq }) => seq)).toEqual([6, 7]);
   });
 
   test('[JS3] nothing to seal is no delta and no change', () => {
