@@ -33,6 +33,10 @@ export class JournalWriter {
   readonly #journaled: (rows: readonly JournaledRow[]) => void;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
+  /** Edits that were ever appended, and those of them that are on disk or have failed. */
+  #appended = 0;
+  #settled = 0;
+  #group: Promise<void> = Promise.resolve();
 
   constructor(
     store: Store,
@@ -51,13 +55,15 @@ export class JournalWriter {
   append(edit: Edit): Promise<JournalRow> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ edit, resolve, reject });
+      this.#appended++;
       this.#begin();
     });
   }
 
-  /** When everything that was appended before is on disk, or has failed. */
+  /** When everything that was appended before is on disk, or has failed. What comes after is not waited for: it may never end. */
   async idle(): Promise<void> {
-    while (this.#writing !== undefined) await this.#writing;
+    const last = this.#appended;
+    while (this.#settled < last) await this.#group;
   }
 
   #begin(): void {
@@ -79,7 +85,10 @@ export class JournalWriter {
     while (this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];
-      await this.#commit(group);
+      this.#group = this.#commit(group).finally(() => {
+        this.#settled += group.length;
+      });
+      await this.#group;
     }
   }
 
