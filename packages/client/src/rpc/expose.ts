@@ -21,37 +21,57 @@ export interface EngineEndpoint {
 /** Makes an engine callable from the page that started this worker. */
 export function exposeEngine(createEngine: (options: EngineOptions) => EngineApi): void {
   let engine: EngineApi | undefined;
+  const notices = new Notices();
+  const answer = async (method: keyof EngineApi, args: unknown[]): Promise<Outcome> => {
+    try {
+      if (engine === undefined) throw new Error('the engine was not started');
+      if (method === 'openRoom') args[1] = toListener(args[1] as Comlink.Remote<RoomListener>, notices);
+      const run = engine[method] as (...args: unknown[]) => Promise<unknown>;
+      return { ok: true, value: await run(...args) };
+    } catch (error) {
+      return { ok: false, error: errorToFacts(error) };
+    }
+  };
   const endpoint: EngineEndpoint = {
     start: (options) => {
       engine ??= createEngine(options);
     },
     call: async (method, ...args) => {
-      try {
-        if (engine === undefined) throw new Error('the engine was not started');
-        if (method === 'openRoom') args[1] = toListener(args[1] as Comlink.Remote<RoomListener>);
-        const run = engine[method] as (...args: unknown[]) => Promise<unknown>;
-        return { ok: true, value: await run(...args) };
-      } catch (error) {
-        return { ok: false, error: errorToFacts(error) };
-      }
+      const outcome = await answer(method, args);
+      await notices.heard();
+      return outcome;
     },
   };
   Comlink.expose(endpoint);
 }
 
-/** Notices to the page expect no answer; a page that is gone is no error. */
-function toListener(remote: Comlink.Remote<RoomListener>): RoomListener {
-  const tell = (told: Promise<unknown>): void => {
-    told.catch(() => {});
-  };
+/**
+ * What the page is told without being asked. It travels on a channel of its own and may be slower than an answer, but who waits
+ * for `synced` is to find `in-sync` in the status: answers wait until what was told before them has been heard.
+ */
+class Notices {
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  /** Nobody waits for the page, and a page that is gone is no error. */
+  tell(told: Promise<unknown>): void {
+    const heard = told.catch(() => {}).finally(() => this.#underWay.delete(heard));
+    this.#underWay.add(heard);
+  }
+
+  async heard(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+}
+
+function toListener(remote: Comlink.Remote<RoomListener>, notices: Notices): RoomListener {
   return {
-    status: (status) => tell(remote.status(status)),
-    updates: (document, updates) => tell(remote.updates(document, updates)),
-    changes: (collection, changes) => tell(remote.changes(collection, changes)),
-    peerPresence: (document, peer, state) => tell(remote.peerPresence(document, peer, state)),
-    peersGone: (prefix) => tell(remote.peersGone(prefix)),
-    presenceWanted: () => tell(remote.presenceWanted()),
-    reopened: () => tell(remote.reopened()),
+    status: (status) => notices.tell(remote.status(status)),
+    updates: (document, updates) => notices.tell(remote.updates(document, updates)),
+    changes: (collection, changes) => notices.tell(remote.changes(collection, changes)),
+    peerPresence: (document, peer, state) => notices.tell(remote.peerPresence(document, peer, state)),
+    peersGone: (prefix) => notices.tell(remote.peersGone(prefix)),
+    presenceWanted: () => notices.tell(remote.presenceWanted()),
+    reopened: () => notices.tell(remote.reopened()),
     token: () => remote.token() as Promise<string | undefined>,
   };
 }

@@ -187,13 +187,15 @@ export class RoomRuntime {
     this.#owner?.sendPresence(this.#tab, keyId, state);
   }
 
-  reached(wait: ReachedWait): Promise<void> {
-    return this.#rungs.reached(wait, this.#journal.idle());
+  async reached(wait: ReachedWait): Promise<void> {
+    await this.#rungs.reached(wait, this.#journal.idle());
+    this.#status.tellNow();
   }
 
   /** What was written before is journaled first, or a room that knows nothing of it yet would pass for in sync. */
-  synced(name: number): Promise<void> {
-    return this.#rungs.synced(name, this.#journal.idle());
+  async synced(name: number): Promise<void> {
+    await this.#rungs.synced(name, this.#journal.idle());
+    this.#status.tellNow();
   }
 
   cancel(name: number): void {
@@ -294,6 +296,8 @@ export class RoomRuntime {
   async #write(edit: Edit): Promise<WriteResult> {
     try {
       const row = await this.#journal.append(edit);
+      // Whoever reads the status right after a write finds the write in it.
+      this.#status.tellNow();
       return { row: row.number, version: versionOf(this.#options.identity.replica, row.writtenAt) };
     } catch (error) {
       this.#status.fault(errorToFacts(error));
@@ -320,6 +324,11 @@ export class RoomRuntime {
     else this.#listener.peersGone(replica);
   }
 
+  #tabEnded(tab: number): void {
+    this.#listener.peersGone(peerOfTab(tab));
+    for (const keyId of this.#documents.keyIds()) this.#owner?.sendPresence(tab, keyId, new Uint8Array());
+  }
+
   /** What this tab does about what another one says; the owner tells itself in the same words. */
   #heard(notice: TabNotice): void {
     switch (notice.kind) {
@@ -328,8 +337,7 @@ export class RoomRuntime {
         if (this.#owner !== undefined) this.#channel.post({ kind: 'status', status: this.#status.link });
         return;
       case 'left':
-        this.#listener.peersGone(peerOfTab(notice.tab));
-        for (const keyId of this.#documents.keyIds()) this.#owner?.sendPresence(notice.tab, keyId, new Uint8Array());
+        this.#tabEnded(notice.tab);
         return;
       case 'journaled':
         this.#pending.journaled(notice.rows);

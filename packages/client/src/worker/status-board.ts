@@ -16,7 +16,7 @@ export class StatusBoard {
   readonly #pending: Pending;
   readonly #host: StatusBoardHost;
   #link: LinkStatus;
-  #isTelling = false;
+  #telling: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
   constructor(initial: LinkStatus, pending: Pending, host: StatusBoardHost) {
@@ -45,12 +45,15 @@ export class StatusBoard {
 
   /** What is pending has changed. A keystroke changes it several times, so the page is told once for all of them. */
   touch(): void {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
-    setTimeout(() => {
-      this.#isTelling = false;
-      if (!this.#isClosed) this.#host.tell(this.room);
-    });
+    this.#telling ??= setTimeout(() => this.tellNow());
+  }
+
+  /** Who waited for something is to find it in the status: what is to be told goes out before the answer. */
+  tellNow(): void {
+    if (this.#telling === undefined) return;
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    if (!this.#isClosed) this.#host.tell(this.room);
   }
 
   close(): void {
