@@ -17,6 +17,7 @@ import {
 import { mergeUpdates } from '../documents/merge.js';
 import type { Environment } from '../environment.js';
 import type { Leadership } from '../tabs/leadership.js';
+import { TabLives } from '../tabs/tab-lives.js';
 import type { JournaledRow, ReceivedKey, RoomChannel, TabNotice } from '../tabs/room-channel.js';
 import type { ChangeOrigin, EntriesOptions, Entry, RoomStatus } from '../types.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
@@ -51,6 +52,7 @@ export class RoomRuntime {
   readonly #watchers: Watchers;
   readonly #documents: OpenDocuments;
   #leadership: Leadership | undefined;
+  #tabs: TabLives | undefined;
   #owner: Owner | undefined;
   #isPaused = false;
   #isClosed = false;
@@ -227,11 +229,18 @@ export class RoomRuntime {
     await this.#owner?.stop();
     this.#status.close();
     this.#rungs.close(new MangroveError('CLOSED', { what: 'room' }));
+    this.#tabs?.close();
     this.#leadership?.release();
     this.#channel.close();
   }
 
   #begin(name: string): void {
+    this.#tabs = new TabLives(
+      (lock) => this.#env.lead(lock),
+      name,
+      this.#tab,
+      (tab) => this.#tabEnded(tab),
+    );
     this.#channel.post({ kind: 'arrived' });
     this.#leadership = this.#env.lead(name);
     this.#leadership.acquired
@@ -337,6 +346,7 @@ export class RoomRuntime {
         if (this.#owner !== undefined) this.#channel.post({ kind: 'status', status: this.#status.link });
         return;
       case 'left':
+        this.#tabs?.left(notice.tab);
         this.#tabEnded(notice.tab);
         return;
       case 'journaled':
@@ -371,6 +381,7 @@ export class RoomRuntime {
         void this.#readAgain().catch((error: unknown) => this.#status.fault(errorToFacts(error)));
         return;
       case 'presence':
+        this.#tabs?.met(notice.tab);
         this.#documents.showPeer(peerOfTab(notice.tab), notice.keyId, notice.state);
         this.#owner?.sendPresence(notice.tab, notice.keyId, notice.state);
         return;
