@@ -38,10 +38,13 @@ export class Presence {
     this.announce();
   }
 
-  /** Somebody came, or we came back: tell who we are. */
+  /**
+   * Somebody came, or we came back: tell who we are. Set anew, which moves its clock on: who has forgotten us remembers the clock
+   * and takes nothing that is not above it.
+   */
   announce(): void {
-    if (!this.#isStarted || this.awareness.getLocalState() === null) return;
-    this.#sendSoon();
+    const state = this.awareness.getLocalState();
+    if (this.#isStarted && state !== null) this.awareness.setLocalState(state);
   }
 
   receive(peer: string, state: Uint8Array | undefined): void {
@@ -71,8 +74,8 @@ export class Presence {
 
   stop(): void {
     clearTimeout(this.#timer);
+    if (this.#isStarted) this.#host.send(new Uint8Array());
     this.#isStarted = false;
-    this.#host.send(new Uint8Array());
     this.awareness.off('update', this.#onUpdate);
     this.awareness.destroy();
   }
