@@ -111,7 +111,7 @@ export class DocumentHandle {
     Y.transact(this.ydoc, apply, this, false);
   }
 
-  /** Hands over what was typed; resolves when it is on disk. Failures are shown in the room's status. */
+  /** Hands over what was typed; resolves when it is on disk. Rejects when some of it never will be. */
   async flush(): Promise<void> {
     await this.ready;
     await this.#outgoing.flush();

@@ -13,7 +13,7 @@ export interface OutgoingHost {
 
 interface Unkept {
   readonly edit: DocumentEdit;
-  readonly done: () => void;
+  readonly done: (isKept: boolean) => void;
 }
 
 /**
@@ -28,6 +28,8 @@ export class Outgoing {
   #handedOver: Promise<unknown> = Promise.resolve();
   #unkept: Unkept[] = [];
   #retry: ReturnType<typeof setTimeout> | undefined;
+  /** Why some edit can never be kept. */
+  #failure: unknown;
 
   constructor(host: OutgoingHost) {
     this.#host = host;
@@ -49,23 +51,31 @@ export class Outgoing {
     this.#updates = [];
     const { nonce, clientId } = this.#host.granted() ?? { nonce: 0, clientId: 0 };
     const kept = this.#keep({ updates, nonce, clientId, imported: this.#imported });
-    const done = kept.then(() => this.#host.unjournaled(-1));
+    const done = kept.then((isKept) => {
+      // What can never be kept is pending for good: nobody is to take this document for safe.
+      if (isKept) this.#host.unjournaled(-1);
+    });
     this.#handedOver = Promise.all([this.#handedOver, done]);
   }
 
-  /** Resolves when all is on disk. Failures are shown in the room's status. */
+  /** Resolves when all is on disk. Rejects when something of it never will be, as the room's status says as well. */
   async flush(): Promise<void> {
     this.handOver();
     await this.#handedOver;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
-  async #keep(edit: DocumentEdit): Promise<void> {
+  /** False for what no trying helps. */
+  async #keep(edit: DocumentEdit): Promise<boolean> {
     try {
       await this.#host.send(edit);
+      return true;
     } catch (error) {
-      // What no trying helps, a closed room above all, is over.
-      if (!isMangroveError(error) || !error.retryable) return;
-      await new Promise<void>((done) => {
+      if (!isMangroveError(error) || !error.retryable) {
+        this.#failure ??= error;
+        return false;
+      }
+      return new Promise<boolean>((done) => {
         this.#unkept.push({ edit, done });
         this.#retry ??= setTimeout(() => void this.#tryAgain(), RETRY_AFTER_MS);
       });
@@ -79,8 +89,8 @@ export class Outgoing {
     this.#unkept = [];
     for (const group of groups(unkept)) {
       const [first] = group as [Unkept, ...Unkept[]];
-      await this.#keep({ ...first.edit, updates: group.flatMap(({ edit }) => edit.updates) });
-      for (const { done } of group) done();
+      const isKept = await this.#keep({ ...first.edit, updates: group.flatMap(({ edit }) => edit.updates) });
+      for (const { done } of group) done(isKept);
     }
   }
 }
