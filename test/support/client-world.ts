@@ -370,6 +370,7 @@ export class Tab {
     if (room === undefined) {
       room = new Room(name, options, {
         relays: this.relays,
+        limits: defaultLimits,
         engine: () => this.engine,
         closed: (closed) => this.#rooms.delete(closed),
       });

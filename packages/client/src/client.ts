@@ -23,7 +23,7 @@ export interface Client {
 
 /** Synchronous, and does nothing yet: the worker starts with the first room that is used. Throws `NAME_INVALID`, `NOT_SUPPORTED`. */
 export function createClient(options: ClientOptions): Client {
-  assertName('room', options.name);
+  assertOptions(options);
   const relays = relaysOf(options.relay);
   const limits = { ...defaultLimits, ...options.limits };
   const rooms = new Map<string, { readonly room: Room; readonly options: RoomOptions }>();
@@ -38,7 +38,7 @@ export function createClient(options: ClientOptions): Client {
     }
     return engine;
   };
-  const host: RoomHost = { relays, engine: start, closed: (name) => rooms.delete(name) };
+  const host: RoomHost = { relays, limits, engine: start, closed: (name) => rooms.delete(name) };
 
   const shutDown = async (deleteData: boolean): Promise<void> => {
     if (isClosed) return;
@@ -80,6 +80,10 @@ function startWorker(): Worker {
 
 function relaysOf(relay: ClientOptions['relay']): readonly string[] {
   const relays = relay === undefined ? [] : typeof relay === 'string' ? [relay] : relay;
+  for (const url of relays) {
+    if (!/^(wss?|https?):$/.test(URL.canParse(url) ? new URL(url).protocol : ''))
+      throw new MangroveError('OPTION_INVALID', { option: 'relay', reason: `${url} is no ws:// or wss:// URL` });
+  }
   if (relays.length > 1) throw new MangroveError('NOT_SUPPORTED', { feature: 'More than one relay' });
   return relays;
 }
@@ -89,6 +93,20 @@ function assertRoomName(name: string): void {
   assertName('room', name);
   if (name === '.' || name === '..')
     throw new MangroveError('NAME_INVALID', { what: 'room', reason: 'it is a path of its own' });
+}
+
+function assertOptions(options: ClientOptions): void {
+  assertName('room', options.name);
+  const { name: _, relay: __, worker: ___, limits, ...others } = options;
+  const [unknown] = Object.entries(others).filter(([, value]) => value !== undefined);
+  if (unknown !== undefined) throw new MangroveError('NOT_SUPPORTED', { feature: `The client option ${unknown[0]}` });
+  for (const [name, limit] of Object.entries(limits ?? {})) {
+    if (!(name in defaultLimits) || !Number.isSafeInteger(limit) || limit < 0)
+      throw new MangroveError('OPTION_INVALID', {
+        option: `limits.${name}`,
+        reason: `${limit} is no bound of this name`,
+      });
+  }
 }
 
 /** Nothing is silently ignored: what this version cannot do, it refuses. */

@@ -18,6 +18,7 @@ export interface CollectionOptions {
 /** What a collection needs of its room. */
 export interface CollectionHost {
   readonly room: string;
+  readonly valueBytesMax: number;
   ready(): Promise<void>;
   engine(): EngineApi;
   receipt(written: WriteResult): Receipt;
@@ -46,7 +47,7 @@ export class Collection<T = Value> {
    */
   async put(id: string, value: T): Promise<Receipt> {
     assertName('record', id);
-    return this.#write(id, recordPayloadToBytes({ value: valueToBytes(value) }));
+    return this.#write(id, recordPayloadToBytes({ value: valueToBytes(value, this.#host.valueBytesMax) }));
   }
 
   /** A delete replaces what this replica held; what others write without having seen it survives it. */

@@ -1,4 +1,4 @@
-import { assertName, bytesToHex, EMPTY_ROOT, MangroveError, type Value } from '@mangrove/protocol';
+import { assertName, bytesToHex, EMPTY_ROOT, type Limits, MangroveError, type Value } from '@mangrove/protocol';
 import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
@@ -16,6 +16,7 @@ export interface RoomOptions {
 /** What a room needs of the client it belongs to. */
 export interface RoomHost {
   readonly relays: readonly string[];
+  readonly limits: Limits;
   engine(): EngineApi;
   closed(room: string): void;
 }
@@ -119,13 +120,18 @@ export class Room {
   collection<T = Value>(name: string, options: CollectionOptions = {}): Collection<T> {
     assertName('collection', name);
     this.#assertOpen();
-    const resolver = resolverName(options.resolver as Resolver | undefined);
+    const { resolver: descriptor, ...others } = options;
+    const [unknown] = Object.entries(others).filter(([, value]) => value !== undefined);
+    if (unknown !== undefined)
+      throw new MangroveError('NOT_SUPPORTED', { feature: `The collection option ${unknown[0]}` });
+    const resolver = resolverName(descriptor as Resolver | undefined);
     const existing = this.#collections.get(name) as Collection<T> | undefined;
     if (existing !== undefined) {
       if (existing.resolver !== resolver) throw new MangroveError('ROOM_OPTIONS_CONFLICT', { room: this.name });
       return existing;
     }
     const collection = new Collection<T>(name, resolver, {
+      valueBytesMax: this.#host.limits.valueBytesMax,
       ready: () => this.#open(),
       engine: () => this.#engine,
       room: this.name,

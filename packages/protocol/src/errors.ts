@@ -172,7 +172,7 @@ const ERRORS = {
     wire: 26,
     retryable: false,
     message: 'The content of a delta of replica {replica} cannot be used: {reason}.',
-    remedy: 'It is quarantined and can be exported; everything else is unaffected.',
+    remedy: 'It is quarantined; everything else is unaffected.',
   },
   ABORTED: {
     wire: 27,
@@ -185,6 +185,12 @@ const ERRORS = {
     retryable: true,
     message: 'An internal fault: {reason}.',
     remedy: 'Reload; if it comes back, report it with this message.',
+  },
+  OPTION_INVALID: {
+    wire: 29,
+    retryable: false,
+    message: 'The option {option} is not valid: {reason}.',
+    remedy: 'Correct the option; the guide says what it takes.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -1,4 +1,4 @@
-import * as buffer from 'lib0/buffer';
+import { base64ToBytes, bytesToBase64 } from './base64.js';
 import { bytesToUtf8, utf8ToBytes } from './bytes.js';
 import { MangroveError } from './errors.js';
 import { defaultLimits } from './limits.js';
@@ -69,7 +69,7 @@ function encodeObject(value: object, depth: number): string {
     // Array.from, because map skips the holes of a sparse array and would let them pass.
     return `[${Array.from(value, (item) => encodeValue(item, depth + 1)).join(',')}]`;
   }
-  if (value instanceof Uint8Array) return `{"$bytes":"${buffer.toBase64(value)}"}`;
+  if (value instanceof Uint8Array) return `{"$bytes":"${bytesToBase64(value)}"}`;
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw invalid('a Date is invalid');
     return `{"$date":${value.getTime() || 0}}`;
@@ -142,15 +142,9 @@ function toObject(entries: readonly (readonly [string, unknown])[], depth: numbe
   return object;
 }
 
-/** Only what {@link buffer.toBase64} writes: platforms differ in what else they let pass. */
 function fromBase64(text: string): Uint8Array {
-  let bytes: Uint8Array | undefined;
-  try {
-    bytes = buffer.fromBase64(text);
-  } catch {
-    // Told below, with the texts that decode but are not canonical.
-  }
-  if (bytes === undefined || buffer.toBase64(bytes) !== text) throw invalid('bytes are not base64');
+  const bytes = base64ToBytes(text);
+  if (bytes === undefined) throw invalid('bytes are not base64');
   return bytes;
 }
 

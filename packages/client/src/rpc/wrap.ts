@@ -1,5 +1,5 @@
 import * as Comlink from 'comlink';
-import { errorFromFacts } from '@mangrove/protocol';
+import { errorFromFacts, MangroveError } from '@mangrove/protocol';
 import type { EngineApi, RoomListener } from '../worker/engine-api.js';
 import type { EngineEndpoint, EngineOptions } from './expose.js';
 
@@ -24,9 +24,24 @@ const METHODS: readonly (keyof EngineApi)[] = [
 /** The engine in a worker, as if it were here: errors arrive as the class they were thrown as. */
 export function wrapEngine(worker: Worker, options: EngineOptions): EngineApi {
   const endpoint = Comlink.wrap<EngineEndpoint>(worker);
-  void endpoint.start(options);
+  endpoint.start(options).then(
+    () => {
+      isRunning = true;
+    },
+    () => {},
+  );
+  // A worker that cannot be loaded answers nothing, so that is what every call hears. Errors of a running one are its own.
+  let isRunning = false;
+  const broken = new Promise<never>((_, reject) => {
+    worker.addEventListener('error', (event) => {
+      if (isRunning) return;
+      const reason = event.message || 'its script could not be loaded';
+      reject(new MangroveError('NOT_SUPPORTED', { feature: `The worker that this page has started (${reason})` }));
+    });
+  });
+  broken.catch(() => {});
   const call = async (method: keyof EngineApi, args: unknown[]): Promise<unknown> => {
-    const outcome = await endpoint.call(method, ...args);
+    const outcome = await Promise.race([endpoint.call(method, ...args), broken]);
     if (outcome.ok) return outcome.value;
     throw errorFromFacts(outcome.error);
   };
