@@ -22,6 +22,7 @@ export function connectSocket(
   random: () => number = Math.random,
 ): Transport {
   const jitter = 1 - JITTER * random();
+  let isClosed = false;
   const url = new URL(relay);
   const socket = new PartySocket({
     host: url.host,
@@ -38,7 +39,8 @@ export function connectSocket(
     startClosed: true,
     // Asked for when an attempt really begins, after its delay; until then we are offline.
     protocols: () => {
-      events.connecting();
+      // An attempt whose delay was under way when we closed gets this far, and no further.
+      if (!isClosed) events.connecting();
       return null;
     },
     shouldReconnectOnClose: (event) => !isFinal(event.code),
@@ -47,7 +49,6 @@ export function connectSocket(
 
   let heardAtMs = performance.now();
   let isOpen = false;
-  let isClosed = false;
   const liveness = setInterval(() => {
     const silentMs = performance.now() - heardAtMs;
     if (!isOpen || silentMs < PING_AFTER_MS) return;
