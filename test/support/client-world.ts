@@ -347,6 +347,7 @@ export class Tab {
   readonly transports = new Set<MemoryTransport>();
   readonly #leaderships = new Set<Leadership>();
   readonly #rooms = new Map<string, Room>();
+  readonly #leaving = new Map<string, Promise<void>>();
   /** Where its rows and keys are. */
   readonly #device: Profile;
   readonly #inMemory: boolean;
@@ -372,7 +373,11 @@ export class Tab {
         relays: this.relays,
         limits: defaultLimits,
         engine: () => this.engine,
-        closed: (closed) => this.#rooms.delete(closed),
+        closed: (closed, done) => {
+          this.#rooms.delete(closed);
+          this.#leaving.set(closed, done);
+        },
+        left: (left) => this.#leaving.get(left) ?? Promise.resolve(),
       });
       this.#rooms.set(name, room);
     }
@@ -382,6 +387,7 @@ export class Tab {
   async close(): Promise<void> {
     if (this.#isGone) return;
     for (const room of [...this.#rooms.values()]) room.close();
+    await Promise.all(this.#leaving.values());
     await this.engine.shutDown(false);
   }
 

@@ -38,12 +38,23 @@ export function createClient(options: ClientOptions): Client {
     }
     return engine;
   };
-  const host: RoomHost = { relays, limits, engine: start, closed: (name) => rooms.delete(name) };
+  const leaving = new Map<string, Promise<void>>();
+  const host: RoomHost = {
+    relays,
+    limits,
+    engine: start,
+    closed: (name, done) => {
+      rooms.delete(name);
+      leaving.set(name, done);
+    },
+    left: (name) => leaving.get(name) ?? Promise.resolve(),
+  };
 
   const shutDown = async (deleteData: boolean): Promise<void> => {
     if (isClosed) return;
     for (const { room } of [...rooms.values()]) room.close();
     isClosed = true;
+    await Promise.all(leaving.values());
     if (engine !== undefined || deleteData) await start().shutDown(deleteData);
     worker?.terminate();
   };

@@ -18,7 +18,10 @@ export interface RoomHost {
   readonly relays: readonly string[];
   readonly limits: Limits;
   engine(): EngineApi;
-  closed(room: string): void;
+  /** `done`: when the worker has let go of it, with everything that was handed over before. */
+  closed(room: string, done: Promise<void>): void;
+  /** When the worker has let go of the room's former handle: opened before that, it would be closed with it. */
+  left(room: string): Promise<void>;
 }
 
 /**
@@ -146,11 +149,21 @@ export class Room {
     if (this.#isClosed) return;
     // What the page still holds goes out first: messages to the worker keep their order.
     for (const document of this.#documents.values()) document.release();
+    const writes = Promise.all([...this.#collections.values()].map((collection) => collection.flush()));
     this.#isClosed = true;
     this.#documents.clear();
     this.#statusListeners.clear();
-    this.#host.closed(this.name);
-    if (this.#ready !== undefined) void this.#ready.then(() => this.#engine.closeRoom(this.name)).catch(() => {});
+    const opened = this.#ready;
+    const leave = async (): Promise<void> => {
+      if (opened === undefined) return;
+      await opened;
+      await writes;
+      await this.#engine.closeRoom(this.name);
+    };
+    this.#host.closed(
+      this.name,
+      leave().catch(() => {}),
+    );
   }
 
   get #engine(): EngineApi {
@@ -167,6 +180,7 @@ export class Room {
   }
 
   async #start(): Promise<void> {
+    await this.#host.left(this.name);
     const status = await this.#engine.openRoom({ room: this.name, relays: this.#host.relays }, this.#listener());
     if (this.#status.storage === 'opening') this.#setStatus(status);
   }
