@@ -272,7 +272,7 @@ describe('a listing', () => {
     );
     await fc.assert(
       fc.asyncProperty(ids, options, async (all, { prefix = '', from, to, limit, reverse = false }) => {
-        const wellFormed = all.filter((one) => one.isWellFormed());
+        const wellFormed = all.filter((one) => !/\p{Surrogate}/u.test(one));
         const store = await storeOf(wellFormed);
         const within = wellFormed
           .filter((one) => one.startsWith(prefix))
