@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest';
+import type { Failure } from '../support/person.js';
+import { setStage } from '../support/stage.js';
+
+const stage = setStage();
+
+test('options that this version does not build are refused, never ignored', async () => {
+  const anna = await stage.arrive('Anna', { relay: false });
+  const failures = await anna.page.evaluate(async () => {
+    const { client, room, records } = mangrove;
+    const open = (options: object) => failureOf(() => client.room('another', options));
+    return {
+      encryptionKey: await open({ encryptionKey: new Uint8Array(32) }),
+      staleness: await open({ staleness: { maxAgeMs: 1 } }),
+      history: await open({ history: 'full' }),
+      atLeast: await failureOf(() => records.get('a', { atLeast: 'x' })),
+      maxAgeMs: await failureOf(() => records.get('a', { maxAgeMs: 1 })),
+      consistency: await failureOf(() => records.get('a', { consistency: 'linearizable' })),
+      proof: await failureOf(() => records.get('a', { proof: true })),
+      resolver: await failureOf(() => room.collection('x', { resolver: { kind: 'manual' } as never })),
+    };
+  });
+  for (const [option, failure] of Object.entries(failures)) {
+    expect(failure, option).toMatchObject({ name: 'MangroveError', code: 'NOT_SUPPORTED', retryable: false });
+    expect(failure?.message, option).toContain(option === 'resolver' ? 'manual' : option);
+    expect(failure?.remedy, option).not.toBe('');
+  }
+});
+
+test('one name is one handle, and other options for it are a conflict', async () => {
+  const anna = await stage.arrive('Anna', { relay: false });
+  const seen = await anna.page.evaluate(async () => {
+    const { client, room, note, records } = mangrove;
+    return {
+      room: client.room(room.name) === room,
+      note: room.document('note') === note,
+      records: room.collection('records') === records,
+      token: await failureOf(() => client.room(room.name, { token: 'other' })),
+      resolver: await failureOf(() => room.collection('records', { resolver: { kind: 'lww' } })),
+    };
+  });
+  expect(seen).toMatchObject({
+    room: true,
+    note: true,
+    records: true,
+    token: { code: 'ROOM_OPTIONS_CONFLICT' },
+    resolver: { code: 'ROOM_OPTIONS_CONFLICT' },
+  });
+});
+
+test('names and values that cannot be are refused with a code, a remedy and the facts, and change nothing', async () => {
+  const anna = await stage.arrive('Anna', { relay: false });
+  const before = await anna.status();
+  const failures: [string, Failure | undefined][] = await anna.page.evaluate(async () => {
+    const { client, room, records } = mangrove;
+    const circle: Record<string, unknown> = {};
+    circle.self = circle;
+    const runs: [string, () => unknown][] = [
+      ['NAME_INVALID', () => client.room('')],
+      ['NAME_INVALID', () => client.room('.')],
+      ['NAME_INVALID', () => room.document('')],
+      ['NAME_INVALID', () => room.document('é'.repeat(257))],
+      ['NAME_INVALID', () => room.document('\ud800')],
+      ['NAME_INVALID', () => room.collection('')],
+      ['NAME_INVALID', () => records.put('', 1)],
+      ['NAME_INVALID', () => records.get('x'.repeat(513))],
+      ['NAME_INVALID', () => records.delete(7 as never)],
+      ['VALUE_INVALID', () => records.put('a', () => 1)],
+      ['VALUE_INVALID', () => records.put('a', { deep: Number.NaN })],
+      ['VALUE_INVALID', () => records.put('a', Symbol('s'))],
+      ['VALUE_INVALID', () => records.put('a', circle)],
+      ['VALUE_INVALID', () => records.put('a', document.createElement('p'))],
+      ['VALUE_INVALID', () => records.put('a', undefined)],
+      ['VALUE_TOO_LARGE', () => records.put('a', 'x'.repeat(65_537))],
+      ['VALUE_TOO_LARGE', () => records.put('a', new Uint8Array(65_537))],
+    ];
+    return Promise.all(runs.map(async ([code, run]) => [code, await failureOf(run)] as [string, Failure | undefined]));
+  });
+  expect(failures.map(([, failure]) => failure?.code)).toEqual(failures.map(([code]) => code));
+  for (const [code, failure] of failures) {
+    expect(failure, code).toMatchObject({ name: 'MangroveError', retryable: false });
+    expect(failure?.remedy, code).not.toBe('');
+    expect(Object.keys(failure?.facts ?? {}), code).not.toEqual([]);
+  }
+  const after = await anna.status();
+  expect(after.pending).toEqual(before.pending);
+  expect(await anna.page.evaluate(() => mangrove.records.entries())).toEqual([]);
+});
+
+test('the longest names and the largest values are taken', async () => {
+  const anna = await stage.arrive('Anna');
+  await anna.waitUntilInSync();
+  const sizes = await anna.page.evaluate(async () => {
+    const id = 'é'.repeat(256);
+    const value = 'x'.repeat(60_000);
+    const collection = mangrove.room.collection('c'.repeat(512));
+    const receipt = await collection.put(id, value);
+    const other = mangrove.room.document('d'.repeat(512));
+    other.ydoc.getText('content').insert(0, 'y'.repeat(1_000_000));
+    await receipt.reached('relay');
+    await other.reached('relay');
+    return String((await collection.get(id))?.value).length;
+  });
+  expect(sizes).toBe(60_000);
+});
+
+test('an edit that no delta can carry is refused where it is made, told by reached, and stops nothing else', async () => {
+  const anna = await stage.arrive('Anna');
+  await anna.waitUntilInSync();
+  const failure = await anna.page.evaluate(async () => {
+    const huge = mangrove.room.document('huge');
+    await huge.ready;
+    huge.ydoc.getText('content').insert(0, 'x'.repeat(9 * 1024 * 1024));
+    return failureOf(() => huge.reached('disk'));
+  });
+  expect(failure).toMatchObject({ name: 'MangroveError', code: 'BODY_TOO_LARGE' });
+  expect((await anna.status()).lastError).toMatchObject({ code: 'BODY_TOO_LARGE' });
+  await anna.write('Everything else goes on. ');
+  await anna.page.evaluate(() => mangrove.note.reached('relay'));
+});
+
+test('everything goes with destroy, and nothing without its word', async () => {
+  const anna = await stage.arrive('Anna', { relay: false });
+  await anna.write('Soon gone. ');
+  const refusal = await anna.page.evaluate(async () => {
+    await mangrove.note.reached('disk');
+    return failureOf(() => mangrove.client.destroy({} as never));
+  });
+  expect(refusal?.code).toBe('NOT_SUPPORTED');
+  expect(await anna.text()).toBe('Soon gone. ');
+  await anna.page.evaluate(() => mangrove.client.destroy({ deleteLocalData: true }));
+  expect(await anna.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))).toEqual([]);
+  await anna.reload();
+  expect(await anna.text()).toBe('');
+});

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { launchChromium, Profile } from './browser.js';
+import { type DemoSite, LOCAL_ONLY, openDemoSite } from './demo-site.js';
+import { Person } from './person.js';
+import { RelayProcess } from './relay-process.js';
+import { TcpProxy } from './tcp-proxy.js';
+import { until } from './until.js';
+
+export interface ArriveOptions {
+  /** By default one room for each test. */
+  readonly room?: string;
+  /** A browser whose profile lasts; by default one that forgets everything when it is closed. */
+  readonly profile?: Profile;
+  /** False: no relay at all. A string: another relay than that of the stage. */
+  readonly relay?: boolean | string;
+}
+
+/** What a test needs to put people in front of browsers. Everything a test opens is closed after it. */
+export interface Stage {
+  readonly relay: RelayProcess;
+  readonly room: string;
+  readonly people: readonly Person[];
+  arrive(name: string, options?: ArriveOptions): Promise<Person>;
+  /** Two people in one room, each with the editor open and in sync. */
+  arriveTogether(): Promise<[Person, Person]>;
+  newProfile(): Promise<Profile>;
+}
+
+/**
+ * Sets the stage for the tests of a file: one Chromium, one relay process and the built demo for all of them, a room and
+ * people for each. A test fails when a page or a worker reports an error that nobody said to expect.
+ */
+export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean } = {}): Stage {
+  let browser: Browser;
+  let site: DemoSite;
+  let relay: RelayProcess;
+  let room = newRoom();
+  let people: Person[] = [];
+  let profiles: Profile[] = [];
+  let networks: TcpProxy[] = [];
+
+  beforeAll(async () => {
+    relay = await RelayProcess.prepare();
+    [browser, site] = await Promise.all([launchChromium(), openDemoSite()]);
+    if (isRelayRunning) await relay.start();
+  });
+
+  afterEach(async () => {
+    const troubles = people.flatMap((person) => person.troubles);
+    await Promise.all(people.map(({ context }) => context.close().catch(() => {})));
+    await Promise.all(profiles.map((profile) => profile.remove()));
+    await Promise.all(networks.map((network) => network.close()));
+    [people, profiles, networks, room] = [[], [], [], newRoom()];
+    expect(troubles, 'errors of pages and workers').toEqual([]);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+    await relay?.stop();
+  });
+
+  const arrive = async (name: string, options: ArriveOptions = {}): Promise<Person> => {
+    const { profile, relay: wanted = true } = options;
+    const context = profile === undefined ? await browser.newContext() : await profile.open();
+    const network = wanted === true ? await TcpProxy.open(relay.port) : undefined;
+    if (network !== undefined) networks.push(network);
+    const address = site.address(options.room ?? room, network?.url ?? (wanted || LOCAL_ONLY).toString());
+    const person = new Person({ name, context, address, network });
+    people.push(person);
+    await person.openTab();
+    await person.callThemself(name);
+    return person;
+  };
+
+  return {
+    get people() {
+      return people;
+    },
+    get relay() {
+      return relay;
+    },
+    get room() {
+      return room;
+    },
+    arrive,
+    arriveTogether: async () => {
+      const [anna, ben] = await Promise.all([arrive('Anna'), arrive('Ben')]);
+      await Promise.all([anna.waitUntilInSync(), ben.waitUntilInSync()]);
+      return [anna, ben];
+    },
+    newProfile: async () => {
+      const profile = await Profile.create();
+      profiles.push(profile);
+      return profile;
+    },
+  };
+}
+
+/** All are in sync with one root, and with one text where that was not so before. Nobody presses anything meanwhile. */
+export async function waitUntilEqual(
+  people: readonly Person[],
+  withinMs?: number,
+): Promise<{ text: string; root: string }> {
+  let roots: string[] = [];
+  let texts: string[] = [];
+  await until(
+    'all to be in sync and equal',
+    async () => {
+      const statuses = await Promise.all(people.map((person) => person.status()));
+      if (statuses.some(({ sync, pending }) => sync !== 'in-sync' || pending.writes > 0)) return false;
+      roots = statuses.map(({ root }) => root);
+      texts = await Promise.all(people.map((person) => person.text()));
+      return new Set(roots).size === 1 && new Set(texts).size === 1;
+    },
+    {
+      withinMs,
+      explain: async () => JSON.stringify(await Promise.all(people.map((person) => person.status()))),
+    },
+  );
+  return { text: texts[0] as string, root: roots[0] as string };
+}
+
+function newRoom(): string {
+  return `room-${randomUUID()}`;
+}
