@@ -1,6 +1,5 @@
 import {
   bytesToHeadStatement,
-  hlcToMs,
   readJournal,
   readNumber,
   readOutboxEntries,
@@ -12,11 +11,13 @@ import {
   takeIdentity,
   type Transaction,
 } from '@mangrove/protocol';
-import type { HeadSeq } from '../tabs/room-channel.js';
+import type { HeadSeq, JournaledRow } from '../tabs/room-channel.js';
+import { toNotice } from './journal-writer.js';
 import type { PendingBooks } from './pending.js';
 
 /** How a room stands when a tab opens it. */
 export interface LoadedRoom extends PendingBooks {
+  readonly rows: readonly JournaledRow[];
   readonly root: Uint8Array;
   readonly syncedAtMs: number;
   readonly quarantined: number;
@@ -30,11 +31,7 @@ export function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): S
 }
 
 export function* readRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom> {
-  const rows = (yield* readJournal(tx)).map((row) => ({
-    number: row.number,
-    bytes: row.payload.length,
-    atMs: hlcToMs(row.writtenAt),
-  }));
+  const rows = (yield* readJournal(tx)).map(toNotice);
   const heads = (yield* tx.rows('heads', { from: new Uint8Array() })).map(([, value]) => {
     const { replica: other, vector, timeMs } = bytesToHeadStatement(value);
     return { replica: other, seq: vector.get(replica) ?? 0, timeMs };

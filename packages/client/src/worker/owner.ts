@@ -1,8 +1,8 @@
 import {
   bytesToHex,
-  type Delta,
   errorToFacts,
   type ErrorFacts,
+  hlcToMs,
   type JournalRow,
   type KeyId,
   MangroveError,
@@ -11,6 +11,7 @@ import {
   type Presence,
   type Refused,
   type ReplicaState,
+  type SealedDraft,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { SealedRows, TabNotice } from '../tabs/room-channel.js';
@@ -31,6 +32,8 @@ export interface OwnerHost {
   token(): Promise<string | undefined>;
   /** To this tab and to all others, in the same words. */
   tell(notice: TabNotice): void;
+  /** Whether the tab that wrote the row has told of it. */
+  isKnown(row: number): boolean;
   /** To the other tabs; this one has acted already. */
   post(notice: TabNotice): void;
   received(received: Received): void;
@@ -62,7 +65,7 @@ export class Owner {
     this.#sealer = new Sealer(env, store, config.room, identity, {
       canSeal: () => this.#epoch > 0 && this.#link.canPush,
       epoch: () => this.#epoch,
-      sealed: (deltas, rows, root) => this.#sealed(deltas, rows, root),
+      sealed: (drafts, root) => this.#sealed(drafts, root),
       failed: (error) => this.#fault(errorToFacts(error)),
     });
     this.#link = new ReplicaLink(env, store, identity, config, {
@@ -119,10 +122,12 @@ export class Owner {
     });
   }
 
-  #sealed(deltas: readonly Delta[], rows: readonly SealedRows[], root: Uint8Array): void {
-    this.#host.tell({ kind: 'sealed', deltas: rows });
+  #sealed(drafts: readonly SealedDraft[], root: Uint8Array): void {
+    const unheard = drafts.flatMap(({ rows }) => rows).filter((row) => !this.#host.isKnown(row.number));
+    if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
+    this.#host.tell({ kind: 'sealed', deltas: drafts.map(sealedRows) });
     this.#host.status.set({ root: bytesToHex(root), settled: false });
-    this.#link.post({ kind: 'sealed', deltas: deltas.map((delta) => delta.bytes) });
+    this.#link.post({ kind: 'sealed', deltas: drafts.map(({ delta }) => delta.bytes) });
   }
 
   #received(received: Received): void {
@@ -190,4 +195,13 @@ export class Owner {
   #fault(error: ErrorFacts): void {
     this.#host.status.fault(error);
   }
+}
+
+function sealedRows({ delta, rows }: SealedDraft): SealedRows {
+  return {
+    seq: delta.seq,
+    rows: rows.map((row) => row.number),
+    bytes: delta.body.length,
+    atMs: Math.min(...rows.map((row) => hlcToMs(row.writtenAt))),
+  };
 }

@@ -3,7 +3,7 @@ import type { RoomStatus } from '../types.js';
 import type { HeadSeq, JournaledRow, SealedRows } from '../tabs/room-channel.js';
 
 const RECEIPTS_MAX = 65_536;
-const EARLY_MAX = 4_096;
+const SEALED_MAX = 4_096;
 
 /** What the store says, in one transaction. */
 export interface PendingBooks {
@@ -55,8 +55,8 @@ export class Pending {
   /** Up to here the store has told; a notice about less than that is late and says nothing new. */
   #toldRow = 0;
   #toldSeq = 0;
-  /** Rows that were told as sealed before they were told as journaled, by their seq: notices of two tabs can cross. */
-  readonly #sealedEarly = new Map<number, number>();
+  /** The last rows that were told as sealed, by their seq: notices of two tabs can cross, so they may yet be told as journaled. */
+  readonly #sealedRows = new Map<number, number>();
 
   /** Begins with what the store says, or begins again: a tab that crashed has not told all that it did. */
   load({ rows, outbox, row, seq }: PendingBooks): void {
@@ -82,15 +82,20 @@ export class Pending {
 
   journaled(rows: readonly Pick<JournaledRow, 'number' | 'bytes' | 'atMs'>[]): void {
     for (const { number, bytes, atMs } of rows) {
-      if (this.#sealedEarly.has(number) || (number <= this.#toldRow && !this.#rows.has(number))) continue;
+      if (this.#sealedRows.has(number) || (number <= this.#toldRow && !this.#rows.has(number))) continue;
       this.#addRow(number, { bytes, atMs });
     }
+  }
+
+  /** False for a row that nobody has told of: the tab that wrote it has ended before it could. */
+  isKnown(row: number): boolean {
+    return row <= this.#toldRow || this.#rows.has(row) || this.#sealedRows.has(row);
   }
 
   /** A receipt will ask for this row. */
   receipt(row: number): void {
     if (this.#rows.has(row)) this.#receipted.add(row);
-    else this.#remember(row, this.#sealedEarly.get(row) ?? this.#highestSeq);
+    else this.#remember(row, this.#sealedRows.get(row) ?? this.#highestSeq);
   }
 
   sealed(deltas: readonly SealedRows[]): void {
@@ -98,7 +103,7 @@ export class Pending {
       if (seq > this.#toldSeq || this.#deltas.has(seq)) this.#addDelta(seq, { writes: rows.length, bytes, atMs });
       this.#highestSeq = Math.max(this.#highestSeq, seq);
       for (const row of rows) {
-        if (!this.#rows.has(row) && row > this.#toldRow) keep(this.#sealedEarly, row, seq, EARLY_MAX);
+        if (row > this.#toldRow) keep(this.#sealedRows, row, seq, SEALED_MAX);
         this.#removeRow(row);
         if (this.#receipted.delete(row)) this.#remember(row, seq);
       }

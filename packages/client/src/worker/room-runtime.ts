@@ -1,6 +1,5 @@
 import {
   assertName,
-  type BuiltInResolver,
   bytesToHex,
   deriveClientId,
   deriveKeyId,
@@ -12,14 +11,14 @@ import {
   MangroveError,
   type ReplicaId,
   type RoomRef,
-  type Value,
 } from '@mangrove/protocol';
 import { mergeUpdates } from '../documents/merge.js';
 import type { Environment } from '../environment.js';
 import type { Leadership } from '../tabs/leadership.js';
 import { TabLives } from '../tabs/tab-lives.js';
 import type { JournaledRow, ReceivedKey, RoomChannel, TabNotice } from '../tabs/room-channel.js';
-import type { ChangeOrigin, EntriesOptions, Entry, RoomStatus } from '../types.js';
+import type { ChangeOrigin, RoomStatus } from '../types.js';
+import { Collections } from './collections.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { DocumentEdit, ReachedWait, RoomListener, WriteResult } from './engine-api.js';
 import { JournalWriter } from './journal-writer.js';
@@ -27,18 +26,19 @@ import { type LoadedRoom, loadRoom, readRoom } from './load.js';
 import { OpenDocuments, peerOfTab } from './open-documents.js';
 import { Owner } from './owner.js';
 import { Pending } from './pending.js';
-import { readEntries, readRecord, recordName, versionOf } from './records.js';
+import { recordName, versionOf } from './records.js';
 import { Rungs } from './rungs.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { INITIAL_STATUS } from './status.js';
 import { StatusBoard } from './status-board.js';
-import { Watchers } from './watchers.js';
 
 /**
  * One room in one tab's worker. Every tab journals and reads; the tab that owns the replica has an {@link Owner} too, which seals,
  * sends and receives. This class connects the parts; each decision has a file of its own.
  */
 export class RoomRuntime {
+  /** Reading records, in every tab. */
+  readonly collections: Collections;
   readonly #env: Environment;
   readonly #options: RuntimeOptions;
   readonly #listener: RoomListener;
@@ -49,7 +49,6 @@ export class RoomRuntime {
   readonly #pending = new Pending();
   readonly #status: StatusBoard;
   readonly #rungs: Rungs;
-  readonly #watchers: Watchers;
   readonly #documents: OpenDocuments;
   #leadership: Leadership | undefined;
   #tabs: TabLives | undefined;
@@ -122,7 +121,7 @@ export class RoomRuntime {
       () => this.status.sync === 'in-sync',
     );
     this.#documents = new OpenDocuments(listener);
-    this.#watchers = new Watchers(store, this.#room, identity.replica, (collection, changes) =>
+    this.collections = new Collections(store, this.#room, identity.replica, (collection, changes) =>
       listener.changes(collection, changes),
     );
     this.#journal = new JournalWriter(store, this.#room, identity.replica, nowMs, (rows) => this.#journaled(rows));
@@ -159,28 +158,6 @@ export class RoomRuntime {
   put(collection: string, id: string, payload: Uint8Array | undefined): Promise<WriteResult> {
     const flags = payload === undefined ? FLAG.tombstone : 0;
     return this.#write({ name: recordName(collection, id), flags, nonces: [], payload: payload ?? new Uint8Array() });
-  }
-
-  get(collection: string, id: string, resolver: BuiltInResolver): Promise<Entry<Value> | undefined> {
-    const { store, identity } = this.#options;
-    return store.transact((tx) => readRecord(tx, this.#room, identity.replica, recordName(collection, id), resolver), {
-      mode: 'read',
-    });
-  }
-
-  entries(
-    collection: string,
-    resolver: BuiltInResolver,
-    options: EntriesOptions,
-  ): Promise<readonly (readonly [string, Entry<Value>])[]> {
-    const { store, identity } = this.#options;
-    return store.transact((tx) => readEntries(tx, this.#room, identity.replica, collection, resolver, options), {
-      mode: 'read',
-    });
-  }
-
-  watch(collection: string, resolver: BuiltInResolver): void {
-    this.#watchers.watch(collection, resolver);
   }
 
   presence(id: string, state: Uint8Array): void {
@@ -239,7 +216,10 @@ export class RoomRuntime {
       (lock) => this.#env.lead(lock),
       name,
       this.#tab,
-      (tab) => this.#tabEnded(tab),
+      (tab) => {
+        this.#tabEnded(tab);
+        this.#readAgainSoon();
+      },
     );
     this.#channel.post({ kind: 'arrived' });
     this.#leadership = this.#env.lead(name);
@@ -267,6 +247,7 @@ export class RoomRuntime {
         },
         post: (notice) => this.#channel.post(notice),
         received: ({ keys }) => this.#deliver(keys, 'remote'),
+        isKnown: (row) => this.#pending.isKnown(row),
         show: (peer, keyId, state) => this.#documents.showPeer(peer, keyId, state),
         peers: (replica, present) => this.#peers(replica, present),
       },
@@ -277,12 +258,14 @@ export class RoomRuntime {
     await this.#readAgain();
   }
 
-  /** The former owner may have ended without telling what it did last: the store knows. */
+  /** A tab may have ended without telling what it did last: the store knows. */
   async #readAgain(): Promise<void> {
     const { store, identity } = this.#options;
     const loaded = await store.transact((tx) => readRoom(tx, identity.replica), { mode: 'read' });
     if (this.#isClosed) return;
+    const unheard = loaded.rows.filter((row) => !this.#pending.isKnown(row.number));
     this.#pending.load(loaded);
+    this.#deliver(unheard.map(toReceivedKey), 'tab');
     const root = bytesToHex(loaded.root);
     if (root !== this.status.root) {
       this.#status.set({ root, quarantined: loaded.quarantined });
@@ -294,6 +277,10 @@ export class RoomRuntime {
     this.#rungs.lookAgain();
     this.#status.touch();
     this.#owner?.poke();
+  }
+
+  #readAgainSoon(): void {
+    void this.#readAgain().catch((error: unknown) => this.#status.fault(errorToFacts(error)));
   }
 
   #setPaused(isPaused: boolean): void {
@@ -317,7 +304,7 @@ export class RoomRuntime {
   #journaled(rows: readonly JournaledRow[]): void {
     this.#pending.journaled(rows);
     for (const row of rows) this.#pending.receipt(row.number);
-    this.#watchers.changed(rows, 'local');
+    this.collections.changed(rows, 'local');
     this.#channel.post({ kind: 'journaled', rows });
     this.#status.touch();
     this.#owner?.poke();
@@ -325,7 +312,7 @@ export class RoomRuntime {
 
   #deliver(keys: readonly ReceivedKey[], origin: ChangeOrigin): void {
     this.#documents.deliver(keys);
-    this.#watchers.changed(keys, origin);
+    this.collections.changed(keys, origin);
   }
 
   #peers(replica: string, present: boolean): void {
@@ -351,10 +338,7 @@ export class RoomRuntime {
         return;
       case 'journaled':
         this.#pending.journaled(notice.rows);
-        this.#deliver(
-          notice.rows.map((row) => ({ ...row, updates: row.update === undefined ? [] : [row.update] })),
-          'tab',
-        );
+        this.#deliver(notice.rows.map(toReceivedKey), 'tab');
         this.#owner?.poke();
         break;
       case 'sealed':
@@ -378,7 +362,7 @@ export class RoomRuntime {
         this.#status.set(notice.status);
         return;
       case 'took-over':
-        void this.#readAgain().catch((error: unknown) => this.#status.fault(errorToFacts(error)));
+        this.#readAgainSoon();
         return;
       case 'presence':
         this.#tabs?.met(notice.tab);
@@ -409,4 +393,8 @@ export class RoomRuntime {
   #keyIdOf(document: string): KeyId {
     return deriveKeyId(this.#room.hash, this.#room.roomId, documentName(document));
   }
+}
+
+function toReceivedKey(row: JournaledRow): ReceivedKey {
+  return { ...row, updates: row.update === undefined ? [] : [row.update] };
 }

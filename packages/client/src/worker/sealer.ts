@@ -1,8 +1,6 @@
 import {
   commitSeal,
-  type Delta,
   draftSeal,
-  hlcToMs,
   isMangroveError,
   resetClock,
   type RoomRef,
@@ -12,7 +10,6 @@ import {
 } from '@mangrove/protocol';
 import { mergeUpdates } from '../documents/merge.js';
 import type { Environment, Identity } from '../environment.js';
-import type { SealedRows } from '../tabs/room-channel.js';
 
 /** Drafts that lose a race with another tab are drafted again; more often than this, something is wrong. */
 const RETRIES_MAX = 8;
@@ -23,7 +20,7 @@ export interface SealerHost {
   /** True while there is someone to send to: sealing sooner would split what could leave as one delta. */
   canSeal(): boolean;
   epoch(): number;
-  sealed(deltas: readonly Delta[], rows: readonly SealedRows[], root: Uint8Array): void;
+  sealed(drafts: readonly SealedDraft[], root: Uint8Array): void;
   failed(error: unknown): void;
 }
 
@@ -125,20 +122,7 @@ export class Sealer {
       durability: 'strict',
     });
     if (acceptance === undefined) return 'lost';
-    this.#host.sealed(
-      sealed.map(({ delta }) => delta),
-      sealed.map(sealedRows),
-      acceptance.root,
-    );
+    this.#host.sealed(sealed, acceptance.root);
     return 'sealed';
   }
-}
-
-function sealedRows({ delta, rows }: SealedDraft): SealedRows {
-  return {
-    seq: delta.seq,
-    rows: rows.map((row) => row.number),
-    bytes: delta.body.length,
-    atMs: Math.min(...rows.map((row) => hlcToMs(row.writtenAt))),
-  };
 }
