@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keyIdOf, makeDelta, record, replicaOf, room, signStub } from '../../../../test/interop/fixture.js';
+import { makeDelta, record, replicaOf, room, signStub } from '../../../../test/interop/fixture.js';
 import { bytesToBody, recordPayloadToBytes } from '../body.js';
 import { utf8ToBytes } from '../bytes.js';
 import { type Delta, bytesToDelta } from '../delta.js';
@@ -111,7 +111,7 @@ test('[JS3] drafts that come after a delta which was withdrawn are not committed
 
 test('[HLC4, DL7] a delta that names what lies ahead of a clock which was set back waits for its time', () => {
   const replica = createReplica();
-  const ahead = makeDelta({ replica: other, seq: 1, keyId: keyIdOf(record('a')), hlc: hlcFromMs(NOW + 200_000) });
+  const ahead = makeDelta({ replica: other, seq: 1, name: record('a'), hlc: hlcFromMs(NOW + 200_000) });
   replica.run((tx) => acceptDeltas(tx, room, [ahead], { nowMs: NOW, from: 'others', retain: () => false }));
   replica.put('one', FUTURE);
   replica.refuse(replica.seal(FUTURE));
@@ -122,7 +122,7 @@ test('[HLC4, DL7] a delta that names what lies ahead of a clock which was set ba
 
 test('[SY3] the vector claims nothing that only a withdrawn delta had covered', () => {
   const replica = createReplica();
-  const theirs = makeDelta({ replica: other, seq: 1, keyId: keyIdOf(record('a')), hlc: hlcFromMs(NOW) });
+  const theirs = makeDelta({ replica: other, seq: 1, name: record('a'), hlc: hlcFromMs(NOW) });
   replica.run((tx) => acceptDeltas(tx, room, [theirs], { nowMs: NOW, from: 'others', retain: () => false }));
   replica.put('one', FUTURE);
   const delta = replica.seal(FUTURE);

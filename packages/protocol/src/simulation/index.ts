@@ -1,1 +1,6 @@
-export {};
+export { cheapHash, simulatedSign } from './crypto.js';
+export { SimulationFailure } from './failure.js';
+export { defaultOptions, FAULTS, type FaultKind, mixedOptions, type WorldOptions } from './options.js';
+export { SimRelay } from './relay.js';
+export { SimReplica } from './replica.js';
+export { createWorld, World } from './world.js';

@@ -1,0 +1,47 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bytesToBody, bytesToRecordPayload, recordPayloadToBytes } from '../body.js';
+import { encode } from '../codec.js';
+import { type Delta, FLAG, hasFlag } from '../delta.js';
+import type { KeyName } from '../ids.js';
+import type { Edit } from '../room/journal.js';
+import type { WriteKind } from './ledger.js';
+import { bytesToValue, valueToBytes } from '../value.js';
+
+/** What a world writes: a document is a set of write ids that merges by union, a record's value names its one write. */
+export function editOf(name: KeyName, kind: WriteKind, write: number): Edit {
+  switch (kind) {
+    case 'document':
+      return { name, flags: 0, nonces: [write], payload: idsToBytes([write]) };
+    case 'put':
+      return { name, flags: 0, nonces: [], payload: recordPayloadToBytes({ value: valueToBytes({ write }) }) };
+    case 'delete':
+      return { name, flags: FLAG.tombstone, nonces: [], payload: new Uint8Array() };
+  }
+}
+
+/** The `mergeUpdates` of sealing: a union. */
+export function mergeIds(updates: readonly Uint8Array[]): Uint8Array {
+  return idsToBytes([...new Set(updates.flatMap(bytesToIds))].sort((a, b) => a - b));
+}
+
+/** The write ids that a delta's body says; of a tombstone none, it has no value. */
+export function writesOfBody(delta: Delta): readonly number[] {
+  const { name, payload } = bytesToBody(delta.body);
+  if (name.kind === 'document') return bytesToIds(payload);
+  if (hasFlag(delta, FLAG.tombstone)) return [];
+  const value = bytesToValue(bytesToRecordPayload(payload).value) as { write: number };
+  return [value.write];
+}
+
+function idsToBytes(ids: readonly number[]): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeVarUint(encoder, ids.length);
+    for (const id of ids) encoding.writeVarUint(encoder, id);
+  });
+}
+
+function bytesToIds(bytes: Uint8Array): number[] {
+  const decoder = decoding.createDecoder(bytes);
+  return Array.from({ length: decoding.readVarUint(decoder) }, () => decoding.readVarUint(decoder));
+}

@@ -1,0 +1,198 @@
+import { type Delta, signDelta } from '../delta.js';
+import { type ErrorCode, isMangroveError } from '../errors.js';
+import { deriveKeyId, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
+import { appendToJournal, type JournalRow, readJournal, readKeyState } from '../room/journal.js';
+import { readNumber } from '../room/meta.js';
+import { nextEpoch } from '../room/receive.js';
+import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
+import { resetClock, withdrawDelta } from '../room/withdraw.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import { editOf, mergeIds } from './content.js';
+import { simulatedSign } from './crypto.js';
+import type { Disk } from './disk.js';
+import type { WriteKind } from './ledger.js';
+import type { Random } from './random.js';
+import type { Scene } from './scene.js';
+
+const RETRY_MS = 1_000;
+
+/** The device that a desk stands on. */
+export interface DeskHost {
+  readonly index: number;
+  readonly id: ReplicaId;
+  readonly publicKey: Uint8Array;
+  readonly world: Scene;
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly durability: 'strict' | 'relaxed';
+  readonly isUp: boolean;
+  readonly isInSession: boolean;
+  nowMs(): number;
+  later(delayMs: number, run: () => void): void;
+  /** Own deltas that are behind a barrier: to be sent. */
+  sealed(deltas: readonly Delta[]): void;
+}
+
+/** Where a replica's user writes: the journal, its sealing, and what of both the ledger has to know. */
+export class Desk {
+  readonly #host: DeskHost;
+  /** Journal row → write ids: one, or all that a withdrawn delta had joined. */
+  readonly #writesOfRow = new Map<number, readonly number[]>();
+  /** For tests: what is written waits. */
+  isHeld = false;
+  #epoch = 0;
+  #isSealing = false;
+  #waitsUntilMs = 0;
+
+  constructor(host: DeskHost) {
+    this.#host = host;
+  }
+
+  /** The process has started, or another tab has become the owner: a seal that is under way must not be committed [JS3]. */
+  own(): void {
+    this.#epoch = this.#host.disk.write(nextEpoch, 'strict');
+    this.#isSealing = false;
+  }
+
+  edit(name: KeyName, kind: WriteKind): number {
+    const { world, disk, durability, index } = this.#host;
+    const { ledger, room } = world;
+    const keyId = deriveKeyId(room.hash, room.roomId, name);
+    const seen = kind === 'document' ? [] : this.#visible(keyId);
+    const id = ledger.nextWriteId;
+    const nowMs = this.#host.nowMs();
+    const rows = disk.write((tx) => appendToJournal(tx, room, [editOf(name, kind, id)], nowMs), durability);
+    ledger.write({ replica: index, keyId, kind, seen }, id);
+    for (const row of rows) this.#writesOfRow.set(row.number, [id]);
+    world.trace.add('edit', index, kind, id);
+    if (disk.isSafe) this.noteDurable();
+    return id;
+  }
+
+  /** The writes that reading shows, ascending. */
+  read(name: KeyName): readonly number[] {
+    const { hash, roomId } = this.#host.world.room;
+    return [...new Set(this.#visible(deriveKeyId(hash, roomId, name)))].sort((a, b) => a - b);
+  }
+
+  /** The journal of a profile that was copied. */
+  copyFrom(other: Desk): void {
+    for (const [row, writes] of other.#writesOfRow) this.#writesOfRow.set(row, writes);
+  }
+
+  /** What stands before the eyes of who writes now: values that were received, and rows not yet sealed. */
+  #visible(keyId: KeyId): readonly number[] {
+    const { world, disk } = this.#host;
+    const { deltas, rows } = disk.read((tx) => readKeyState(tx, world.room, keyId));
+    return [
+      ...deltas.flatMap((delta) => world.ledger.valuesOf(delta.id)),
+      ...rows.flatMap((row) => this.#writesOf(row)),
+    ];
+  }
+
+  /** Drafts and signs now, commits when the signatures are there. */
+  seal(): void {
+    const { isUp, isInSession, random, publicKey, world, disk } = this.#host;
+    if (this.#isSealing || this.isHeld || !isUp || world.loop.nowMs < this.#waitsUntilMs) return;
+    // Sealing happens when there is someone to send to; sooner does no harm, so now and then it is done.
+    if (!isInSession && !random.chance(0.1)) return;
+    const nowMs = this.#host.nowMs();
+    const drafts = this.#draft(nowMs);
+    if (drafts === undefined) {
+      // It may have been set right since.
+      disk.write((tx) => resetClock(tx, nowMs), 'relaxed');
+      world.count('seals that waited for their time');
+      this.#host.later(RETRY_MS, () => this.seal());
+    } else if (drafts.length > 0) {
+      const sealed = drafts.map(({ unsigned, rows }) => {
+        return { delta: signDelta(unsigned, simulatedSign(publicKey, unsigned.message)), rows };
+      });
+      this.#isSealing = true;
+      const epoch = this.#epoch;
+      this.#host.later(random.between(0, 30), () => this.#commit(sealed, epoch, nowMs));
+    }
+  }
+
+  /** Undefined while the clock is too far ahead [HLC4]. */
+  #draft(nowMs: number): readonly SealDraft[] | undefined {
+    const { id, world, disk } = this.#host;
+    try {
+      return disk.read((tx) => draftSeal(tx, world.room, { replica: id, nowMs, mergeUpdates: mergeIds }));
+    } catch (error) {
+      if (isMangroveError(error) && error.code === 'CLOCK_AHEAD') return undefined;
+      throw error;
+    }
+  }
+
+  #commit(sealed: readonly SealedDraft[], epoch: number, nowMs: number): void {
+    const { world, disk, random, index } = this.#host;
+    const acceptance = disk.write((tx) => commitSeal(tx, world.room, sealed, epoch, nowMs), 'strict');
+    if (epoch === this.#epoch) this.#isSealing = false;
+    this.#host.later(random.between(1, 20), () => this.seal());
+    if (acceptance === undefined) {
+      world.count('seals that lost their race');
+      return;
+    }
+    for (const { delta, rows } of sealed) {
+      const writes = rows.flatMap((row) => this.#writesOf(row));
+      world.ledger.sealed(delta, index, writes);
+      world.trace.add('sealed', index, delta.seq, delta.id);
+    }
+    this.noteDurable();
+    this.#host.later(random.between(0, 5), () => this.#host.sealed(sealed.map(({ delta }) => delta)));
+  }
+
+  /** A relay will not have it as it is: its content goes back into the journal, to be sealed again in its time [JS5]. */
+  withdraw(seq: number, code: ErrorCode): void {
+    const { world, disk, id } = this.#host;
+    const rows = disk.write((tx) => withdrawAndReset(tx, this.#host, seq, code), 'strict');
+    const record = world.ledger.deltaAt(id, seq);
+    if (rows === undefined || record === undefined) return;
+    world.ledger.withdrawn(record);
+    for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
+    // What is refused now would be refused again at once.
+    this.#waitsUntilMs = world.loop.nowMs + RETRY_MS;
+    this.#host.later(RETRY_MS, () => this.seal());
+  }
+
+  /** Rows that wait to be sealed. */
+  get size(): number {
+    return this.#host.disk.read((tx) => readJournal(tx)).length;
+  }
+
+  /** All that was written is behind a barrier, and so acknowledged. */
+  noteDurable(): void {
+    const { world, index } = this.#host;
+    for (const write of world.ledger.writes) if (write.replica === index && !write.lost) write.onDisk = true;
+  }
+
+  /** After a power cut: what was acknowledged must be there; what was not may be gone. */
+  noteLosses(): void {
+    const { world, disk, index, id } = this.#host;
+    const { ledger } = world;
+    const kept = new Set(disk.read((tx) => readJournal(tx)).flatMap((row) => this.#writesOf(row)));
+    for (const write of ledger.writes) {
+      if (write.replica !== index || write.lost || write.delta !== undefined || kept.has(write.id)) continue;
+      if (write.onDisk) throw new Error(`[JS1] write ${write.id} was on the disk of replica ${index} and is gone`);
+      write.lost = true;
+    }
+    const seq = disk.read((tx) => readNumber(tx, 'seq'));
+    const sealed = ledger.lastSeq(id);
+    if (seq < sealed) throw new Error(`[JS4] replica ${index} has sealed ${sealed} deltas and remembers ${seq}`);
+  }
+
+  #writesOf(row: Pick<JournalRow, 'number'>): readonly number[] {
+    return this.#writesOfRow.get(row.number) ?? [];
+  }
+}
+
+function* withdrawAndReset(
+  tx: Transaction,
+  host: DeskHost,
+  seq: number,
+  code: ErrorCode,
+): Steps<readonly JournalRow[] | undefined> {
+  const rows = yield* withdrawDelta(tx, host.world.room, host.id, seq);
+  if (rows !== undefined && code === 'CLOCK_AHEAD') yield* resetClock(tx, host.nowMs());
+  return rows;
+}

@@ -1,0 +1,141 @@
+import { covers } from '../context.js';
+import { type Delta, hasContext } from '../delta.js';
+import type { DeltaId, KeyId, ReplicaId } from '../ids.js';
+
+export type WriteKind = 'document' | 'put' | 'delete';
+
+/** One edit, as the world knows it: what its writer had before its eyes is noted when it writes, from values, not from contexts. */
+export interface WriteRecord {
+  readonly id: number;
+  readonly replica: number;
+  readonly keyId: KeyId;
+  readonly kind: WriteKind;
+  readonly seen: readonly number[];
+  delta: DeltaId | undefined;
+  /** Acknowledged at this rung of the durability ladder. */
+  onDisk: boolean;
+  onRelay: boolean;
+  /** Taken by a power cut before it was acknowledged, or gone with its device before a relay had it. */
+  lost: boolean;
+}
+
+export interface SealedRecord {
+  readonly delta: Delta;
+  readonly replica: number;
+  readonly writes: readonly number[];
+  /** A relay has had it on its disk at some time. */
+  atRelay: boolean;
+  /** Refused for good, and taken back by its author. */
+  withdrawn: boolean;
+}
+
+/** What was written, sealed and acknowledged in a world, kept beside the implementation that is looked at. */
+export class Ledger {
+  readonly writes: WriteRecord[] = [];
+  readonly deltas = new Map<DeltaId, SealedRecord>();
+  readonly #deltasByKey = new Map<KeyId, SealedRecord[]>();
+  readonly #deltasByReplica = new Map<ReplicaId, Map<number, SealedRecord>>();
+  readonly #closures = new Map<number, ReadonlySet<number>>();
+  readonly #isWatched: boolean;
+
+  /** `isWatched`: nobody misbehaves, so every context must be what its writer saw. */
+  constructor(isWatched: boolean) {
+    this.#isWatched = isWatched;
+  }
+
+  write(record: Pick<WriteRecord, 'replica' | 'keyId' | 'kind' | 'seen'>, id: number): WriteRecord {
+    const write = { ...record, id, delta: undefined, onDisk: false, onRelay: false, lost: false };
+    this.writes.push(write);
+    if (id !== this.writes.length) throw new Error(`write ${id} is the ${this.writes.length}th`);
+    return write;
+  }
+
+  get nextWriteId(): number {
+    return this.writes.length + 1;
+  }
+
+  get(id: number): WriteRecord {
+    return this.writes[id - 1] as WriteRecord;
+  }
+
+  sealed(delta: Delta, replica: number, writes: readonly number[]): void {
+    const record: SealedRecord = { delta, replica, writes, atRelay: false, withdrawn: false };
+    this.deltas.set(delta.id, record);
+    const ofKey = this.#deltasByKey.get(delta.keyId) ?? [];
+    this.#deltasByKey.set(delta.keyId, [...ofKey, record]);
+    const bySeq = this.#deltasByReplica.get(delta.replica) ?? new Map<number, SealedRecord>();
+    this.#deltasByReplica.set(delta.replica, bySeq.set(delta.seq, record));
+    for (const id of writes) this.get(id).delta = delta.id;
+    if (this.#isWatched && hasContext(delta)) this.#assertContext(record, ofKey);
+  }
+
+  /** [CX4] A context covers exactly what its writer had seen, which the values that it saw tell. */
+  #assertContext({ delta, writes }: SealedRecord, others: readonly SealedRecord[]): void {
+    const seen = this.closure(writes.at(-1) as number);
+    for (const other of others) {
+      const value = other.writes.at(-1) as number;
+      const isCovered = covers(delta.context, other.delta);
+      const isSeen = seen.has(value);
+      if (isCovered && !isSeen)
+        throw new Error(`[CX4] ${name(delta)} covers ${name(other.delta)}, which its writer never saw`);
+      if (isSeen && !isCovered && !other.withdrawn)
+        throw new Error(`[CX4] ${name(delta)} does not cover ${name(other.delta)}, which its writer saw`);
+    }
+  }
+
+  /** Taken back by its author: what it held waits for another delta, or was replaced by then. */
+  withdrawn(record: SealedRecord): void {
+    record.withdrawn = true;
+    for (const id of record.writes) this.get(id).delta = undefined;
+  }
+
+  deltaAt(replica: ReplicaId, seq: number): SealedRecord | undefined {
+    return this.#deltasByReplica.get(replica)?.get(seq);
+  }
+
+  lastSeq(replica: ReplicaId): number {
+    return Math.max(0, ...(this.#deltasByReplica.get(replica)?.keys() ?? []));
+  }
+
+  /** The writes that stand in a delta: the last one of a record, all of a document. */
+  valuesOf(id: DeltaId): readonly number[] {
+    const record = this.deltas.get(id);
+    if (record === undefined) return [];
+    return this.get(record.writes[0] as number).kind === 'document' ? record.writes : record.writes.slice(-1);
+  }
+
+  /** Everything that was seen by a write, by what it saw, and so on. */
+  closure(id: number): ReadonlySet<number> {
+    const known = this.#closures.get(id);
+    if (known !== undefined) return known;
+    const closure = new Set<number>();
+    for (const seen of this.get(id).seen) {
+      closure.add(seen);
+      for (const earlier of this.closure(seen)) closure.add(earlier);
+    }
+    this.#closures.set(id, closure);
+    return closure;
+  }
+
+  /** A replica is gone for good: what no relay has had goes with it. */
+  died(replica: number): void {
+    for (const write of this.writes) {
+      if (write.replica !== replica) continue;
+      const isSafe = write.delta !== undefined && this.deltas.get(write.delta)?.atRelay === true;
+      if (!isSafe && write.onRelay) throw new Error(`write ${write.id} was acknowledged by a relay that never had it`);
+      if (!isSafe) write.lost = true;
+    }
+  }
+
+  /** The writes of a record that must stand at the end: those that no other write which exists had seen. */
+  standing(keyId: KeyId): ReadonlySet<number> {
+    const existing = this.writes.filter((write) => write.keyId === keyId && !write.lost);
+    const superseded = new Set<number>();
+    for (const { id } of existing) for (const seen of this.closure(id)) superseded.add(seen);
+    return new Set(existing.flatMap(({ id }) => (superseded.has(id) ? [] : [id])));
+  }
+}
+
+function name(delta: Delta): string {
+  return `delta (${delta.replica}, ${delta.seq}) of key ${delta.keyId.slice(0, 8)}`;
+}

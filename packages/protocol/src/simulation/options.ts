@@ -1,0 +1,113 @@
+import { Random } from './random.js';
+
+/** What can befall a world, one at a time, while it runs. */
+export const FAULTS = [
+  /** The connection of a replica breaks. */
+  'disconnect',
+  /** One or both directions stall; a long stall ends the connection. */
+  'partition',
+  /** A replica stops and starts again with what its disk kept. */
+  'replica-crash',
+  /** Another tab takes the replica over while a seal may be under way. */
+  'takeover',
+  /** A replica's wall clock jumps. */
+  'clock-jump',
+  /** A replica goes on at another relay. */
+  'switch-relay',
+  /** A relay stops and starts again with what it had committed. */
+  'relay-crash',
+  /** A relay starts again from an old copy of its disk, under the same store id. */
+  'relay-restore',
+  /** A relay starts again with an empty disk and a new store id. */
+  'relay-wipe',
+  /** A replica is gone for good, once. What a relay had acknowledged must live on. */
+  'death',
+] as const;
+
+export type FaultKind = (typeof FAULTS)[number];
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly replicaCount: number;
+  readonly relayCount: number;
+  /** Edits over all replicas, and the ratio of them that are of documents. */
+  readonly editCount: number;
+  readonly documentRatio: number;
+  readonly keyCount: number;
+  readonly editEveryMs: number;
+  /** The chance of a message to end its connection, with everything on the way. */
+  readonly dropRatio: number;
+  /** The chance of a message to come twice. */
+  readonly duplicateRatio: number;
+  /** What a replica has sent over an ended connection may still arrive, after what it sends over the next. */
+  readonly reorder: boolean;
+  readonly latencyMsMax: number;
+  readonly clockSkewMsMax: number;
+  readonly clockJumpMsMax: number;
+  /** `barriers`: only seals and a timer are strict, everything else is lost in a power cut up to the last of them. */
+  readonly disk: 'strict' | 'barriers';
+  readonly frameBytesMax: number;
+  /** How a relay catches up a replica that has no cursor. */
+  readonly newcomers: 'log' | 'vector';
+  readonly faults: readonly FaultKind[];
+  readonly faultEveryMs: number;
+  /** False where somebody misbehaves on purpose: the test says what must hold then, instead of the oracles. */
+  readonly isWatched: boolean;
+}
+
+export const defaultOptions: WorldOptions = {
+  seed: 1,
+  replicaCount: 3,
+  relayCount: 1,
+  editCount: 40,
+  documentRatio: 0.5,
+  keyCount: 4,
+  editEveryMs: 40,
+  dropRatio: 0,
+  duplicateRatio: 0,
+  reorder: false,
+  latencyMsMax: 50,
+  clockSkewMsMax: 0,
+  clockJumpMsMax: 0,
+  disk: 'strict',
+  frameBytesMax: 262_144,
+  newcomers: 'log',
+  faults: [],
+  faultEveryMs: 400,
+  isWatched: true,
+};
+
+/** A configuration drawn from the seed, so that a run over many seeds is a run over many kinds of worlds. */
+export function mixedOptions(seed: number): WorldOptions {
+  const random = new Random(seed * 2 + 1);
+  const relayCount = random.chance(0.25) ? 2 : 1;
+  const mayRollBack = random.chance(0.35);
+  const faults = FAULTS.filter((fault) => {
+    if (fault === 'switch-relay') return relayCount > 1;
+    if (fault === 'relay-restore' || fault === 'relay-wipe') return mayRollBack && random.chance(0.6);
+    // A relay that loses what it acknowledged, and its author gone: nobody could keep that promise.
+    if (fault === 'death') return !mayRollBack && random.chance(0.3);
+    return random.chance(0.5);
+  });
+  return {
+    ...defaultOptions,
+    seed,
+    replicaCount: random.pick([2, 3, 3, 4]),
+    relayCount,
+    editCount: random.pick([6, 12, 20, 20, 30, 60]),
+    documentRatio: random.pick([0, 0.3, 0.5, 0.8, 1]),
+    keyCount: random.pick([1, 2, 4, 8]),
+    editEveryMs: random.pick([2, 20, 60, 150]),
+    dropRatio: random.pick([0, 0, 0.01, 0.04]),
+    duplicateRatio: random.pick([0, 0, 0.05, 0.2]),
+    reorder: random.chance(0.5),
+    latencyMsMax: random.pick([1, 20, 100, 800]),
+    clockSkewMsMax: random.pick([0, 50, 5_000, 120_000]),
+    clockJumpMsMax: random.pick([1_000, 20_000, 600_000]),
+    disk: random.pick(['strict', 'barriers']),
+    frameBytesMax: random.pick([256, 2_048, 262_144]),
+    newcomers: random.pick(['log', 'vector']),
+    faults: random.chance(0.15) ? [] : faults,
+    faultEveryMs: random.pick([150, 400, 1_500]),
+  };
+}

@@ -1,0 +1,158 @@
+import { bytesToHex, bytesToU64, concatBytes } from '../bytes.js';
+import { covers } from '../context.js';
+import { bytesToDelta, type Delta, hasContext, parseTrieKey, trieKeyOf } from '../delta.js';
+import { bytesToReplicaId, deriveKeyId, type KeyId } from '../ids.js';
+import { buildTrie, readRoot } from '../merkle/trie.js';
+import { dotKey, splitTrieKeys } from '../room/accept.js';
+import type { MemoryTables } from '../store/memory-store.js';
+import { runPlan } from '../store/plan.js';
+import type { Table } from '../store/table.js';
+import { writesOfBody } from './content.js';
+import { cheapHash } from './crypto.js';
+import type { Cast } from './cast.js';
+
+interface Node {
+  readonly name: string;
+  readonly tables: MemoryTables;
+}
+
+/** What must hold in every world, looked at from outside. */
+export class Oracles {
+  readonly #world: Cast;
+  /** One set, one root, over all nodes and all of a world's time. */
+  readonly #setByRoot = new Map<string, string>();
+  readonly #rootBySet = new Map<string, string>();
+
+  constructor(world: Cast) {
+    this.#world = world;
+  }
+
+  /** While the world goes on. */
+  look(): void {
+    for (const node of this.#nodes()) {
+      this.#assertRoot(node);
+      this.#assertVector(node);
+    }
+  }
+
+  /** When everything has arrived. */
+  lookAtEnd(): void {
+    this.look();
+    const { ledger, replicas, relays } = this.#world;
+    for (const replica of replicas) if (replica.isDead) ledger.died(replica.index);
+    for (const write of ledger.writes) {
+      if (write.onRelay && write.lost) throw new Error(`write ${write.id} was acknowledged by a relay and is gone`);
+    }
+    for (const node of this.#nodes()) {
+      this.#assertTables(node);
+      this.#assertContent(node);
+    }
+    if (new Set(this.#world.merkleRoots()).size !== 1) throw new Error('roots differ at the end');
+    for (const { links } of relays)
+      if (links.size > replicas.length) throw new Error(`a relay holds ${links.size} links`);
+  }
+
+  #nodes(): readonly Node[] {
+    const { replicas, relays } = this.#world;
+    return [
+      ...replicas
+        .filter(({ isDead }) => !isDead)
+        .map(({ index, disk }) => ({ name: `replica ${index}`, tables: disk.tables })),
+      ...relays.map(({ index, tables }) => ({ name: `relay ${index}`, tables })),
+    ];
+  }
+
+  /** [MK3] Equal roots ⇔ equal sets, and the stored index is the one that the set gives. */
+  #assertRoot({ name, tables }: Node): void {
+    const keys = rows(tables, 'deltas').map(([key]) => key);
+    const root = bytesToHex(runPlan(readRoot, (read) => tables.read(read)).result.root);
+    const built = bytesToHex(buildTrie(cheapHash, keys).root);
+    if (root !== built)
+      throw new Error(`[MK3] ${name} stores root ${root.slice(0, 8)} for a set of root ${built.slice(0, 8)}`);
+    const set = bytesToHex(cheapHash(concatBytes(...keys)));
+    if ((this.#setByRoot.get(root) ?? set) !== set) throw new Error(`[MK3] two sets have the root ${root.slice(0, 8)}`);
+    if ((this.#rootBySet.get(set) ?? root) !== root) throw new Error(`[MK3] one set has two roots`);
+    this.#setByRoot.set(root, set);
+    this.#rootBySet.set(set, root);
+  }
+
+  /** [SY3] A vector claims only what is held, or covered by something that is held. */
+  #assertVector({ name, tables }: Node): void {
+    const { ledger } = this.#world;
+    let contextual: Map<KeyId, Delta[]> | undefined;
+    for (const [key, value] of rows(tables, 'vector')) {
+      const replica = bytesToReplicaId(key);
+      for (let seq = 1; seq <= bytesToU64(value); seq++) {
+        const record = ledger.deltaAt(replica, seq);
+        if (record === undefined) throw new Error(`[SY3] ${name} claims (${replica}, ${seq}), which was never sealed`);
+        const { delta } = record;
+        if (record.withdrawn || tables.table('deltas').get(trieKeyOf(delta)) !== undefined) continue;
+        contextual ??= contextualByKey(this.#world, tables);
+        if (!contextual.get(delta.keyId)?.some(({ context }) => covers(context, delta)))
+          throw new Error(`[SY3] ${name} claims (${replica}, ${seq}), which it neither holds nor has covered`);
+      }
+    }
+  }
+
+  /** Deltas, dots and contexts say the same, and nothing stands that something held covers [CX2]. */
+  #assertTables({ name, tables }: Node): void {
+    const contextual = contextualByKey(this.#world, tables);
+    const dots = new Set<string>();
+    for (const [key, value] of rows(tables, 'dots')) {
+      for (const trieKey of splitTrieKeys(value)) {
+        dots.add(`${bytesToHex(key)} ${bytesToHex(trieKey)}`);
+        if (tables.table('deltas').get(trieKey) === undefined)
+          throw new Error(`${name} has a dot of a delta that it does not hold`);
+      }
+    }
+    const held = deltasOf(this.#world, tables);
+    if (held.length !== dots.size) throw new Error(`${name} holds ${held.length} deltas under ${dots.size} dots`);
+    for (const delta of held) {
+      if (!dots.has(`${bytesToHex(dotKey(delta))} ${bytesToHex(trieKeyOf(delta))}`))
+        throw new Error(`${name} holds a delta without its dot`);
+      if (contextual.get(delta.keyId)?.some(({ context }) => covers(context, delta)))
+        throw new Error(`[CX2] ${name} keeps (${delta.replica}, ${delta.seq}), which something that it holds covers`);
+    }
+    if (rows(tables, 'contexts').length !== contextual.size)
+      throw new Error(`${name} has contexts of ${rows(tables, 'contexts').length} keys, ${contextual.size} have some`);
+  }
+
+  /** Nothing lost, nothing back: every edit of a document is there, and of a record just what no later write had seen. */
+  #assertContent({ name, tables }: Node): void {
+    const { ledger, keys, room } = this.#world;
+    const held = deltasOf(this.#world, tables);
+    for (const key of keys) {
+      const keyId = deriveKeyId(room.hash, room.roomId, key);
+      const deltas = held.filter((delta) => delta.keyId === keyId);
+      const found = new Set(deltas.flatMap((delta) => ledger.valuesOf(delta.id)));
+      for (const delta of deltas)
+        for (const id of writesOfBody(delta))
+          if (!found.has(id)) throw new Error(`${name} reads write ${id} in a delta that was made of others`);
+      const expected = ledger.standing(keyId);
+      for (const id of expected)
+        if (!found.has(id)) throw new Error(`${name} has lost write ${id} of ${key.kind} ${key.id}`);
+      for (const id of found)
+        if (!expected.has(id))
+          throw new Error(`${name} shows write ${id} of ${key.kind} ${key.id}, which a later one had replaced`);
+    }
+  }
+}
+
+function rows(tables: MemoryTables, table: Table): readonly (readonly [Uint8Array, Uint8Array])[] {
+  return tables.table(table).rows({ from: new Uint8Array() });
+}
+
+/** What a node holds; those that the world saw sealed need no decoding. */
+function deltasOf({ room, ledger }: Cast, tables: MemoryTables): readonly Delta[] {
+  return rows(tables, 'deltas').map(
+    ([key, bytes]) => ledger.deltas.get(parseTrieKey(key).id)?.delta ?? bytesToDelta(room.hash, room.roomId, bytes),
+  );
+}
+
+function contextualByKey(world: Cast, tables: MemoryTables): Map<KeyId, Delta[]> {
+  const byKey = new Map<KeyId, Delta[]>();
+  for (const delta of deltasOf(world, tables)) {
+    if (hasContext(delta)) byKey.set(delta.keyId, [...(byKey.get(delta.keyId) ?? []), delta]);
+  }
+  return byKey;
+}

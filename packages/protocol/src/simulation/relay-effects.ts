@@ -1,0 +1,188 @@
+import { bytesToU64, equalBytes, prefixEnd } from '../bytes.js';
+import {
+  bytesToCertificate,
+  type Certificate,
+  certificateMessage,
+  certificateToBytes,
+  helloMessage,
+} from '../certificate.js';
+import { bytesToDelta, deltaMessage } from '../delta.js';
+import { deriveReplicaId, idToBytes, type ReplicaId } from '../ids.js';
+import { bytesToHeadStatement, headMessage, type HeadStatement, headStatementToBytes } from '../head-statement.js';
+import { removeDelta } from '../room/accept.js';
+import { isCursorValid, readLogPage, readPosition } from '../room/log.js';
+import { readSeqs, readVectorRows } from '../room/vector.js';
+import { planFor } from '../sync/plans.js';
+import type { PushedDelta, RelayEffect } from '../sync/effect.js';
+import type { Refusal, RelayEvent } from '../sync/event.js';
+import type { Cursor, Hello } from '../wire/messages.js';
+import { simulatedSign, simulatedVerify } from './crypto.js';
+import type { RelayConduct, RelayLink, SimRelay } from './relay.js';
+
+type Done = (answer?: RelayEvent) => void;
+
+const ALL = { from: new Uint8Array() };
+
+/** Does what the step function asked for. A read and its answer are one moment: that is the order a relay owes its links. */
+export const honestRelay: RelayConduct = (link, effect, done) => {
+  const { relay } = link;
+  if (effect.kind === 'send') {
+    link.send(effect.message);
+    done();
+  } else if (effect.kind === 'close') {
+    link.end();
+    done();
+  } else if (effect.kind === 'accept-push') {
+    relay.later(relay.random.between(0, 3), () => acceptPush(link, effect.deltas, done));
+  } else {
+    const takesMs = relay.random.between(0, 2);
+    if (takesMs === 0) done(perform(link, effect));
+    else relay.later(takesMs, () => done(perform(link, effect)));
+  }
+};
+
+function perform(
+  link: RelayLink,
+  effect: Exclude<RelayEffect, { kind: 'send' | 'close' | 'accept-push' }>,
+): RelayEvent | undefined {
+  const { relay } = link;
+  const { room } = relay.world;
+  switch (effect.kind) {
+    case 'authenticate':
+      return authenticate(link, effect.hello);
+    case 'read-log': {
+      const page = relay.transact((tx) => readLogPage(tx, effect.after, effect.met));
+      return { kind: 'log-read', ...page };
+    }
+    case 'read-beyond':
+    case 'answer-diff':
+      return relay.transact(planFor(room, effect));
+    case 'finish-beyond':
+      return relay.transact(function* (tx) {
+        return { kind: 'beyond-done', position: yield* readPosition(tx), vector: yield* readVectorRows(tx) };
+      });
+    case 'certify': {
+      const issued = effect.certificates.flatMap(({ publicKey }) => certify(relay, publicKey) ?? []);
+      if (issued.length > 0)
+        relay.announce({ kind: 'forward', message: { kind: 'certificates', certificates: issued } });
+      return undefined;
+    }
+    case 'accept-head':
+      acceptHead(link, effect.statement);
+      return undefined;
+    case 'check-reported':
+      checkReported(relay, effect.trieKey);
+      return undefined;
+    case 'broadcast':
+      relay.announce({ kind: 'forward', message: effect.message }, link);
+      return undefined;
+    case 'joined':
+      relay.announce({ kind: 'forward', message: { kind: 'peer', replica: effect.replica, present: true } }, link);
+      return undefined;
+  }
+}
+
+function authenticate(link: RelayLink, hello: Hello): RelayEvent {
+  const { relay } = link;
+  const { room } = relay.world;
+  const replica = deriveReplicaId(room.hash, room.roomId, hello.publicKey);
+  const { relayKey, storeId, challenge } = link.state;
+  const message = helloMessage(room.roomId, relayKey, storeId, challenge);
+  if (!simulatedVerify(hello.publicKey, message, hello.proof))
+    return { kind: 'denied', code: 'SIGNATURE_INVALID', facts: { replica } };
+  const issued = certify(relay, hello.publicKey);
+  if (issued !== undefined)
+    relay.announce({ kind: 'forward', message: { kind: 'certificates', certificates: [issued] } }, link);
+  const tables = relay.tables;
+  const certificates = tables
+    .table('certificates')
+    .rows(ALL)
+    .map(([, row]) => bytesToCertificate(row));
+  return {
+    kind: 'authenticated',
+    replica,
+    rights: ['read', 'write'],
+    certificate: certificates.find((certificate) => equalBytes(certificate.publicKey, hello.publicKey)),
+    after: readAfter(relay, hello.cursor),
+    lastSeq: readLastSeq(relay, replica),
+    certificates,
+    heads: tables
+      .table('heads')
+      .rows(ALL)
+      .map(([, row]) => bytesToHeadStatement(row)),
+  };
+}
+
+function readAfter(relay: SimRelay, cursor: Cursor | undefined): number | undefined {
+  if (cursor === undefined) return relay.world.options.newcomers === 'log' ? 0 : undefined;
+  if (!equalBytes(cursor.storeId, relay.storeId)) return undefined;
+  return relay.transact((tx) => isCursorValid(tx, cursor)) ? cursor.offset : undefined;
+}
+
+/** What was held above a gap counts too: any number at or below the answer may have been used. */
+function readLastSeq(relay: SimRelay, replica: ReplicaId): number {
+  const prefix = idToBytes(replica);
+  const seq = relay.transact((tx) => readSeqs(tx, [replica])).get(replica) ?? 0;
+  const [last] = relay.tables.table('dots').rows({ from: prefix, to: prefixEnd(prefix), limit: 1, reverse: true });
+  return last === undefined ? seq : Math.max(seq, bytesToU64(last[0], 8));
+}
+
+/** A certificate of this relay for a key that has none of it yet [SG3, SG4]. */
+function certify(relay: SimRelay, publicKey: Uint8Array): Certificate | undefined {
+  const { room } = relay.world;
+  const key = idToBytes(deriveReplicaId(room.hash, room.roomId, publicKey));
+  const row = relay.tables.table('certificates').get(key);
+  if (row !== undefined && equalBytes(bytesToCertificate(row).issuer, relay.publicKey)) return undefined;
+  const issuedAtMs = relay.nowMs();
+  const signature = simulatedSign(relay.publicKey, certificateMessage(room.roomId, publicKey, issuedAtMs));
+  const certificate = { publicKey, issuedAtMs, issuer: relay.publicKey, signature };
+  relay.tables.table('certificates').put(key, certificateToBytes(certificate));
+  return certificate;
+}
+
+function publicKeyOf(relay: SimRelay, replica: ReplicaId): Uint8Array | undefined {
+  const row = relay.tables.table('certificates').get(idToBytes(replica));
+  return row === undefined ? undefined : bytesToCertificate(row).publicKey;
+}
+
+/** [SY9] Verifies what must be, then leaves it to the group commit. */
+function acceptPush(link: RelayLink, pushed: readonly PushedDelta[], done: Done): void {
+  const { relay } = link;
+  const refusals: Refusal[] = [];
+  const deltas = pushed.filter(({ delta, verify }) => {
+    const { replica, seq } = delta;
+    const publicKey = publicKeyOf(relay, replica);
+    const refusal = relay.refuses?.(delta);
+    const isSigned =
+      publicKey !== undefined && (!verify || simulatedVerify(publicKey, deltaMessage(delta.id), delta.signature));
+    if (isSigned && refusal === undefined) return true;
+    const code = refusal ?? (publicKey === undefined ? 'UNCERTIFIED' : 'SIGNATURE_INVALID');
+    refusals.push({ replica, seq, code, facts: { replica } });
+    return false;
+  });
+  relay.push({ link, deltas, refusals, done });
+}
+
+function acceptHead(link: RelayLink, statement: HeadStatement): void {
+  const { relay } = link;
+  const publicKey = publicKeyOf(relay, statement.replica);
+  const message = headMessage(relay.world.room.roomId, statement);
+  if (publicKey === undefined || !simulatedVerify(publicKey, message, statement.signature)) return;
+  const heads = relay.tables.table('heads');
+  const row = heads.get(idToBytes(statement.replica));
+  if (row !== undefined && bytesToHeadStatement(row).timeMs > statement.timeMs) return;
+  heads.put(idToBytes(statement.replica), headStatementToBytes(statement));
+  relay.announce({ kind: 'forward', message: { kind: 'head', statement } }, link);
+}
+
+/** [SY10] */
+function checkReported(relay: SimRelay, trieKey: Uint8Array): void {
+  const { room } = relay.world;
+  const row = relay.tables.table('deltas').get(trieKey);
+  if (row === undefined) return;
+  const delta = bytesToDelta(room.hash, room.roomId, row);
+  const publicKey = publicKeyOf(relay, delta.replica);
+  if (publicKey !== undefined && simulatedVerify(publicKey, deltaMessage(delta.id), delta.signature)) return;
+  relay.transact((tx) => removeDelta(tx, room, delta));
+  relay.world.count('forged deltas evicted');
+}

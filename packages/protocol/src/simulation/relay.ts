@@ -1,0 +1,241 @@
+import { MemoryTables } from '../store/memory-store.js';
+import type { Plan, Steps, Transaction } from '../store/plan.js';
+import { acceptAndLog, type Position, readPosition } from '../room/log.js';
+import type { Outcome } from '../room/accept.js';
+import type { CommittedDelta, Refusal, RelayEvent } from '../sync/event.js';
+import type { PushedDelta, RelayEffect } from '../sync/effect.js';
+import { greeting, type RelayState } from '../sync/state.js';
+import { stepSync } from '../sync/step.js';
+import type { Delta } from '../delta.js';
+import type { ErrorCode } from '../errors.js';
+import type { ReplicaId } from '../ids.js';
+import type { Message, ReplicaMessage } from '../wire/messages.js';
+import { drawHabits, Executor } from './executor.js';
+import type { Connection } from './network.js';
+import type { Random } from './random.js';
+import type { Scene } from './scene.js';
+
+interface Waiting {
+  readonly link: RelayLink;
+  readonly deltas: readonly PushedDelta[];
+  readonly refusals: readonly Refusal[];
+  readonly done: (answer: RelayEvent) => void;
+}
+
+/** How a relay does what the step function asks of one of its links. */
+export type RelayConduct = (link: RelayLink, effect: RelayEffect, done: (answer?: RelayEvent) => void) => void;
+
+const QUEUE_MAX = 2_000;
+
+/** A relay's room: durable tables, a group commit, and one link for each connection. */
+export class SimRelay {
+  readonly index: number;
+  readonly world: Scene;
+  readonly random: Random;
+  readonly conduct: RelayConduct;
+  publicKey: Uint8Array;
+  storeId: Uint8Array;
+  tables = new MemoryTables();
+  isUp = true;
+  readonly links = new Set<RelayLink>();
+  /** What an operator might restore from. */
+  copy: MemoryTables | undefined;
+  /** For tests: what this relay will not take, and what it makes of what it says. */
+  refuses: ((delta: Delta) => ErrorCode | undefined) | undefined;
+  tampers: ((message: Message, to: ReplicaId | undefined) => Message | undefined) | undefined;
+  #queue: Waiting[] = [];
+  #isCommitting = false;
+  #life = 0;
+
+  constructor(world: Scene, index: number, conduct: RelayConduct) {
+    this.world = world;
+    this.conduct = conduct;
+    this.index = index;
+    this.random = world.random.fork();
+    this.publicKey = this.random.bytes(32);
+    this.storeId = this.random.bytes(8);
+  }
+
+  nowMs(): number {
+    return this.world.wallMs;
+  }
+
+  transact<Result>(plan: Plan<Result>): Result {
+    return this.tables.transact(plan).result;
+  }
+
+  later(delayMs: number, run: () => void): void {
+    const life = this.#life;
+    this.world.loop.after(delayMs, () => {
+      if (this.isUp && life === this.#life) run();
+    });
+  }
+
+  /** Pushes wait for the commit that is under way and then share the next one. */
+  push(waiting: Waiting): void {
+    this.#queue.push(waiting);
+    if (this.#queue.length > QUEUE_MAX) throw new Error(`${this.#queue.length} pushes wait at relay ${this.index}`);
+    if (this.#isCommitting) return;
+    this.#isCommitting = true;
+    this.later(this.random.between(0, 10), () => this.#commit());
+  }
+
+  #commit(): void {
+    const batch = this.#queue;
+    this.#queue = [];
+    this.#isCommitting = false;
+    const { world } = this;
+    const { outcomes, fresh, position } = this.transact((tx) => commitBatch(tx, this, batch));
+    for (const waiting of batch)
+      for (const { delta } of waiting.deltas) {
+        const record = world.ledger.deltas.get(delta.id);
+        if (record !== undefined) record.atRelay = true;
+      }
+    world.trace.add('commit', this.index, position.offset, fresh.length);
+    // What is new goes to everybody before the acknowledgement, whose position says that it has come [SY6].
+    if (fresh.length > 0) this.announce({ kind: 'committed', deltas: fresh, position });
+    for (const [i, { link, deltas, refusals, done }] of batch.entries()) {
+      const seqs: number[] = [];
+      const refused = [...refusals];
+      for (const [j, { delta }] of deltas.entries()) {
+        const { replica, seq } = delta;
+        if (outcomes[i]?.[j] === 'reused') refused.push({ replica, seq, code: 'DOT_REUSED', facts: {} });
+        else if (replica === link.replica) seqs.push(seq);
+      }
+      done({ kind: 'pushed', seqs, refusals: refused, position });
+    }
+  }
+
+  /** For tests: takes a delta past every check, as a relay could. */
+  inject(delta: Delta): void {
+    const options = { nowMs: this.nowMs(), from: 'others', retain: () => true } as const;
+    const { position } = this.transact((tx) => acceptAndLog(tx, this.world.room, [delta], options));
+    this.announce({ kind: 'committed', deltas: [{ bytes: delta.bytes, via: undefined }], position });
+  }
+
+  /** To every link, at once: their order is the order of the store's transactions. */
+  announce(event: RelayEvent, except?: RelayLink): void {
+    for (const link of this.links) if (link !== except) link.executor.stepNow(event);
+  }
+
+  /** The process stops; what was committed stays. */
+  stop(): void {
+    this.isUp = false;
+    this.#life++;
+    this.#queue = [];
+    this.#isCommitting = false;
+    for (const link of [...this.links]) link.end();
+  }
+
+  start(): void {
+    this.isUp = true;
+  }
+
+  /** An operator's copy, taken now and perhaps put back later. */
+  takeCopy(): void {
+    this.copy = this.tables.clone();
+  }
+
+  /** The same store id, an older disk [SY2]. */
+  restore(): void {
+    if (this.copy !== undefined) this.tables = this.copy.clone();
+  }
+
+  /** An empty disk, which calls itself by another name; half of the time the relay's key is lost too. */
+  wipe(): void {
+    this.tables = new MemoryTables();
+    this.storeId = this.random.bytes(8);
+    if (this.random.chance(0.5)) this.publicKey = this.random.bytes(32);
+  }
+}
+
+/** One connection at a relay. */
+export class RelayLink {
+  readonly relay: SimRelay;
+  readonly connection: Connection;
+  readonly executor: Executor<RelayEvent, RelayEffect>;
+  state: RelayState;
+
+  constructor(relay: SimRelay, connection: Connection) {
+    const { world, random } = relay;
+    this.relay = relay;
+    this.connection = connection;
+    this.state = greeting(world.config, {
+      relayKey: relay.publicKey,
+      storeId: relay.storeId,
+      challenge: random.bytes(32),
+    });
+    this.executor = new Executor<RelayEvent, RelayEffect>(
+      { step: (event) => this.#step(event), run: (effect, done) => relay.conduct(this, effect, done) },
+      drawHabits(random),
+    );
+    relay.links.add(this);
+    this.executor.receive({ kind: 'opened' });
+  }
+
+  get replica(): ReplicaId | undefined {
+    return 'replica' in this.state ? this.state.replica : undefined;
+  }
+
+  message(message: ReplicaMessage): void {
+    this.executor.receive({ kind: 'message', message, nowMs: this.relay.nowMs() });
+  }
+
+  send(message: Message): void {
+    const { tampers } = this.relay;
+    const said = tampers === undefined ? message : tampers(message, this.replica);
+    if (said !== undefined) this.connection.send('replica', said);
+  }
+
+  /** The replica's side has ended it. */
+  closed(): void {
+    this.executor.stop();
+    this.relay.links.delete(this);
+    const { replica } = this;
+    if (replica !== undefined)
+      this.relay.announce({ kind: 'forward', message: { kind: 'peer', replica, present: false } });
+  }
+
+  /** This side ends it. */
+  end(): void {
+    this.connection.closeBy('relay');
+    this.executor.stop();
+    this.relay.links.delete(this);
+  }
+
+  #step(event: RelayEvent): readonly RelayEffect[] {
+    const { state, effects } = stepSync(this.state, event);
+    this.state = state;
+    this.relay.world.trace.add('relay', this.relay.index, event.kind, state.kind);
+    return effects;
+  }
+}
+
+interface Committed {
+  readonly outcomes: readonly (readonly Outcome[])[];
+  readonly fresh: readonly CommittedDelta[];
+  readonly position: Position;
+}
+
+/** Authors' own deltas and those of others are taken by different rules [CX7], in one transaction. */
+function* commitBatch(tx: Transaction, relay: SimRelay, batch: readonly Waiting[]): Steps<Committed> {
+  const outcomes: Outcome[][] = batch.map(() => []);
+  const fresh: CommittedDelta[] = [];
+  for (const from of ['author', 'others'] as const) {
+    const items = batch.flatMap(({ link, deltas }, of) =>
+      deltas.flatMap((pushed, at) =>
+        pushed.from === from ? [{ delta: pushed.delta, of, at, via: link.replica }] : [],
+      ),
+    );
+    if (items.length === 0) continue;
+    const deltas = items.map(({ delta }) => delta);
+    const options = { nowMs: relay.nowMs(), from, retain: () => true };
+    const accepted = yield* acceptAndLog(tx, relay.world.room, deltas, options);
+    for (const [i, { delta, of, at, via }] of items.entries()) {
+      const outcome = accepted.outcomes[i] as Outcome;
+      (outcomes[of] as Outcome[])[at] = outcome;
+      if (outcome !== 'known' && outcome !== 'reused') fresh.push({ bytes: delta.bytes, via });
+    }
+  }
+  return { outcomes, fresh, position: yield* readPosition(tx) };
+}

@@ -1,0 +1,183 @@
+import { bytesToHex, bytesToU64 } from '../bytes.js';
+import { bytesToCertificate, helloMessage } from '../certificate.js';
+import { headMessage } from '../head-statement.js';
+import { type ReplicaId, roomConfigToByte } from '../ids.js';
+import { readNumber } from '../room/meta.js';
+import { readCursor, writeCursor } from '../room/receive.js';
+import { acknowledge, readOutbox, readSettledOutbox } from '../room/seal.js';
+import { adoptVector, headsRootOf, readVectorRows } from '../room/vector.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import type { ReplicaEffect } from '../sync/effect.js';
+import type { ReplicaEvent } from '../sync/event.js';
+import { planFor, planOpenDiff } from '../sync/plans.js';
+import type { Cursor, Refused } from '../wire/messages.js';
+import { PROTOCOL_VERSION } from '../wire/version.js';
+import { simulatedSign } from './crypto.js';
+import type { ReplicaConduct, SimReplica } from './replica.js';
+import { accept, storeHead, trust } from './replica-receive.js';
+
+type Done = (answer?: ReplicaEvent) => void;
+type EffectOf<Kind extends ReplicaEffect['kind']> = Extract<ReplicaEffect, { kind: Kind }>;
+
+const OUTBOX_PAGE = 4;
+/** What an honest world may meet: a clock that was wrong, a relay that forgot whom it had admitted. */
+const EXPECTED_REFUSALS: ReadonlySet<string> = new Set(['CLOCK_AHEAD', 'UNCERTIFIED']);
+const HEAD_EVERY_MS = 1_000;
+
+/** An honest device. */
+export const honestReplica: ReplicaConduct = { run: runEffect, settled: publishHead };
+
+/** Does what the step function asked for; what takes time on a device takes some here. */
+function runEffect(replica: SimReplica, effect: ReplicaEffect, done: Done): void {
+  if (effect.kind === 'send') {
+    replica.send(effect.message);
+    done();
+    return;
+  }
+  const takesMs = replica.random.between(0, effect.kind === 'accept' || effect.kind === 'greet' ? 8 : 2);
+  if (takesMs === 0) done(perform(replica, effect));
+  else replica.later(takesMs, () => done(perform(replica, effect)));
+}
+
+function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'send' }>): ReplicaEvent | undefined {
+  const { disk, world } = replica;
+  const { room } = world;
+  switch (effect.kind) {
+    case 'greet':
+      return greet(replica, effect);
+    case 'trust':
+      trust(replica, effect.issuer, effect.certificates);
+      return undefined;
+    case 'check-identity': {
+      const seq = disk.read((tx) => readNumber(tx, 'seq'));
+      if (effect.lastSeq > seq) {
+        world.alarm(`replica ${replica.index} has sealed ${seq} deltas, a relay knows ${effect.lastSeq}`);
+        replica.renew();
+      }
+      return undefined;
+    }
+    case 'accept':
+      return accept(replica, effect.deltas, effect.cursor);
+    case 'acknowledge':
+      return acknowledged(replica, effect.seqs, effect.cursor);
+    case 'adopt':
+      disk.write(function* (tx) {
+        yield* adoptVector(tx, effect.vector);
+        writeCursor(tx, effect.cursor);
+      }, replica.durability);
+      return undefined;
+    case 'read-certificates':
+      return {
+        kind: 'certificates-read',
+        certificates: disk.tables
+          .table('certificates')
+          .rows({ from: new Uint8Array() })
+          .map(([, row]) => bytesToCertificate(row)),
+      };
+    case 'read-vector':
+      return { kind: 'vector-read', vector: disk.read(readVectorRows) };
+    case 'read-outbox':
+      return readOutboxPage(replica, effect.fromSeq);
+    case 'open-diff':
+      world.count('diffs');
+      return disk.read(planOpenDiff(room, effect.salt));
+    case 'read-beyond':
+    case 'answer-diff':
+      return disk.read(planFor(room, effect));
+    case 'store-head':
+      storeHead(replica, effect.statement);
+      return undefined;
+    case 'withdraw':
+      return withdraw(replica, effect.refused);
+    case 'show':
+      return undefined;
+    case 'fault':
+      world.count(`fault ${effect.code}`);
+      return undefined;
+    case 'close':
+      replica.disconnect();
+      return undefined;
+  }
+}
+
+function greet(replica: SimReplica, { storeId, relayKey, challenge }: EffectOf<'greet'>): ReplicaEvent {
+  const { room, config } = replica.world;
+  const proof = simulatedSign(replica.publicKey, helloMessage(room.roomId, relayKey, storeId, challenge));
+  const cursor = replica.disk.read(readCursor);
+  const { publicKey } = replica;
+  const greeting = { kind: 'hello', version: PROTOCOL_VERSION, roomId: room.roomId } as const;
+  const hello = {
+    ...greeting,
+    config: roomConfigToByte(config.roomConfig),
+    publicKey,
+    token: undefined,
+    cursor,
+    proof,
+  };
+  return { kind: 'greeting-ready', hello };
+}
+
+function acknowledged(replica: SimReplica, seqs: readonly number[], cursor: Cursor | undefined): ReplicaEvent {
+  const { ledger } = replica.world;
+  replica.disk.write(function* (tx) {
+    yield* acknowledge(tx, seqs);
+    if (cursor !== undefined) writeCursor(tx, cursor);
+    yield* dropSettled(tx, replica.id);
+  }, replica.durability);
+  for (const seq of seqs) {
+    const record = ledger.deltaAt(replica.id, seq);
+    for (const id of record?.writes ?? []) ledger.get(id).onRelay = true;
+  }
+  return { kind: 'acknowledged', standing: replica.standing() };
+}
+
+/**
+ * What was superseded before a relay took it is never sent again, so nobody will acknowledge it. It goes when nothing younger
+ * waits: what superseded it has arrived by then.
+ */
+function* dropSettled(tx: Transaction, replica: ReplicaId): Steps<void> {
+  const waiting = yield* tx.keys('outbox', { from: new Uint8Array() });
+  if (waiting.length === 0) return;
+  const settled = new Set(yield* readSettledOutbox(tx, replica));
+  for (const seq of waiting.map((key) => bytesToU64(key)).reverse()) {
+    if (!settled.has(seq)) return;
+    yield* acknowledge(tx, [seq]);
+  }
+}
+
+function readOutboxPage(replica: SimReplica, fromSeq: number): ReplicaEvent {
+  const { disk, world } = replica;
+  if (fromSeq === 1) disk.write((tx) => dropSettled(tx, replica.id), replica.durability);
+  const deltas = disk.read((tx) => readOutbox(tx, world.room, replica.id, fromSeq, OUTBOX_PAGE));
+  const last = deltas.at(-1);
+  const nextSeq = last === undefined || deltas.length < OUTBOX_PAGE ? undefined : last.seq + 1;
+  return { kind: 'outbox-read', deltas: deltas.map((delta) => delta.bytes), nextSeq };
+}
+
+/** Of a repaired delta of others only the reason is of interest. */
+function withdraw(replica: SimReplica, { replica: author, seq, code }: Refused): ReplicaEvent {
+  const { world } = replica;
+  world.count(`refused ${code}`);
+  if (!EXPECTED_REFUSALS.has(code)) world.alarm(`delta (${author}, ${seq}) was refused with ${code}`);
+  if (author === replica.id) replica.desk.withdraw(seq, code);
+  if (author === replica.id && code === 'DOT_REUSED') replica.renew();
+  return acknowledged(replica, [], undefined);
+}
+
+/** [SY11] Said when roots are equal, and again when they are equal at another root; not for every keystroke. */
+function publishHead(replica: SimReplica): void {
+  if (replica.isPublishing || bytesToHex(replica.standing().root) === replica.publishedRoot) return;
+  replica.isPublishing = true;
+  replica.later(replica.random.between(HEAD_EVERY_MS / 4, HEAD_EVERY_MS), () => {
+    replica.isPublishing = false;
+    if (!replica.isSettled) return;
+    const { room } = replica.world;
+    const { root } = replica.standing();
+    const vector = replica.disk.read(readVectorRows);
+    const headsRoot = headsRootOf(room.hash, vector);
+    const claim = { replica: replica.id, timeMs: replica.nowMs(), root, headsRoot, vector };
+    const signature = simulatedSign(replica.publicKey, headMessage(room.roomId, claim));
+    replica.publishedRoot = bytesToHex(root);
+    replica.send({ kind: 'head', statement: { ...claim, signature } });
+  });
+}

@@ -1,0 +1,37 @@
+import type { KeyName } from '../ids.js';
+import type { Cast } from './cast.js';
+import type { WorldOptions } from './options.js';
+
+const DELETE_RATIO = 0.2;
+
+/** The documents and records of a world. */
+export function makeKeys({ keyCount }: Pick<WorldOptions, 'keyCount'>): readonly KeyName[] {
+  return Array.from({ length: keyCount }, (_, i): KeyName[] => [
+    { kind: 'document', collection: '', id: `d${i}` },
+    { kind: 'record', collection: 'c', id: `r${i}` },
+  ]).flat();
+}
+
+/** Plans all edits of a world, one after the other, at whoever is up. */
+export function planEdits(world: Cast): void {
+  const { editCount, editEveryMs } = world.options;
+  let left = editCount;
+  const next = () => {
+    if (left === 0) return;
+    world.loop.after(world.random.between(0, 2 * editEveryMs), () => {
+      if (world.isHealing) return;
+      if (edit(world)) left--;
+      next();
+    });
+  };
+  next();
+}
+
+function edit({ random, replicas, keys, options }: Cast): boolean {
+  const replica = random.pick(replicas);
+  const isDocument = random.chance(options.documentRatio);
+  const name = random.pick(keys.filter(({ kind }) => (kind === 'document') === isDocument));
+  const kind = isDocument ? 'document' : random.chance(DELETE_RATIO) ? 'delete' : 'put';
+  if (replica.isUp) replica.edit(name, kind);
+  return replica.isUp;
+}

@@ -1,0 +1,247 @@
+import { bytesToHex } from '../bytes.js';
+import { deriveRoomId, type KeyName, type RoomConfig } from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import { readRoot } from '../merkle/trie.js';
+import { runPlan } from '../store/plan.js';
+import type { LinkConfig } from '../sync/state.js';
+import type { Cast } from './cast.js';
+import { cheapHash } from './crypto.js';
+import { describeWorld, SimulationFailure } from './failure.js';
+import { planFaults } from './faults.js';
+import { Ledger } from './ledger.js';
+import { EventLoop } from './loop.js';
+import { Connection, type Side, type Wires } from './network.js';
+import { Oracles } from './oracles.js';
+import { defaultOptions, type WorldOptions } from './options.js';
+import { Random } from './random.js';
+import { honestRelay } from './relay-effects.js';
+import { RelayLink, SimRelay } from './relay.js';
+import { honestReplica } from './replica-effects.js';
+import { SimReplica } from './replica.js';
+import { Trace } from './trace.js';
+import { makeKeys, planEdits } from './workload.js';
+
+const EPOCH_MS = 1_750_000_000_000;
+const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
+/** Longer than any stamp may be ahead, as a world with wrong clocks waits for its time. */
+const DRAIN_MS_MAX = 30 * 60_000;
+const DRAIN_EVENTS_MAX = 400_000;
+const DRAIN_LOOK_MS = 200;
+const LOOK_EVENTS = 300;
+const PENDING_MAX = 100_000;
+/** Longer than anything lingers on a wire. */
+const STILL_MS = 5_000;
+const BUSY_WORDS = ['sent push', 'sent deltas', 'sent diff', 'sent pull'];
+
+/** Replicas, relays and the wires between them, in virtual time, all of it drawn from one seed. */
+export class World implements Cast {
+  readonly options: WorldOptions;
+  readonly random: Random;
+  readonly loop = new EventLoop();
+  readonly trace = new Trace();
+  readonly ledger: Ledger;
+  readonly config: LinkConfig;
+  readonly replicas: SimReplica[];
+  readonly relays: readonly SimRelay[];
+  readonly keys: readonly KeyName[];
+  readonly counts = new Map<string, number>();
+  /** In a world that is not watched. */
+  readonly alarms: string[] = [];
+  isHealing = false;
+  readonly #oracles: Oracles;
+  readonly #wires: Wires;
+  readonly #blocked = new Map<string, number>();
+  #steps = 0;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.random = new Random(options.seed);
+    this.ledger = new Ledger(options.isWatched);
+    const limits = { ...defaultLimits, frameBytesMax: options.frameBytesMax };
+    const roomId = deriveRoomId(cheapHash, `world ${options.seed}`, ROOM_CONFIG);
+    this.config = { room: { hash: cheapHash, roomId }, roomConfig: ROOM_CONFIG, limits };
+    this.#wires = this.#makeWires();
+    this.relays = Array.from({ length: options.relayCount }, (_, i) => new SimRelay(this, i, honestRelay));
+    this.replicas = Array.from({ length: options.replicaCount }, (_, i) => new SimReplica(this, i, honestReplica));
+    this.keys = makeKeys(options);
+    this.#oracles = new Oracles(this);
+    for (const replica of this.replicas) {
+      replica.skewMs = this.random.between(-options.clockSkewMsMax, options.clockSkewMsMax);
+      replica.relay = this.random.between(0, options.relayCount - 1);
+      replica.start();
+    }
+    planEdits(this);
+    planFaults(this);
+  }
+
+  get room(): LinkConfig['room'] {
+    return this.config.room;
+  }
+
+  /** What a right clock shows. */
+  get wallMs(): number {
+    return EPOCH_MS + Math.floor(this.loop.nowMs);
+  }
+
+  /** Lets the world go on for some events, with the oracles looking in between. */
+  run({ steps }: { readonly steps: number }): void {
+    this.guard(() => {
+      for (let i = 0; i < steps && this.#step(); i++);
+    });
+  }
+
+  /** Lets the world go on for some virtual time. */
+  runFor(ms: number): void {
+    this.guard(() => {
+      this.#pass(this.loop.nowMs + ms);
+    });
+  }
+
+  /** Ends all faults, lets everything arrive, and looks at what came of it. Throws `SimulationFailure`. */
+  healAndDrain(): void {
+    this.guard(() => {
+      this.isHealing = true;
+      this.#blocked.clear();
+      for (const relay of this.relays) if (!relay.isUp) relay.start();
+      for (const replica of this.replicas) {
+        replica.skewMs = 0;
+        if (!replica.isUp && !replica.isDead) replica.start();
+      }
+      // What lingers on broken connections arrives, or is gone.
+      this.#pass(this.loop.nowMs + STILL_MS);
+      this.#drain();
+      this.#keepStill();
+      if (this.options.isWatched) this.#oracles.lookAtEnd();
+    });
+  }
+
+  merkleRoots(): readonly string[] {
+    const tables = [
+      ...this.replicas.filter(({ isDead }) => !isDead).map(({ disk }) => disk.tables),
+      ...this.relays.map(({ tables }) => tables),
+    ];
+    return tables.map((one) => bytesToHex(runPlan(readRoot, (read) => one.read(read)).result.root));
+  }
+
+  connect(index: number): Connection | undefined {
+    const replica = this.replicas[index] as SimReplica;
+    const relay = this.relays[replica.relay] as SimRelay;
+    const nowMs = this.loop.nowMs;
+    const isBlocked = (['replica', 'relay'] as const).some(
+      (side) => this.#wires.blockedUntilMs(replica.index, side) > nowMs,
+    );
+    if (!relay.isUp || isBlocked) return undefined;
+    let link: RelayLink | undefined;
+    const connection: Connection = new Connection(this.#wires, replica.index, {
+      replica: {
+        message: (message) => {
+          if (replica.connection === connection) replica.receive({ kind: 'message', message, nowMs: replica.nowMs() });
+        },
+        closed: () => {
+          if (replica.connection === connection) replica.closed();
+        },
+      },
+      relay: { message: (message) => link?.message(message), closed: () => link?.closed() },
+    });
+    replica.later(this.random.between(0, this.options.latencyMsMax), () => {
+      if (replica.connection !== connection) return;
+      if (relay.isUp && !connection.isBroken) {
+        replica.opened();
+        link = new RelayLink(relay, connection);
+      } else replica.disconnect();
+    });
+    return connection;
+  }
+
+  /** Another device starts with a copy of a replica's disk, key included. */
+  copyProfile(index: number): SimReplica {
+    const copy = new SimReplica(this, this.replicas.length, honestReplica, this.replicas[index]);
+    copy.relay = this.replicas[index]?.relay ?? 0;
+    this.replicas.push(copy);
+    copy.start();
+    return copy;
+  }
+
+  /** A direction of a replica's connections stalls until then. */
+  block(replica: number, side: Side, untilMs: number): void {
+    this.#blocked.set(`${replica} ${side}`, untilMs);
+  }
+
+  count(what: string, by = 1): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + by);
+  }
+
+  alarm(what: string): void {
+    if (this.options.isWatched) throw new Error(what);
+    this.alarms.push(what);
+  }
+
+  /** Runs something of this world; what it throws names the seed. */
+  guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      throw error instanceof SimulationFailure ? error : new SimulationFailure(this, error);
+    }
+  }
+
+  #step(): boolean {
+    if (!this.loop.step()) return false;
+    this.#steps++;
+    if (this.loop.size > PENDING_MAX) throw new Error(`${this.loop.size} things are on the way`);
+    if (this.options.isWatched && this.#steps % LOOK_EVENTS === 0) this.#oracles.look();
+    return true;
+  }
+
+  #pass(untilMs: number): void {
+    while ((this.loop.nextMs ?? Number.POSITIVE_INFINITY) <= untilMs) this.#step();
+    this.loop.passTo(untilMs);
+  }
+
+  #drain(): void {
+    const endMs = this.loop.nowMs + DRAIN_MS_MAX;
+    const lastStep = this.#steps + DRAIN_EVENTS_MAX;
+    while (!this.#hasConverged()) {
+      this.#pass(this.loop.nowMs + DRAIN_LOOK_MS);
+      if (this.relays.length > 1)
+        for (const replica of this.replicas)
+          if (replica.isSettled && !this.#areEqual() && this.random.chance(0.1)) replica.switchRelay();
+      if (this.loop.nowMs > endMs || this.#steps > lastStep) throw new Error(`no convergence: ${describeWorld(this)}`);
+    }
+  }
+
+  /** Equal worlds have nothing to say to each other. */
+  #keepStill(): void {
+    const before = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
+    this.#pass(this.loop.nowMs + STILL_MS);
+    const after = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
+    if (String(before) !== String(after))
+      throw new Error(`in sync and not silent: ${BUSY_WORDS} went from ${before} to ${after}`);
+  }
+
+  #hasConverged(): boolean {
+    const living = this.replicas.filter(({ isDead }) => !isDead);
+    return living.every((replica) => replica.isSettled && replica.isSilent) && this.#areEqual();
+  }
+
+  #areEqual(): boolean {
+    return new Set(this.merkleRoots()).size === 1;
+  }
+
+  #makeWires(): Wires {
+    const calm = { dropRatio: 0, duplicateRatio: 0, reorder: false, latencyMsMax: this.options.latencyMsMax };
+    return {
+      loop: this.loop,
+      random: this.random.fork(),
+      trace: this.trace,
+      limits: this.config.limits,
+      options: () => (this.isHealing ? calm : this.options),
+      blockedUntilMs: (replica, side) => this.#blocked.get(`${replica} ${side}`) ?? 0,
+      sent: (message) => this.count(`sent ${message.kind}`),
+    };
+  }
+}
+
+export function createWorld(options: Partial<WorldOptions> & { readonly seed: number }): World {
+  return new World({ ...defaultOptions, ...options });
+}
