@@ -1,4 +1,4 @@
-import type { ErrorFacts, Value } from '@mangrove/protocol';
+import type { Value } from '@mangrove/protocol';
 
 /** How far a write has come; higher rungs imply lower ones. */
 export type Rung = 'applied' | 'disk' | 'relay' | 'replicas' | 'all';
@@ -27,7 +27,14 @@ export interface RoomStatus {
   readonly quarantined: number;
   /** The Merkle root of what this replica holds, 64 lowercase hex digits. */
   readonly root: string;
-  readonly lastError: (Omit<ErrorFacts, 'facts'> & { readonly atMs: number }) | null;
+  /** The latest fault, by its stable code. */
+  readonly lastError: {
+    readonly code: string;
+    readonly message: string;
+    readonly remedy: string;
+    readonly retryable: boolean;
+    readonly atMs: number;
+  } | null;
 }
 
 /** One of the concurrent values of a record. */

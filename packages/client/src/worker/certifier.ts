@@ -44,7 +44,6 @@ export class Certifier {
     }
     if (admitted.length === 0) return;
     await this.#store.transact(
-      // biome-ignore lint/correctness/useYield: a plan that only writes
       function* (tx) {
         for (const [replica, certificate] of admitted)
           tx.put('certificates', idToBytes(replica), certificateToBytes(certificate));

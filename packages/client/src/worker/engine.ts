@@ -89,9 +89,10 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     edit: async (name, document, edit) => (await room(name)).edit(document, edit),
     presence: async (name, document, state) => (await room(name)).presence(document, state),
     put: async (name, collection, id, value) => (await room(name)).put(collection, id, value),
-    get: async (name, collection, id, resolver) => (await room(name)).get(collection, id, resolver),
-    entries: async (name, collection, resolver, options) => (await room(name)).entries(collection, resolver, options),
-    watch: async (name, collection, resolver) => (await room(name)).watch(collection, resolver),
+    get: async (name, collection, id, resolver) => (await room(name)).collections.get(collection, id, resolver),
+    entries: async (name, collection, resolver, options) =>
+      (await room(name)).collections.entries(collection, resolver, options),
+    watch: async (name, collection, resolver) => (await room(name)).collections.watch(collection, resolver),
     synced: async (name, wait) => (await room(name)).synced(wait),
     reached: async (name, wait) => (await room(name)).reached(wait),
     cancel: async (name, wait) => (await room(name)).cancel(wait),

@@ -1,14 +1,14 @@
 import type { BuiltInResolver, ReplicaId, RoomRef, Store, Value } from '@mangrove/protocol';
-import type { ChangeOrigin, RecordChange } from '../types.js';
-import { readRecord, recordName } from './records.js';
+import type { ChangeOrigin, EntriesOptions, Entry, RecordChange } from '../types.js';
+import { readEntries, readRecord, recordName } from './records.js';
 
 interface ChangedKey {
   readonly collection: string | undefined;
   readonly id: string;
 }
 
-/** Reads what changed in watched collections, after the commit that changed it, and tells it in one call a batch. */
-export class Watchers {
+/** The records of a room as its page reads them: on request, and after each commit what changed of those it watches. */
+export class Collections {
   readonly #store: Store;
   readonly #room: RoomRef;
   readonly #replica: ReplicaId;
@@ -29,10 +29,27 @@ export class Watchers {
     this.#tell = tell;
   }
 
+  get(collection: string, id: string, resolver: BuiltInResolver): Promise<Entry<Value> | undefined> {
+    const name = recordName(collection, id);
+    return this.#store.transact((tx) => readRecord(tx, this.#room, this.#replica, name, resolver), { mode: 'read' });
+  }
+
+  entries(
+    collection: string,
+    resolver: BuiltInResolver,
+    options: EntriesOptions,
+  ): Promise<readonly (readonly [string, Entry<Value>])[]> {
+    return this.#store.transact((tx) => readEntries(tx, this.#room, this.#replica, collection, resolver, options), {
+      mode: 'read',
+    });
+  }
+
+  /** From now on this collection's changes are told, read with this resolver. */
   watch(collection: string, resolver: BuiltInResolver): void {
     this.#resolvers.set(collection, resolver);
   }
 
+  /** Told in one call a batch. */
   changed(keys: readonly ChangedKey[], origin: ChangeOrigin): void {
     const idsByCollection = new Map<string, Set<string>>();
     for (const { collection, id } of keys) {
