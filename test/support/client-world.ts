@@ -1,4 +1,4 @@
-import { randomBytes, verify as verifySignature, createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey, sign, verify as verifySignature } from 'node:crypto';
 import {
   bytesToRelayMessage,
   bytesToReplicaMessage,
@@ -37,7 +37,7 @@ import type { Link } from '../../packages/relay/src/link.js';
 import type { Authenticate, Connection, RelayIdentity, RelayPorts } from '../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
 import type { Environment as RelayEnvironment } from '../../packages/relay/src/storage/environment.js';
-import { hash, type Keys, makeKeys } from './keys.js';
+import { hash, type Keys } from './keys.js';
 
 /** Where an in-memory world begins: some day, at noon. */
 const START_MS = Date.UTC(2026, 0, 1, 12);
@@ -67,11 +67,38 @@ export class ClientWorld {
   /** What would have reached the global error handler of a browser. */
   readonly bugs: unknown[] = [];
   readonly #tabs = new Set<Tab>();
+  #entropy: Uint8Array;
 
-  constructor() {
+  /** `seed`: of everything that is drawn by chance, keys included. */
+  constructor(seed = 1) {
+    this.#entropy = hash(new TextEncoder().encode(`world ${seed}`));
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
     vi.stubGlobal('reportError', (error: unknown) => this.bugs.push(error));
     this.relay = new WorldRelay(this);
+  }
+
+  bytes(count: number): Uint8Array {
+    const bytes = new Uint8Array(count);
+    for (let at = 0; at < count; at += 32) {
+      this.#entropy = hash(this.#entropy);
+      bytes.set(this.#entropy.subarray(0, Math.min(32, count - at)), at);
+    }
+    return bytes;
+  }
+
+  u32(): number {
+    return new DataView(this.bytes(4).buffer).getUint32(0);
+  }
+
+  keys(): Keys {
+    // Before a raw key Node wants these bytes (RFC 8410).
+    const prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
+    const key = createPrivateKey({ key: Buffer.concat([prefix, this.bytes(32)]), format: 'der', type: 'pkcs8' });
+    const { x } = createPublicKey(key).export({ format: 'jwk' }) as { x: string };
+    return {
+      publicKey: new Uint8Array(Buffer.from(x, 'base64url')),
+      sign: (message) => new Uint8Array(sign(null, message, key)),
+    };
   }
 
   profile(options: { readonly skewMs?: number } = {}): Profile {
@@ -138,13 +165,16 @@ export class ClientWorld {
 export class RelayDisk {
   readonly stores = new Map<RoomId, MemoryStore>();
   readonly meta = new Map<string, Uint8Array>();
-  readonly storeId = new Uint8Array(randomBytes(8));
-  keys: Keys = makeKeys();
+  readonly storeId: Uint8Array;
+  readonly keys: Keys;
+
+  constructor(storeId: Uint8Array, keys: Keys) {
+    this.storeId = storeId;
+    this.keys = keys;
+  }
 
   copy(): RelayDisk {
-    const copy = new RelayDisk();
-    copy.keys = this.keys;
-    copy.storeId.set(this.storeId);
+    const copy = new RelayDisk(this.storeId, this.keys);
     for (const [name, value] of this.meta) copy.meta.set(name, value);
     for (const [roomId, store] of this.stores) copy.stores.set(roomId, copyStore(store));
     return copy;
@@ -168,7 +198,7 @@ export class WorldRelay {
   readonly #rooms = new Map<string, Promise<RelayRoom>>();
   readonly connections = new Set<MemoryConnection>();
 
-  constructor(world: ClientWorld, disk = new RelayDisk()) {
+  constructor(world: ClientWorld, disk = new RelayDisk(world.bytes(8), world.keys())) {
     this.#world = world;
     this.disk = disk;
   }
@@ -217,7 +247,7 @@ export class WorldRelay {
       hash,
       verifier,
       clock: { nowMs: () => this.#world.nowMs + this.skewMs },
-      random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
+      random: { bytes: (count) => this.#world.bytes(count) },
       limits: defaultLimits,
       authenticate: async (request) =>
         this.authenticate === undefined ? { rights: ['read', 'write'] } : this.authenticate(request),
@@ -294,7 +324,7 @@ export class Profile {
   identity(roomId: RoomId, spent?: ReplicaId): Identity {
     const idOf = (keys: Keys): ReplicaId => deriveReplicaId(hash, roomId, keys.publicKey);
     let keys = this.keys.get(roomId);
-    if (keys === undefined || idOf(keys) === spent) this.keys.set(roomId, (keys = makeKeys()));
+    if (keys === undefined || idOf(keys) === spent) this.keys.set(roomId, (keys = this.world.keys()));
     const { publicKey, sign } = keys;
     return { replica: idOf(keys), signer: { publicKey, sign: async (message) => sign(message) } };
   }
@@ -406,12 +436,11 @@ export class Tab {
   #environment(): Environment {
     const { profile } = this;
     const { world } = profile;
-    let random = 1;
     return {
       hash,
       verifier,
       clock: { nowMs: () => world.nowMs + profile.skewMs },
-      random: { u32: () => (random = (Math.imul(random, 1_664_525) + randomBytes(4).readUInt32BE()) >>> 0) },
+      random: { u32: () => world.u32() },
       openDatabase: async () => this.#database(),
       openIdentity: async (_, roomId, spent) => {
         const { replica, signer } = this.#device.identity(roomId, spent);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { ClientWorld, type Profile, type RelayDisk, type Tab } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 
-const SEEDS = process.env.MANGROVE_TEST_LONG ? 300 : 12;
+const SEEDS = process.env.MANGROVE_TEST_LONG ? 300 : 5;
 const STEPS = 60;
 
 interface Device {
