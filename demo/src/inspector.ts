@@ -60,20 +60,15 @@ function createFacts() {
 }
 
 function describeFacts(status: RoomStatus, elapsedMs: number): [name: string, text: string][] {
-  const { pending, staleness, progress, lastError } = status;
-  const { lastSyncedAtMs, lagVersions } = staleness;
+  const { pending, staleness, lastError } = status;
+  const { lastSyncedAtMs } = staleness;
   const age = pending.oldestAgeMs === null ? '' : `, oldest ${formatAge(pending.oldestAgeMs + elapsedMs)}`;
   return [
     ['Root', status.root],
     ['Pending', `${formatCount(pending.writes, 'write')}, ${formatBytes(pending.bytes)}${age}`],
     ['Connection', status.connection],
     ['Sync', status.sync],
-    [
-      'Transfer',
-      progress ? `${progress.deltas}/${progress.deltasTotal} deltas, ${formatBytes(progress.bytes)}` : 'idle',
-    ],
     ['Last in sync', lastSyncedAtMs === null ? 'never' : `${formatAge(Date.now() - lastSyncedAtMs)} ago`],
-    ['Versions behind', String(lagVersions)],
     ['Storage', status.storage],
     ['Quarantined', String(status.quarantined)],
     ['Last error', lastError ? `${lastError.code}: ${lastError.message} ${lastError.remedy}` : 'none'],

@@ -131,7 +131,10 @@ export interface StatusElements {
   readonly detail: HTMLElement;
 }
 
-/** The words wait for calm: each keystroke is a short sync, and a screen reader would read every one of them out. */
+/**
+ * Good news waits for calm: each keystroke is a short sync, and a screen reader would read every one of them out. That all is
+ * well no longer is said at once: words that lag behind must not claim more than is true.
+ */
 const SETTLE_MS = 400;
 const SPEAK_MS_MAX = 2_000;
 
@@ -159,7 +162,7 @@ export function mountStatus(elements: StatusElements): (status: RoomStatus, elap
 
     next = describeStatus(status, elapsedMs);
     if (shown?.headline === next.headline) return show();
-    const isCalm = shown === undefined || (shown.tone !== next.tone && next.tone !== 'busy');
+    const isCalm = shown === undefined || shown.tone === 'ok' || (shown.tone !== next.tone && next.tone !== 'busy');
     if (isCalm) return show();
     const nowMs = performance.now();
     if (timer === undefined) heldSinceMs = nowMs;

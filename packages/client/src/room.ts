@@ -6,6 +6,8 @@ import { type Resolver, resolverName } from './resolvers/resolver.js';
 import type { RecordChange, RoomStatus, Rung } from './types.js';
 import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
 
+const RUNGS: readonly Rung[] = ['applied', 'disk', 'relay', 'replicas', 'all'];
+
 export interface RoomOptions {
   /** Sent in the first frame of each connection, never in a URL; a function is asked again on every connect. */
   readonly token?: string | (() => string | Promise<string>);
@@ -230,6 +232,7 @@ export class Room {
   }
 
   async #reached(rows: readonly number[] | 'all', rung: Rung, options: ReachedOptions): Promise<void> {
+    if (!RUNGS.includes(rung)) throw new MangroveError('OPTION_INVALID', { option: 'rung', reason: `${rung} is none` });
     await this.#open();
     const count = options.count ?? 1;
     await this.#wait((name) => this.#engine.reached(this.name, { name, rows, rung, count }), options.signal);
