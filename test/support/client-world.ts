@@ -507,6 +507,7 @@ class TabStore implements Store {
 class MemoryChannel implements RoomChannel {
   readonly #all: Set<MemoryChannel>;
   readonly #tab: Tab;
+  readonly #outgoing: TabNotice[] = [];
   #listener: (notice: TabNotice) => void = () => {};
 
   constructor(all: Set<MemoryChannel>, tab: Tab) {
@@ -516,15 +517,19 @@ class MemoryChannel implements RoomChannel {
 
   post(notice: TabNotice): void {
     if (!this.#all.has(this) || this.#tab.isGone) return;
-    const copy = structuredClone(notice);
-    const deliver = (): void => {
-      if (this.#tab.isMute) {
-        setImmediate(deliver);
-        return;
-      }
-      for (const other of this.#all) if (other !== this && !other.#tab.isGone) other.#listener(copy);
-    };
-    setImmediate(deliver);
+    this.#outgoing.push(structuredClone(notice));
+    setImmediate(() => this.#deliver());
+  }
+
+  /** One notice a turn, in order: what was posted before is never overtaken by what the same tab posted later. */
+  #deliver(): void {
+    if (this.#tab.isMute && !this.#tab.isGone) {
+      setImmediate(() => this.#deliver());
+      return;
+    }
+    const notice = this.#outgoing.shift() as TabNotice;
+    if (this.#tab.isMute) return;
+    for (const other of this.#all) if (other !== this && !other.#tab.isGone) other.#listener(notice);
   }
 
   listen(listener: (notice: TabNotice) => void): void {
