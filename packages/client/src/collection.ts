@@ -68,8 +68,9 @@ export class Collection<T = Value> {
 
   /** In the order of the ids' UTF-8 bytes. */
   async entries(options: EntriesOptions = {}): Promise<readonly (readonly [string, Entry<T>])[]> {
+    assertEntriesOptions(options);
     await this.#host.ready();
-    const entries = await this.#host.engine().entries(this.#host.room, this.name, this.resolver, options);
+    const entries = await this.#host.engine().entries(this.#host.room, this.name, this.resolver, options ?? {});
     return entries as readonly (readonly [string, Entry<T>])[];
   }
 
@@ -118,4 +119,16 @@ export class Collection<T = Value> {
     await this.#watching;
     return this.#host.receipt(await this.#host.engine().put(this.#host.room, this.name, id, payload));
   }
+}
+
+function assertEntriesOptions(options: EntriesOptions): void {
+  const { prefix, from, to, limit, reverse: _, ...others } = options ?? {};
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new MangroveError('NOT_SUPPORTED', { feature: `The option ${unknown} of entries` });
+  for (const [option, bound] of Object.entries({ prefix, from, to })) {
+    if (bound !== undefined && typeof bound !== 'string')
+      throw new MangroveError('OPTION_INVALID', { option, reason: 'it is no string' });
+  }
+  if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0))
+    throw new MangroveError('OPTION_INVALID', { option: 'limit', reason: `${limit} is no whole number from 0 on` });
 }

@@ -23,7 +23,7 @@ const DEPTH_MAX = 64;
  * Throws `VALUE_INVALID` and `VALUE_TOO_LARGE`.
  */
 export function valueToBytes(value: unknown, valueBytesMax = defaultLimits.valueBytesMax): Uint8Array {
-  const bytes = utf8ToBytes(encodeValue(value, 0));
+  const bytes = utf8ToBytes(encodeValue(value, 0, { left: valueBytesMax }));
   if (bytes.length > valueBytesMax)
     throw new MangroveError('VALUE_TOO_LARGE', { valueBytes: bytes.length, valueBytesMax });
   return bytes;
@@ -41,11 +41,17 @@ export function bytesToValue(bytes: Uint8Array): Value {
   }
   const value = untag(parsed, 0);
   // What JSON lets pass beside: white space, other orders and spellings, a key given twice. One value has one encoding.
-  if (encodeValue(value, 0) !== text) throw invalid('it is not in canonical form');
+  if (encodeValue(value, 0, { left: text.length }) !== text) throw invalid('it is not in canonical form');
   return value;
 }
 
-function encodeValue(value: unknown, depth: number): string {
+/** What is left of the bytes a value may take: a value that shares its parts can be small in memory and endless in writing. */
+interface Budget {
+  left: number;
+}
+
+function encodeValue(value: unknown, depth: number, budget: Budget): string {
+  if (--budget.left < 0) throw new MangroveError('VALUE_TOO_LARGE', { valueBytes: 'more', valueBytesMax: 'the limit' });
   if (depth > DEPTH_MAX) throw invalid(`it is nested over ${DEPTH_MAX} deep, or holds itself`);
   switch (typeof value) {
     case 'boolean':
@@ -58,16 +64,16 @@ function encodeValue(value: unknown, depth: number): string {
     case 'bigint':
       return `{"$bigint":"${value}"}`;
     case 'object':
-      return value === null ? 'null' : encodeObject(value, depth);
+      return value === null ? 'null' : encodeObject(value, depth, budget);
     default:
       throw invalid(`a ${typeof value} is not data`);
   }
 }
 
-function encodeObject(value: object, depth: number): string {
+function encodeObject(value: object, depth: number, budget: Budget): string {
   if (Array.isArray(value)) {
     // Array.from, because map skips the holes of a sparse array and would let them pass.
-    return `[${Array.from(value, (item) => encodeValue(item, depth + 1)).join(',')}]`;
+    return `[${Array.from(value, (item) => encodeValue(item, depth + 1, budget)).join(',')}]`;
   }
   if (value instanceof Uint8Array) return `{"$bytes":"${bytesToBase64(value)}"}`;
   if (value instanceof Date) {
@@ -75,7 +81,9 @@ function encodeObject(value: object, depth: number): string {
     return `{"$date":${value.getTime() || 0}}`;
   }
   if (value instanceof Map) {
-    const pairs = [...value].map(([key, item]) => [encodeValue(key, depth + 1), encodeValue(item, depth + 1)] as const);
+    const pairs = [...value].map(
+      ([key, item]) => [encodeValue(key, depth + 1, budget), encodeValue(item, depth + 1, budget)] as const,
+    );
     pairs.sort(([a], [b]) => (a < b ? -1 : 1));
     if (pairs.some(([key], i) => key === pairs[i - 1]?.[0])) throw invalid('a Map has one key twice');
     return `{"$map":[${pairs.map(([key, item]) => `[${key},${item}]`).join(',')}]}`;
@@ -87,7 +95,7 @@ function encodeObject(value: object, depth: number): string {
   const entries = Object.entries(value);
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   const mark = entries.length === 1 && entries[0]?.[0].startsWith('$') ? '$' : '';
-  return `{${entries.map(([key, item]) => `${encodeString(mark + key)}:${encodeValue(item, depth + 1)}`).join(',')}}`;
+  return `{${entries.map(([key, item]) => `${encodeString(mark + key)}:${encodeValue(item, depth + 1, budget)}`).join(',')}}`;
 }
 
 function encodeString(text: string): string {

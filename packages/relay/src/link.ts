@@ -54,7 +54,7 @@ export class Link {
   readonly openedAtMs: number;
   expiresAtMs = Number.POSITIVE_INFINITY;
   readonly #host: LinkHost;
-  readonly #joiner: FrameJoiner;
+  #joiner: FrameJoiner;
   #state: RelayState;
   #replica: ReplicaId | undefined;
   #waiting: Waiting[] = [];
@@ -73,7 +73,8 @@ export class Link {
     this.#host = host;
     this.connection = connection;
     this.openedAtMs = clock.nowMs();
-    this.#joiner = new FrameJoiner(limits);
+    // Nobody has said who they are yet: a hello fits into a frame, and nothing larger is gathered for strangers.
+    this.#joiner = new FrameJoiner({ ...limits, messageBytesMax: limits.frameBytesMax });
     this.#state = greeting(host.configFor(undefined), {
       relayKey: identity.relayKey,
       storeId: identity.storeId,
@@ -218,6 +219,7 @@ export class Link {
     if (event.kind === 'message' && event.message.kind === 'hello' && this.#state.kind === 'greeting')
       this.#state = { ...this.#state, config: this.#host.configFor(event.message) };
     const { state, effects } = stepSync(this.#state, event);
+    if ('rights' in state && !('rights' in this.#state)) this.#joiner = new FrameJoiner(this.#host.ports.limits);
     this.#state = state;
     if ('replica' in state) this.#replica = state.replica;
     const isWaiting = effects.some(({ kind }) => kind !== 'send' && kind !== 'close');

@@ -7,6 +7,7 @@ import { Counters } from '../counters.js';
 import type { Authenticate, RelayPorts } from '../ports.js';
 import { Rooms } from '../rooms.js';
 import { type Environment, openMemory } from '../storage/environment.js';
+import { lockFolder } from '../storage/folder-lock.js';
 import { createVerifier, nodeHash, nodeRandom, openIdentity } from './node-crypto.js';
 import { answerHttp, readRoomName } from './node-http.js';
 import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
@@ -194,7 +195,20 @@ async function openEnvironment(storage: string | undefined): Promise<Environment
   if (storage === undefined) return openMemory();
   // A native module: who keeps rooms in memory does not load it.
   const { openLmdb } = await import('../storage/lmdb-store.js');
-  return openLmdb(storage);
+  const lock = await lockFolder(storage);
+  try {
+    const environment = openLmdb(storage);
+    return {
+      room: (roomId) => environment.room(roomId),
+      rooms: () => environment.rooms(),
+      getMeta: (name) => environment.getMeta(name),
+      putMeta: (name, value) => environment.putMeta(name, value),
+      close: () => environment.close().finally(() => lock.release()),
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }
 
 function refuse(socket: Duplex, status: number): void {
