@@ -285,10 +285,8 @@ export class ReplicaLink {
   ): Promise<Hello | undefined> {
     const { room, roomConfig } = this.#config;
     const { signer } = this.#identity;
-    const { publicKey } = signer;
     const asked = await Promise.race([ended, this.#host.token().then((token) => ({ token }))]);
     if (asked === undefined) return undefined;
-    const { token } = asked;
     const [cursor, proof] = await Promise.all([
       this.#read(readCursor),
       signer.sign(helloMessage(room.roomId, relayKey, storeId, challenge)),
@@ -298,8 +296,8 @@ export class ReplicaLink {
       version: PROTOCOL_VERSION,
       roomId: room.roomId,
       config: roomConfigToByte(roomConfig),
-      publicKey,
-      token,
+      publicKey: signer.publicKey,
+      token: asked.token,
       cursor,
       proof,
     };
@@ -368,16 +366,20 @@ export class ReplicaLink {
     }, HEAD_EVERY_MS / 4);
   }
 
+  /** Also remembers that roots were equal, for a session that begins offline. */
   async #publishHead(root: Uint8Array): Promise<void> {
     const { room } = this.#config;
-    const { vector, root: rootNow } = await this.#read(function* (tx) {
+    const timeMs = this.#env.clock.nowMs();
+    const { vector, root: rootNow } = await this.#write(function* (tx) {
+      writeSyncedAt(tx, timeMs);
       return { vector: yield* readVectorRows(tx), root: (yield* readRoot(tx)).root };
     });
-    if (this.#state.kind !== 'live' || !this.canPush) return;
+    if (this.#state.kind !== 'live') return;
     this.#publishedRoot = root;
+    if (!this.canPush) return;
     const claim = {
       replica: this.#identity.replica,
-      timeMs: this.#env.clock.nowMs(),
+      timeMs,
       root: rootNow,
       headsRoot: headsRootOf(room.hash, vector),
       vector,

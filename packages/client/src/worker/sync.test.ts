@@ -336,6 +336,27 @@ describe('synced', () => {
   });
 });
 
+describe('staleness', () => {
+  test('[SY5] when it was last in sync is known to a session that begins offline, also in a room that began empty', async () => {
+    const profile = world.profile();
+    const tab = profile.tab();
+    await agree(tab.room());
+    await world.run(tab.room().collection('todos').put('a', 1));
+    await agree(tab.room());
+    await world.pass(1_000);
+    const syncedAtMs = world.nowMs;
+    await world.run(tab.close());
+    profile.network.isUp = false;
+    await world.pass(60_000);
+    const again = profile.tab().room();
+    await world.run(again.ready);
+    expect(again.status).toMatchObject({ sync: 'behind', pending: { writes: 0 } });
+    const { lastSyncedAtMs } = again.status.staleness;
+    expect(lastSyncedAtMs).toBeGreaterThan(syncedAtMs - 2_000);
+    expect(lastSyncedAtMs).toBeLessThanOrEqual(syncedAtMs);
+  });
+});
+
 describe('pause', () => {
   test('[SY5] a paused room works on alone, says so, and goes on when it is resumed', async () => {
     const profile = world.profile();
