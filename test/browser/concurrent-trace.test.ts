@@ -19,12 +19,18 @@ import { WebSocketReader } from '../support/web-socket-reader.js';
 const stage = setStage();
 const trace = loadConcurrentTrace('friendsforever');
 
+/** In the editor each of so many edits is drawn twice, which is most of the time and none of it ours: so there in a long run only. */
+const DOCUMENT = process.env.MANGROVE_TEST_LONG === undefined ? 'conversation' : 'note';
+
 test(`[E2E2] two people replay a conversation (${trace.source}), each seeing exactly what its author saw`, async () => {
   const stopwatch = startStopwatch();
   const people = await Promise.all([stage.arrive('Anna'), stage.arrive('Ben')]);
   await Promise.all(people.map((person) => person.waitUntilInSync()));
-  const clientIds = await Promise.all(people.map(({ page }) => page.evaluate(() => mangrove.note.ydoc.clientID)));
-  const script = writeScript(trace, clientIds as [number, number]);
+  const clientIdOf = new Map<Person, number>();
+  for (const person of people) clientIdOf.set(person, await person.page.evaluate(openDocument, DOCUMENT));
+  // In one place both wrote after a word that is gone: there Yjs puts the lower clientID first, and so did the recording.
+  people.sort((a, b) => (clientIdOf.get(a) as number) - (clientIdOf.get(b) as number));
+  const script = writeScript(trace, people.map((person) => clientIdOf.get(person)) as [number, number]);
   const inboxes = people.map((person) => new Inbox(person));
   await Promise.all(people.map((person) => reconnect(person)));
   stopwatch.lap('open');
@@ -34,9 +40,10 @@ test(`[E2E2] two people replay a conversation (${trace.source}), each seeing exa
   stopwatch.lap(`replay ${trace.transactions.length} transactions in ${script[0].length + script[1].length} runs`);
 
   for (const person of people) person.network.release('down');
-  const { text } = await waitUntilEqual(people);
+  await waitUntilEqual(people);
   stopwatch.lap('settle');
-  expect(text === trace.endContent, 'the recorded end').toBe(true);
+  for (const { page } of people)
+    expect((await page.evaluate(readDocument, DOCUMENT)) === trace.endContent, 'the recorded end').toBe(true);
   // A new connection would have begun a stream of its own, past the boundaries.
   expect(people.map((person) => person.network.connections)).toEqual([2, 2]);
   stopwatch.report(trace.source);
@@ -109,7 +116,7 @@ async function perform(people: readonly Person[], inboxes: readonly Inbox[], run
   const [own, others] = [inboxes[agent], inboxes[1 - agent]] as [Inbox, Inbox];
   await own.letThrough(runs[0]?.seen ?? 0);
   for (const [i, { before, transactions, end, isCut, amount }] of runs.entries()) {
-    const saw = await page.evaluate(playRun, { before, transactions });
+    const saw = await page.evaluate(playRun, { name: DOCUMENT, before, transactions });
     expect(saw === before, `what agent ${agent} saw before transaction ${end - transactions.length}`).toBe(true);
     // What comes next may be seen from now on, while the run itself is on its way.
     const next = own.letThrough(runs[i + 1]?.seen ?? 0);
@@ -119,9 +126,25 @@ async function perform(people: readonly Person[], inboxes: readonly Inbox[], run
   }
 }
 
-/** In the page: waits for what is to be seen, and writes in the same turn. Gives what was seen. */
-async function playRun({ before, transactions }: { before: string; transactions: readonly (readonly Patch[])[] }) {
-  const { ydoc } = mangrove.note;
+/** In the page, as what follows: gives the clientID under which this page writes. */
+async function openDocument(name: string): Promise<number> {
+  const note = mangrove.room.document(name);
+  await note.ready;
+  return note.ydoc.clientID;
+}
+
+function readDocument(name: string): string {
+  return mangrove.room.document(name).ydoc.getText('content').toString();
+}
+
+/** Waits for what is to be seen, and writes in the same turn. Gives what was seen. */
+async function playRun(run: {
+  name: string;
+  before: string;
+  transactions: readonly (readonly Patch[])[];
+}): Promise<string> {
+  const { before, transactions } = run;
+  const { ydoc } = mangrove.room.document(run.name);
   const content = ydoc.getText('content');
   const deadline = performance.now() + 10_000;
   while (content.toString() !== before && performance.now() < deadline)
@@ -204,10 +227,7 @@ class Inbox {
   async #until(what: string, isSo: () => boolean): Promise<void> {
     const deadline = Date.now() + WAIT_MS_MAX;
     while (!isSo()) {
-      if (Date.now() > deadline)
-        throw new Error(
-          `waited in vain for ${what}; ${JSON.stringify([this.#amount, this.#end, this.#person.network.connections, await this.#person.status(), await Promise.all(stage.people.map(async (p) => [p.network.connections, await p.status()]))])}`,
-        );
+      if (Date.now() > deadline) throw new Error(`waited in vain for ${what}; ${await this.#explain()}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, WAIT_MS_MAX);
         this.#waiting.push(() => {
@@ -216,6 +236,11 @@ class Inbox {
         });
       });
     }
+  }
+
+  async #explain(): Promise<string> {
+    const { connections } = this.#person.network;
+    return JSON.stringify({ arrived: this.#amount, connections, status: await this.#person.status() });
   }
 
   #wake(): void {

@@ -31,8 +31,8 @@ test('two tabs of one profile are one replica: each shows the edits of the other
 test('two tabs write at once and keep one set of books', async () => {
   const { first, second } = await openTwoTabs();
   const ben = await stage.arrive('Ben');
-  const writers = await Promise.all([Writer.start(first, 'a', 10), Writer.start(second, 'b', 10)]);
-  await Promise.all(writers.map((writer) => writer.until('relay', 40)));
+  const writers = await Promise.all([Writer.start(first, 'a'), Writer.start(second, 'b')]);
+  await Promise.all(writers.map((writer) => writer.until('relay', 25)));
   await Promise.all(writers.map((writer) => writer.stop()));
   const { text } = await waitUntilEqual([first, second, ben]);
   for (const writer of writers) expect(missingFrom(text, writer.written)).toEqual([]);
