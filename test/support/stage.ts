@@ -21,7 +21,6 @@ export interface ArriveOptions {
 export interface Stage {
   readonly relay: RelayProcess;
   readonly room: string;
-  readonly people: readonly Person[];
   arrive(name: string, options?: ArriveOptions): Promise<Person>;
   /** Two people in one room, each with the editor open and in sync. */
   arriveTogether(): Promise<[Person, Person]>;
@@ -76,9 +75,6 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
   };
 
   return {
-    get people() {
-      return people;
-    },
     get relay() {
       return relay;
     },
