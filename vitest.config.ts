@@ -72,8 +72,10 @@ export default defineConfig({
           // One page's timers must not wait for another's CPU: the files run one after the other.
           fileParallelism: false,
           maxWorkers: 1,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          // Real processes on a machine that may be busy: what fails once is tried again, and the retry is printed.
+          retry: 1,
         },
       },
     ],
