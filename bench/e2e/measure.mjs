@@ -9,6 +9,8 @@ import viteConfig, { PAGE_FOLDER } from './vite.config.mjs';
 
 const DATA_FOLDER = fromRoot('bench/.cache/e2e-data');
 
+const RETRIES_MAX = 2;
+
 /**
  * Every contestant in every round, in an order that turns by one from round to round, so that what else the machine does
  * falls on all of them.
@@ -26,7 +28,7 @@ export async function measure(settings) {
     for (let round = 0; round < settings.rounds; round++) {
       const order = chosen.map((_, i) => chosen[(i + round) % chosen.length]);
       for (const contestant of order) {
-        const figures = await runRound({ contestant, round, settings, site, dataFolder: DATA_FOLDER });
+        const figures = await runUntilWhole({ contestant, round, settings, site, dataFolder: DATA_FOLDER });
         rounds.push({ round, contestant: contestant.id, load: loadNow(), ...figures });
         console.log(summarize(round, contestant, figures));
       }
@@ -46,6 +48,18 @@ export async function measure(settings) {
     contestants: chosen,
     rounds,
   };
+}
+
+/** A browser that was ended from outside says nothing of the contestant; any other failure ends the run. */
+async function runUntilWhole(options) {
+  for (let retries = 0; ; retries++) {
+    try {
+      return { retries, ...(await runRound(options)) };
+    } catch (error) {
+      if (retries === RETRIES_MAX || !/has been closed|crashed/.test(error?.message)) throw error;
+      console.log(`${options.contestant.name}: the browser was lost, once more`);
+    }
+  }
 }
 
 function summarize(round, { name }, { typing, rejoin }) {
