@@ -292,12 +292,13 @@ export class RoomRuntime {
   async #write(edit: Edit): Promise<WriteResult> {
     try {
       const row = await this.#journal.append(edit);
-      // Whoever reads the status right after a write finds the write in it.
-      this.#status.tellNow();
       return { row: row.number, version: versionOf(this.#options.identity.replica, row.writtenAt) };
     } catch (error) {
       this.#status.fault(errorToFacts(error));
       throw error;
+    } finally {
+      // Whoever reads the status right after a write finds the write in it, or why it failed.
+      this.#status.tellNow();
     }
   }
 
