@@ -33,6 +33,7 @@ export function* takeIdentity(tx: Transaction, room: RoomRef, replica: ReplicaId
   }
   for (const key of yield* tx.keys('previous', { from: new Uint8Array() })) tx.delete('previous', key);
   writeNumber(tx, 'seq', 0);
+  writeNumber(tx, 'given', 0);
 }
 
 /** The same edit, vouched for by whoever seals it instead of by the clientID it was made under. */

@@ -12,6 +12,8 @@ const META = {
   seq: 'seq',
   /** The fencing epoch of the tab that owns the replica [JS3]. */
   epoch: 'epoch',
+  /** The highest stamp of an own delta that was given away and taken back: somebody may hold it all the same [JS5]. */
+  given: 'given',
 } as const;
 
 const keys = new Map(Object.values(META).map((name) => [name, utf8ToBytes(name)]));

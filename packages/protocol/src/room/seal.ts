@@ -5,7 +5,7 @@ import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
 import { encode, readFixed, readU64, writeU64 } from '../codec.js';
 import { EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
-import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
+import { assertNotAhead, type Hlc, hlcToMs, msAhead, tickHlc } from '../hlc.js';
 import { bytesToKeyId, idToBytes, KEY_ID_BYTES, type KeyId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
@@ -47,13 +47,14 @@ export interface OutboxEntry {
  * Turns journal rows into unsigned deltas [JS2]. Signing is asynchronous, so this reads, the caller signs, and {@link commitSeal}
  * writes, provided that nothing has moved in between [JS3].
  *
- * Throws `CLOCK_AHEAD` when the clock of the replica lies too far ahead of the wall clock [HLC4].
+ * Throws `CLOCK_AHEAD` when the clock of the replica lies too far ahead of the wall clock [HLC4], or has to [JS5].
  */
 export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions): Steps<readonly SealDraft[]> {
   const rows = yield* readJournal(tx, ROWS_MAX);
   if (rows.length === 0) return [];
   let seq = yield* readNumber(tx, 'seq');
   let hlc = yield* readClock(tx);
+  const given = (yield* readNumber(tx, 'given')) as Hlc;
   const prevByKey = new Map<string, Hlc>();
   const drafts: SealDraft[] = [];
   for (const group of groupRows(rows)) {
@@ -63,7 +64,8 @@ export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions)
     const prev = prevByKey.get(first.keyId) ?? ((stored === undefined ? 0 : bytesToU64(stored)) as Hlc);
     // A clock that was set back knows less than what the delta names, and a delta lies above all that it names [DL7].
     const named = Math.max(prev, ...group.map((row) => highestEntry(row.context)));
-    hlc = tickHlc(Math.max(hlc, named) as Hlc, options.nowMs);
+    const above = mayBeHeld(given, options.nowMs) ? given : 0;
+    hlc = tickHlc(Math.max(hlc, named, above) as Hlc, options.nowMs);
     assertNotAhead(hlc, options.nowMs, defaultLimits.clockAheadMsMax);
     prevByKey.set(first.keyId, hlc);
     drafts.push({ unsigned: draftDelta(room, options, group, { seq, hlc, prev }), rows: group });
@@ -184,6 +186,14 @@ function groupRows(rows: readonly JournalRow[]): readonly (readonly JournalRow[]
 
 function isSameRun(a: JournalRow, b: JournalRow): boolean {
   return a.keyId === b.keyId && (a.flags & ~FLAG.tombstone) === (b.flags & ~FLAG.tombstone);
+}
+
+/**
+ * Whether a relay whose clock is right within `clockAheadMsMax` could have taken a delta with this stamp, though another refused
+ * it. Whoever holds it covers with its stamp all that this replica writes below it, seen or not [DL6].
+ */
+function mayBeHeld(given: Hlc, nowMs: number): boolean {
+  return msAhead(given, nowMs) <= 2 * defaultLimits.clockAheadMsMax;
 }
 
 /** Whether what the first draft of each key comes after is still the youngest that stands [JS5]. */

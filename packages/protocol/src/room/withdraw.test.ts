@@ -8,19 +8,25 @@ import type { ReplicaId } from '../ids.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { Plan } from '../store/plan.js';
 import { acceptDeltas } from './accept.js';
+import { takeIdentity } from './identity.js';
 import { appendToJournal, readJournal } from './journal.js';
 import { acknowledge, commitSeal, draftSeal, type SealedDraft } from './seal.js';
 import { readVectorRows } from './vector.js';
 import { resetClock, withdrawDelta } from './withdraw.js';
 
-const [me, other] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
+const [me, other, renewed] = [0, 1, 2].map(replicaOf) as [ReplicaId, ReplicaId, ReplicaId];
 const NOW = 1_000_000_000;
-/** A clock that is wrong: every relay refuses what is made by it. */
+/** A clock that is a little too far ahead: relays refuse what is made by it, and a second later they would not. */
+const AHEAD = NOW + 300_500;
+const LATER = NOW + 1_000;
+/** A clock that is wrong. */
 const FUTURE = NOW + 3_600_000;
 
 function createReplica() {
   const tables = new MemoryTables();
+  let id = me;
   const run = <Result>(plan: Plan<Result>): Result => tables.transact(plan).result;
+  run((tx) => takeIdentity(tx, room, id));
   const self = {
     run,
     put: (text: string, nowMs: number) => {
@@ -28,7 +34,7 @@ function createReplica() {
       run((tx) => appendToJournal(tx, room, [{ name: record('a'), flags: 0, nonces: [], payload }], nowMs));
     },
     sign: (nowMs: number): SealedDraft[] => {
-      const options = { replica: me, nowMs, mergeUpdates: ([update]: readonly Uint8Array[]) => update as Uint8Array };
+      const options = { replica: id, nowMs, mergeUpdates: ([update]: readonly Uint8Array[]) => update as Uint8Array };
       const drafts = run((tx) => draftSeal(tx, room, options));
       return drafts.map(({ unsigned, rows }) => ({ delta: signStub(unsigned), rows }));
     },
@@ -41,10 +47,14 @@ function createReplica() {
     /** A relay refused it because of its stamp, and the clock is right again. */
     refuse: (delta: Delta) =>
       run(function* (tx) {
-        const rows = yield* withdrawDelta(tx, room, me, delta.seq);
+        const rows = yield* withdrawDelta(tx, room, id, delta.seq);
         yield* resetClock(tx, NOW);
         return rows;
       }),
+    renew: () => {
+      id = renewed;
+      run((tx) => takeIdentity(tx, room, id));
+    },
     texts: () => run((tx) => readJournal(tx)).map(({ payload }) => new TextDecoder().decode(payload.subarray(1))),
   };
   return self;
@@ -55,32 +65,32 @@ test('[JS5] deltas of one key that are refused one after the other leave the nex
   replica.put('standing', NOW - 1_000);
   const standing = replica.seal(NOW - 1_000);
   replica.run((tx) => acknowledge(tx, [standing.seq]));
-  replica.put('one', FUTURE);
-  const first = replica.seal(FUTURE);
-  replica.put('two', FUTURE);
-  const second = replica.seal(FUTURE);
+  replica.put('one', AHEAD);
+  const first = replica.seal(AHEAD);
+  replica.put('two', AHEAD);
+  const second = replica.seal(AHEAD);
 
   expect(replica.refuse(first), 'its bytes are gone: the second replaced it').toEqual([]);
   expect(replica.refuse(second)).toHaveLength(1);
-  const delta = replica.seal(NOW);
+  const delta = replica.seal(LATER);
   expect(new TextDecoder().decode(bytesToBody(delta.body).payload.subarray(1))).toBe('two');
   expect(delta.prev, 'of the one that stands').toBe(standing.hlc);
   expect(delta.context.stamps).toEqual(new Map([[me, standing.hlc]]));
-  expect(delta.hlc).toBeLessThan(first.hlc);
+  expect(delta.hlc).toBeGreaterThan(second.hlc);
   expect(bytesToDelta(room.hash, room.roomId, delta.bytes).id).toBe(delta.id);
 });
 
 test('[JS5, DL7] a row that saw a delta which was refused is sealed when the clock is right', () => {
   const replica = createReplica();
-  replica.put('one', FUTURE);
-  const first = replica.seal(FUTURE);
-  replica.put('two', FUTURE);
+  replica.put('one', AHEAD);
+  const first = replica.seal(AHEAD);
+  replica.put('two', AHEAD);
   replica.refuse(first);
   expect(replica.texts(), 'the newer row saw it').toEqual(['two']);
-  const delta = replica.seal(NOW);
+  const delta = replica.seal(LATER);
   expect(delta.context.stamps).toEqual(new Map());
   expect(delta.prev).toBe(0);
-  expect(delta.hlc).toBeLessThan(first.hlc);
+  expect(delta.hlc).toBeGreaterThan(first.hlc);
 });
 
 test('[JS5] a row keeps a context that names an own delta which was sealed after it was written', () => {
@@ -100,13 +110,13 @@ test('[JS5] a row keeps a context that names an own delta which was sealed after
 
 test('[JS3] drafts that come after a delta which was withdrawn are not committed', () => {
   const replica = createReplica();
-  replica.put('one', FUTURE);
-  const first = replica.seal(FUTURE);
-  replica.put('two', FUTURE);
-  const drafts = replica.sign(FUTURE);
+  replica.put('one', AHEAD);
+  const first = replica.seal(AHEAD);
+  replica.put('two', AHEAD);
+  const drafts = replica.sign(AHEAD);
   replica.refuse(first);
   expect(replica.commit(drafts)).toBeUndefined();
-  expect(replica.seal(NOW).prev).toBe(0);
+  expect(replica.seal(LATER).prev).toBe(0);
 });
 
 test('[HLC4, DL7] a delta that names what lies ahead of a clock which was set back waits for its time', () => {
@@ -115,9 +125,28 @@ test('[HLC4, DL7] a delta that names what lies ahead of a clock which was set ba
   replica.run((tx) => acceptDeltas(tx, room, [ahead], { nowMs: NOW, from: 'others', retain: () => false }));
   replica.put('one', FUTURE);
   replica.refuse(replica.seal(FUTURE));
+  replica.renew();
   const delta = replica.seal(NOW);
   expect(delta.context.stamps).toEqual(new Map([[other, ahead.hlc]]));
   expect(delta.hlc).toBeGreaterThan(ahead.hlc);
+});
+
+test('[JS5, DL6] nothing is sealed below a stamp that another relay may have taken', () => {
+  const replica = createReplica();
+  const at = NOW + 400_000;
+  replica.put('one', at);
+  const given = replica.seal(at);
+  replica.refuse(given);
+  expect(() => replica.seal(NOW)).toThrow(expect.objectContaining({ code: 'CLOCK_AHEAD' }));
+  expect(replica.seal(NOW + 101_000).hlc).toBeGreaterThan(given.hlc);
+});
+
+test('[JS5] a stamp that no relay can have taken holds up nothing', () => {
+  const replica = createReplica();
+  replica.put('one', FUTURE);
+  const given = replica.seal(FUTURE);
+  replica.refuse(given);
+  expect(replica.seal(NOW).hlc).toBeLessThan(given.hlc);
 });
 
 test('[SY3] the vector claims nothing that only a withdrawn delta had covered', () => {

@@ -29,6 +29,7 @@ export function* withdrawDelta(
   tx.delete('outbox', u64ToBytes(seq));
   const deltas = yield* readDot(tx, room, { replica, seq });
   const place = bytesToOutboxPlace(waiting);
+  writeNumber(tx, 'given', Math.max(yield* readNumber(tx, 'given'), place.hlc));
   const previous = yield* forgetPrevious(tx, place);
   yield* lowerRows(tx, replica, place.keyId, previous);
   const rows: JournalRow[] = [];

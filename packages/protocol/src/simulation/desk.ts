@@ -1,3 +1,4 @@
+import { bytesToU64 } from '../bytes.js';
 import { type Delta, signDelta } from '../delta.js';
 import { type ErrorCode, isMangroveError } from '../errors.js';
 import { deriveKeyId, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
@@ -92,15 +93,13 @@ export class Desk {
 
   /** Drafts and signs now, commits when the signatures are there. */
   seal(): void {
-    const { isUp, isInSession, random, publicKey, world, disk } = this.#host;
+    const { isUp, isInSession, random, publicKey, world } = this.#host;
     if (this.#isSealing || this.isHeld || !isUp || world.loop.nowMs < this.#waitsUntilMs) return;
     // Sealing happens when there is someone to send to; sooner does no harm, so now and then it is done.
     if (!isInSession && !random.chance(0.1)) return;
     const nowMs = this.#host.nowMs();
     const drafts = this.#draft(nowMs);
     if (drafts === undefined) {
-      // It may have been set right since.
-      disk.write((tx) => resetClock(tx, nowMs), 'relaxed');
       world.count('seals that waited for their time');
       this.#host.later(RETRY_MS, () => this.seal());
     } else if (drafts.length > 0) {
@@ -119,8 +118,10 @@ export class Desk {
     try {
       return disk.read((tx) => draftSeal(tx, world.room, { replica: id, nowMs, mergeUpdates: mergeIds }));
     } catch (error) {
-      if (isMangroveError(error) && error.code === 'CLOCK_AHEAD') return undefined;
-      throw error;
+      if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') throw error;
+      // It may have been set right since.
+      disk.write((tx) => resetClock(tx, nowMs), 'relaxed');
+      return undefined;
     }
   }
 
@@ -148,11 +149,17 @@ export class Desk {
     const rows = disk.write((tx) => withdrawAndReset(tx, this.#host, seq, code), 'strict');
     const record = world.ledger.deltaAt(id, seq);
     if (rows === undefined || record === undefined) return;
-    world.ledger.withdrawn(record);
+    world.ledger.withdrawn(record, rows.length > 0);
     for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
     // What is refused now would be refused again at once.
     this.#waitsUntilMs = world.loop.nowMs + RETRY_MS;
     this.#host.later(RETRY_MS, () => this.seal());
+  }
+
+  /** All that no relay has acknowledged goes back into the journal. */
+  withdrawAll(): void {
+    const keys = this.#host.disk.tables.table('outbox').rows({ from: new Uint8Array() });
+    for (const [key] of keys) this.withdraw(bytesToU64(key), 'DOT_REUSED');
   }
 
   /** Rows that wait to be sealed. */

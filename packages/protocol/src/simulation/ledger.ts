@@ -83,10 +83,10 @@ export class Ledger {
     }
   }
 
-  /** Taken back by its author: what it held waits for another delta, or was replaced by then. */
-  withdrawn(record: SealedRecord): void {
+  /** Taken back by its author: what it held waits for another delta, unless a younger one had replaced it. */
+  withdrawn(record: SealedRecord, isJournaled: boolean): void {
     record.withdrawn = true;
-    for (const id of record.writes) this.get(id).delta = undefined;
+    if (isJournaled) for (const id of record.writes) this.get(id).delta = undefined;
   }
 
   deltaAt(replica: ReplicaId, seq: number): SealedRecord | undefined {

@@ -44,6 +44,8 @@ export interface WorldOptions {
   readonly latencyMsMax: number;
   readonly clockSkewMsMax: number;
   readonly clockJumpMsMax: number;
+  /** Relays keep their clocks better than most. */
+  readonly relaySkewMsMax: number;
   /** `barriers`: only seals and a timer are strict, everything else is lost in a power cut up to the last of them. */
   readonly disk: 'strict' | 'barriers';
   readonly frameBytesMax: number;
@@ -69,6 +71,7 @@ export const defaultOptions: WorldOptions = {
   latencyMsMax: 50,
   clockSkewMsMax: 0,
   clockJumpMsMax: 0,
+  relaySkewMsMax: 0,
   disk: 'strict',
   frameBytesMax: 262_144,
   newcomers: 'log',
@@ -104,6 +107,7 @@ export function mixedOptions(seed: number): WorldOptions {
     latencyMsMax: random.pick([1, 20, 100, 800]),
     clockSkewMsMax: random.pick([0, 50, 5_000, 120_000]),
     clockJumpMsMax: random.pick([1_000, 20_000, 600_000]),
+    relaySkewMsMax: random.pick([0, 0, 1_000, 200_000]),
     disk: random.pick(['strict', 'barriers']),
     frameBytesMax: random.pick([256, 2_048, 262_144]),
     newcomers: random.pick(['log', 'vector']),

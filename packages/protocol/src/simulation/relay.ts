@@ -36,6 +36,7 @@ export class SimRelay {
   publicKey: Uint8Array;
   storeId: Uint8Array;
   tables = new MemoryTables();
+  skewMs = 0;
   isUp = true;
   readonly links = new Set<RelayLink>();
   /** What an operator might restore from. */
@@ -57,7 +58,7 @@ export class SimRelay {
   }
 
   nowMs(): number {
-    return this.world.wallMs;
+    return this.world.wallMs + this.skewMs;
   }
 
   transact<Result>(plan: Plan<Result>): Result {

@@ -187,6 +187,7 @@ export class SimReplica implements DeskHost {
   renew(): void {
     this.world.count('identities renewed');
     this.disconnect();
+    this.desk.withdrawAll();
     this.publicKey = this.random.bytes(32);
     this.#takeIdentity();
     this.desk.own();

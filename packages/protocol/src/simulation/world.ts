@@ -70,6 +70,8 @@ export class World implements Cast {
       replica.relay = this.random.between(0, options.relayCount - 1);
       replica.start();
     }
+    for (const relay of this.relays)
+      relay.skewMs = this.random.between(-options.relaySkewMsMax, options.relaySkewMsMax);
     planEdits(this);
     planFaults(this);
   }
@@ -102,7 +104,10 @@ export class World implements Cast {
     this.guard(() => {
       this.isHealing = true;
       this.#blocked.clear();
-      for (const relay of this.relays) if (!relay.isUp) relay.start();
+      for (const relay of this.relays) {
+        relay.skewMs = 0;
+        if (!relay.isUp) relay.start();
+      }
       for (const replica of this.replicas) {
         replica.skewMs = 0;
         if (!replica.isUp && !replica.isDead) replica.start();
