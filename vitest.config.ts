@@ -74,8 +74,6 @@ export default defineConfig({
           maxWorkers: 1,
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // Real processes on a machine that may be busy: what fails once is tried again, and the retry is printed.
-          retry: 1,
         },
       },
     ],
