@@ -19,3 +19,9 @@ export function formatBytes(bytes: number): string {
 export function formatRoot(root: string): string {
   return `${root.slice(0, 4)}…`;
 }
+
+/** The hour today, the day before that. */
+export function formatTime(ms: number, nowMs = Date.now()): string {
+  const at = new Date(ms);
+  return at.toDateString() === new Date(nowMs).toDateString() ? at.toLocaleTimeString() : at.toLocaleDateString();
+}

@@ -17,6 +17,8 @@ declare global {
 }
 
 const TICK_MS = 1_000;
+/** Of this tab: who switched the network off and reloads expects it to be off. */
+const OFFLINE_KEY = 'mangrove-offline';
 
 const statusElements = {
   strip: find('strip', HTMLElement),
@@ -117,9 +119,15 @@ function showNetworkSwitch(room: Room, hasRelay: boolean): void {
   const button = find('network', HTMLButtonElement);
   const show = (): void => button.setAttribute('aria-checked', String(hasRelay && room.status.connection !== 'paused'));
   button.disabled = !hasRelay;
+  if (hasRelay && sessionStorage.getItem(OFFLINE_KEY) !== null) room.pause();
   button.addEventListener('click', () => {
-    if (room.status.connection === 'paused') room.resume();
-    else room.pause();
+    if (room.status.connection === 'paused') {
+      room.resume();
+      sessionStorage.removeItem(OFFLINE_KEY);
+    } else {
+      room.pause();
+      sessionStorage.setItem(OFFLINE_KEY, '');
+    }
     show();
   });
   room.on('status', show);

@@ -1,7 +1,7 @@
 /** One entry of the checklist, and the choice between its versions where there are several. */
 import type { Entry, Sibling } from '@mangrove/client';
 import { el, setText } from './dom.ts';
-import { formatCount } from './format.ts';
+import { formatCount, formatTime } from './format.ts';
 import { describeVersion, shorten, toItem, withItem } from './item.ts';
 
 export interface RowActions {
@@ -89,12 +89,17 @@ function drawVersions(
     { class: 'hint' },
     `${formatCount(siblings.length, 'version')}, written without seeing each other:`,
   );
-  const lines = siblings.map(({ value }) => {
+  const lines = siblings.map(({ value, writtenAtMs, replica }) => {
     const text = el('span', { class: 'version', dir: 'auto' }, describeVersion(value));
+    const written = el(
+      'small',
+      { class: 'version-origin', title: new Date(writtenAtMs).toLocaleString() },
+      `${formatTime(writtenAtMs)}, device ${replica.slice(0, 4)}`,
+    );
     text.id = `version-${(versionCount += 1)}`;
     const keep = el('button', { type: 'button', class: 'button small', 'aria-describedby': text.id }, 'Keep');
     keep.addEventListener('click', () => void choose(value));
-    return el('div', { class: 'version-line' }, text, keep);
+    return el('div', { class: 'version-line' }, text, written, keep);
   });
   parent.append(hint, ...lines);
 }

@@ -91,6 +91,21 @@ describe('lmdb environment', () => {
     await environment.close();
   });
 
+  test('[SY6] a folder that was deleted or replaced while it is open takes nothing more', async () => {
+    const path = makePath();
+    const environment = openLmdb(path);
+    await put(environment.room(room), 1);
+    rmSync(path, { recursive: true });
+    const gone = expect.objectContaining({ code: 'STORAGE_UNAVAILABLE', message: expect.stringContaining(path) });
+    await expect(put(environment.room(room), 2)).rejects.toEqual(gone);
+    const replacement = openLmdb(path);
+    await expect(put(environment.room(room), 3)).rejects.toEqual(gone);
+    await expect(environment.getMeta('key')).rejects.toEqual(gone);
+    await put(replacement.room(room), 1);
+    await environment.close();
+    await replacement.close();
+  });
+
   test('a path that is no directory is STORAGE_UNAVAILABLE and says which', () => {
     const path = join(makePath(), 'taken');
     writeFileSync(path, 'a file');

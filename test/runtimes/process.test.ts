@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type Cursor, type Delta, deriveRoomId } from '@mangrove/protocol';
@@ -99,6 +99,20 @@ test('a new disk is a new store: the key and the store id are kept with the data
   expect(other.storeId).not.toEqual(first.storeId);
   expect(other.relayKey).not.toEqual(first.relayKey);
   expect(second.challenge).not.toEqual(first.challenge);
+});
+
+test('[SY6] a relay whose data folder is deleted under it acknowledges nothing and says that it is not ready', async () => {
+  const data = await makeFolder();
+  const { url } = await spawnRelay(data);
+  const client = await ProtocolClient.connect(url, new TestReplica('room'));
+  client.push([client.replica.draft()]);
+  await client.next('ack');
+  await rm(data, { recursive: true });
+  client.push([client.replica.draft()]);
+  await client.closed;
+  expect(client.messages.filter(({ kind }) => kind === 'ack')).toHaveLength(1);
+  expect((await fetch(`${url}/readyz`)).status).toBe(503);
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
 });
 
 test('no room name makes a file outside the data folder, and no two names share a room', async () => {

@@ -65,19 +65,35 @@ export class PackedApp {
   /** Starts what the app has installed; resolves when it has printed the pattern, to its first group. */
   start(args: readonly string[], pattern: RegExp): Promise<string> {
     // A group of its own, as npx does not pass a signal on to what it started.
-    const child = spawn('npx', args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    // Without colours, which tools also give where CI is set: they would stand between the words of the pattern.
+    const { FORCE_COLOR: _, ...env } = process.env;
+    const child = spawn('npx', args, {
+      cwd: this.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: { ...env, NO_COLOR: '1' },
+    });
     this.#processes.push(child);
     return new Promise((resolve, reject) => {
       let output = '';
+      const overdue = setTimeout(
+        () => reject(new Error(`${args.join(' ')} has not printed ${pattern}: ${output}`)),
+        COMMAND_MS_MAX,
+      );
       const collect = (text: Buffer): void => {
         output += text.toString();
         const found = pattern.exec(output)?.[1];
-        if (found !== undefined) resolve(found);
+        if (found === undefined) return;
+        clearTimeout(overdue);
+        resolve(found);
       };
       child.stdout.on('data', collect);
       child.stderr.on('data', collect);
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}: ${output}`)));
+      child.once('exit', (code) => {
+        clearTimeout(overdue);
+        reject(new Error(`${args.join(' ')} ended with ${code}: ${output}`));
+      });
     });
   }
 

@@ -46,7 +46,7 @@ const ERRORS = {
     wire: 5,
     retryable: false,
     message: 'The name of a {what} is not valid: {reason}.',
-    remedy: 'Names are strings of 1 to 512 UTF-8 bytes without lone surrogates.',
+    remedy: 'Names are strings of 1 to 512 UTF-8 bytes without lone surrogates; a room is not named “.” or “..”.',
   },
   FRAME_MALFORMED: {
     wire: 6,

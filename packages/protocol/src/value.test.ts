@@ -176,6 +176,11 @@ describe('value', () => {
       })(),
       Object(1),
       Promise.resolve(1),
+      { [Symbol('s')]: 1 },
+      Object.defineProperty({}, 'hidden', { value: 1 }),
+      Object.assign([1], { extra: 1 }),
+      Object.assign(new Date(0), { extra: 1 }),
+      Object.assign(new Map(), { extra: 1 }),
     ];
     for (const [i, value] of wrong.entries())
       expect(

@@ -66,21 +66,25 @@ function encodeValue(value: unknown, depth: number, budget: Budget): string {
     case 'object':
       return value === null ? 'null' : encodeObject(value, depth, budget);
     default:
-      throw invalid(`a ${typeof value} is not data`);
+      throw invalid(`data cannot be of type ${typeof value}`);
   }
 }
 
 function encodeObject(value: object, depth: number, budget: Budget): string {
   if (Array.isArray(value)) {
+    // The indices and `length`: what else hangs on an array would be lost in silence.
+    if (Reflect.ownKeys(value).length > value.length + 1) throw invalid('an array has properties beside its items');
     // Array.from, because map skips the holes of a sparse array and would let them pass.
     return `[${Array.from(value, (item) => encodeValue(item, depth + 1, budget)).join(',')}]`;
   }
   if (value instanceof Uint8Array) return `{"$bytes":"${bytesToBase64(value)}"}`;
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw invalid('a Date is invalid');
+    assertBare(value);
     return `{"$date":${value.getTime() || 0}}`;
   }
   if (value instanceof Map) {
+    assertBare(value);
     const pairs = [...value].map(
       ([key, item]) => [encodeValue(key, depth + 1, budget), encodeValue(item, depth + 1, budget)] as const,
     );
@@ -93,9 +97,15 @@ function encodeObject(value: object, depth: number, budget: Budget): string {
     throw invalid(`an instance of ${value.constructor?.name ?? 'a class'} is not plain data`);
   }
   const entries = Object.entries(value);
+  if (Reflect.ownKeys(value).length > entries.length) throw invalid('an object has keys that are symbols or hidden');
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   const mark = entries.length === 1 && entries[0]?.[0].startsWith('$') ? '$' : '';
   return `{${entries.map(([key, item]) => `${encodeString(mark + key)}:${encodeValue(item, depth + 1, budget)}`).join(',')}}`;
+}
+
+/** What an app hung on it would be lost in silence. */
+function assertBare(value: object): void {
+  if (Reflect.ownKeys(value).length > 0) throw invalid(`a ${value.constructor.name} has properties of its own`);
 }
 
 function encodeString(text: string): string {

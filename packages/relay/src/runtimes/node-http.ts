@@ -47,7 +47,8 @@ async function reply(host: HttpHost, path: string, request: IncomingMessage): Pr
       return { status: 200, body: 'ok' };
     case '/readyz':
       if (host.isClosing) return { status: 503, body: 'stopping' };
-      await host.ready();
+      // The storage has to answer, and to be where it was.
+      await (await host.ready()).ports.environment.getMeta('ready');
       return { status: 200, body: 'ready' };
     case '/metrics': {
       const { ports } = await host.ready();

@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -37,7 +37,7 @@ export interface LmdbEnvironment extends Environment {
  */
 export function openLmdb(path: string): LmdbEnvironment {
   try {
-    const fault = faultOfLmdbFile(join(path, 'data.mdb'));
+    const fault = faultOfLmdbFile(join(path, DATA_FILE));
     if (fault !== undefined) throw new Error(fault);
     return new OpenLmdb(
       path,
@@ -60,6 +60,7 @@ export function openLmdb(path: string): LmdbEnvironment {
 type Binary = RootDatabase<Uint8Array, Uint8Array>;
 type Rows = Database<Uint8Array, Uint8Array>;
 
+const DATA_FILE = 'data.mdb';
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const;
 /** Sixteen bytes of a hash tell rooms apart, and every row pays for them. */
 const ROOM_PREFIX_BYTES = 16;
@@ -80,10 +81,13 @@ class OpenLmdb implements LmdbEnvironment {
   /** By room, the newest write that is under way. */
   readonly #writing = new Map<RoomId, Promise<unknown>>();
   readonly #underWay = new Set<Promise<unknown>>();
+  /** The file that was opened; a database goes on working in one that has lost its name. */
+  readonly #inode: number;
   #isClosed = false;
 
   constructor(path: string, root: Binary) {
     this.path = path;
+    this.#inode = inodeOf(path);
     this.#root = root;
     this.#rows = root.openDB('rows', BINARY);
     this.#rooms = root.openDB('rooms', BINARY);
@@ -101,6 +105,7 @@ class OpenLmdb implements LmdbEnvironment {
 
   async getMeta(name: string): Promise<Uint8Array | undefined> {
     this.#assertOpen();
+    this.#assertInPlace();
     return getRow(this.#meta, utf8ToBytes(name));
   }
 
@@ -124,6 +129,14 @@ class OpenLmdb implements LmdbEnvironment {
     } finally {
       this.#underWay.delete(running);
     }
+  }
+
+  /** What is written after the folder was deleted or replaced is found by nobody: nothing may be acknowledged then. */
+  #assertInPlace(): void {
+    if (inodeOf(this.path) === this.#inode) return;
+    throw new MangroveError('STORAGE_UNAVAILABLE', {
+      reason: `${this.path} was deleted or replaced while it was in use`,
+    });
   }
 
   #assertOpen(): void {
@@ -180,6 +193,7 @@ class OpenLmdb implements LmdbEnvironment {
     try {
       // The box keeps a result that happens to be a promise, or the value that means abort, from being taken for one.
       const box = await this.#root.childTransaction(() => ({ result: run() }));
+      this.#assertInPlace();
       return box.result;
     } catch (error) {
       throw isCommitFailure(error) ? toMangroveError(await causeOf(error), this.path) : error;
@@ -213,6 +227,11 @@ class OpenLmdb implements LmdbEnvironment {
       throw toMangroveError(error, this.path);
     }
   }
+}
+
+/** 0 where there is no file. */
+function inodeOf(path: string): number {
+  return statSync(join(path, DATA_FILE), { throwIfNoEntry: false })?.ino ?? 0;
 }
 
 class LmdbStore implements Store {
