@@ -174,13 +174,14 @@ describe('delta', () => {
     expect(codeOf(raw({ format: 2 }))).toBe('DELTA_MALFORMED');
   });
 
-  test('[DL2] the id is a hash over room, header and the hash of the body; the signature is over the id', () => {
+  test('[DL2] the id is a hash over room, header, the length of the body and the hashes of its parts; the signature is over the id', () => {
     const { id, bytes } = decode(raw());
     const headerBytes = bytes.subarray(0, bytes.length - 64 - 4);
     const preimage = concatBytes(
       utf8ToBytes('mangrove:delta:1'),
       hexToBytes(room.roomId),
       headerBytes,
+      Uint8Array.of(3),
       sha256(Uint8Array.of(1, 2, 3)),
     );
     expect(id).toBe(bytesToHex(sha256(preimage)));

@@ -28,6 +28,7 @@ import {
   SIGNATURE_BYTES,
 } from './ids.js';
 import { defaultLimits } from './limits.js';
+import { hashParts } from './parts.js';
 
 /** Flags of a delta's header [DL4]. */
 export const FLAG = { compressed: 1, encrypted: 2, seed: 4, import: 8, checkpoint: 16, tombstone: 32 } as const;
@@ -73,8 +74,8 @@ export function makeUnsignedDelta(hash: Hash, roomId: RoomId, header: DeltaHeade
   const { bodyBytesMax } = defaultLimits;
   if (body.length > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes: body.length, bodyBytesMax });
   assertWellFormed(header);
-  const headerBytes = encode((encoder) => writeHeader(encoder, roomId, header));
-  const id = deriveDeltaId(hash, roomId, headerBytes, body);
+  const headerBytes = headerToBytes(roomId, header);
+  const id = deriveDeltaId(hash, roomId, headerBytes, body.length, hashParts(hash, body));
   return { ...header, id, body, headerBytes, message: deltaMessage(id) };
 }
 
@@ -100,20 +101,12 @@ export function deltaMessage(id: DeltaId): Uint8Array {
  */
 export function bytesToDelta(hash: Hash, roomId: RoomId, bytes: Uint8Array): Delta {
   const { header, headerBytes, body, signature } = decode(bytes, 'DELTA_MALFORMED', (decoder) => {
-    const header = readHeader(decoder, roomId);
-    const headerBytes = bytes.subarray(0, decoder.pos);
-    return { header, headerBytes, body: readBody(decoder), signature: readFixed(decoder, SIGNATURE_BYTES) };
+    const read = readCanonicalHeader(decoder, roomId);
+    const body = readFixed(decoder, readBodyBytes(decoder));
+    return { ...read, body, signature: readFixed(decoder, SIGNATURE_BYTES) };
   });
-  assertWellFormed(header);
-  if (
-    !equalBytes(
-      headerBytes,
-      encode((encoder) => writeHeader(encoder, roomId, header)),
-    )
-  ) {
-    throw new MangroveError('DELTA_MALFORMED', { reason: 'not in canonical form' });
-  }
-  return { ...header, id: deriveDeltaId(hash, roomId, headerBytes, body), body, signature, bytes };
+  const id = deriveDeltaId(hash, roomId, headerBytes, body.length, hashParts(hash, body));
+  return { ...header, id, body, signature, bytes };
 }
 
 /** [MK1] The key of a delta in the set, the index and the store: 64 bytes that sort by document or record, writer and time. */
@@ -200,11 +193,31 @@ function readHeader(decoder: decoding.Decoder, roomId: RoomId): DeltaHeader {
   };
 }
 
-function readBody(decoder: decoding.Decoder): Uint8Array {
+export function headerToBytes(roomId: RoomId, header: DeltaHeader): Uint8Array {
+  return encode((encoder) => writeHeader(encoder, roomId, header));
+}
+
+/** The header at the decoder's place, well-formed and in canonical form, with its bytes [DL3, DL7]. */
+export function readCanonicalHeader(
+  decoder: decoding.Decoder,
+  roomId: RoomId,
+): { readonly header: DeltaHeader; readonly headerBytes: Uint8Array } {
+  const start = decoder.pos;
+  const header = readHeader(decoder, roomId);
+  const headerBytes = decoder.arr.subarray(start, decoder.pos);
+  assertWellFormed(header);
+  const canonical = headerToBytes(roomId, header);
+  if (!equalBytes(headerBytes, canonical))
+    throw new MangroveError('DELTA_MALFORMED', { reason: 'not in canonical form' });
+  return { header, headerBytes: canonical };
+}
+
+/** The length that a body announces. Throws `BODY_TOO_LARGE` [DL8]. */
+export function readBodyBytes(decoder: decoding.Decoder): number {
   const bodyBytes = readVarUint(decoder);
   const { bodyBytesMax } = defaultLimits;
   if (bodyBytes > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes, bodyBytesMax });
-  return readFixed(decoder, bodyBytes);
+  return bodyBytes;
 }
 
 /** [DL6, DL7] What a header alone can be wrong about. */
@@ -229,8 +242,16 @@ function assertWellFormed(header: DeltaHeader): void {
   }
 }
 
-function deriveDeltaId(hash: Hash, roomId: RoomId, headerBytes: Uint8Array, body: Uint8Array): DeltaId {
-  return bytesToDeltaId(hash(concatBytes(DOMAIN, idToBytes(roomId), headerBytes, hash(body))));
+/** [DL2] The hashes of the parts stand for the body, so that who has only them can verify the signature. */
+export function deriveDeltaId(
+  hash: Hash,
+  roomId: RoomId,
+  headerBytes: Uint8Array,
+  bodyBytes: number,
+  partHashes: readonly Uint8Array[],
+): DeltaId {
+  const length = encode((encoder) => encoding.writeVarUint(encoder, bodyBytes));
+  return bytesToDeltaId(hash(concatBytes(DOMAIN, idToBytes(roomId), headerBytes, length, ...partHashes)));
 }
 
 function writeStamped(encoder: encoding.Encoder, stamped: Stamped, hlc: number): void {

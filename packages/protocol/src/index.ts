@@ -149,6 +149,8 @@ export {
   type SealedDraft,
 } from './room/seal.js';
 export { adoptVector, headsRootOf, readSeqs, readVectorRows } from './room/vector.js';
+export { bytesToStub, deltaToStub, isStub, type Stub, toEntry } from './stub.js';
+export { countParts, PART_BYTES } from './parts.js';
 export { isStrictSignature, type Signer, type Verifier } from './signature.js';
 export { MemoryStore, MemoryTables } from './store/memory-store.js';
 export {
