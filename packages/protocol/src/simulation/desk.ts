@@ -53,6 +53,8 @@ export class Desk {
   own(): void {
     this.#epoch = this.#host.disk.write(nextEpoch, 'strict');
     this.#isSealing = false;
+    // The timer that would have ended the waiting died with the process.
+    this.#waitsUntilMs = 0;
   }
 
   edit(name: KeyName, kind: WriteKind): number {
