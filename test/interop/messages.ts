@@ -35,15 +35,17 @@ const failure = {
   ),
 };
 const slot = fc.stringMatching(/^[0-9a-f]{0,20}$/).map((nibbles) => nibbles as Slot);
-const cuts = (min: number, max: number) => fc.array(fixed(6), { minLength: min, maxLength: max });
+const u32 = fc.nat(0xffffffff);
+const cuts = (min: number, max: number) => fc.array(u32, { minLength: min, maxLength: max });
 const entry = fc.oneof(
   fc.record({ kind: fc.constantFrom('list' as const, 'need' as const), slot, cuts: cuts(0, 32) }),
   fc.record({ kind: fc.constant('want' as const), slot }),
-  fc.record({ slot, prefix: slot, map: fc.nat(0xffff) }).chain(({ slot: at, prefix, map }) =>
+  fc.record({ kind: fc.constant('sum' as const), slot, count: fc.nat(255), sum: u32 }),
+  fc.record({ slot, below: slot, map: fc.nat(0xffff) }).chain(({ slot: at, below, map }) =>
     cuts(countChildren(map), countChildren(map)).map((own) => ({
       kind: 'node' as const,
       slot: at,
-      prefix,
+      prefix: (at + below) as Slot,
       map,
       cuts: own,
     })),
@@ -92,7 +94,7 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
   vector: fc.record({ ...kind('vector'), vector }),
   diff: fc.record({
     ...kind('diff'),
-    salt: fc.nat(0xffffffff),
+    salt: fixed(8),
     root: fixed(32),
     entries: fc.array(entry, { maxLength: 6 }),
   }),
@@ -206,7 +208,7 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
   diff: {
     everyEntry: {
       kind: 'diff',
-      salt: 0xdeadbeef,
+      salt: filled(8, 0xd1),
       root: filled(32, 9),
       entries: [
         {
@@ -214,15 +216,17 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
           slot: '' as Slot,
           prefix: 'abc' as Slot,
           map: 0x8102,
-          cuts: [1, 7, 13].map((n) => filled(6, n)),
+          cuts: [1, 0x07080910, 0xffffffff],
         },
-        { kind: 'list', slot: 'a' as Slot, cuts: [filled(6, 1), filled(6, 9)] },
+        { kind: 'list', slot: 'a' as Slot, cuts: [0x01020304, 9] },
         { kind: 'want', slot: 'ab' as Slot },
-        { kind: 'need', slot: 'abcde' as Slot, cuts: [filled(6, 1)] },
+        { kind: 'need', slot: 'abcde' as Slot, cuts: [0x01020304] },
+        { kind: 'sum', slot: 'abcd0123456789abcdef0123456789abcdef' as Slot, count: 32, sum: 0xfedcba98 },
+        { kind: 'sum', slot: 'abcd0123456789abcdef0123456789abcdee' as Slot, count: 3, sum: 0 },
         { kind: 'list', slot: '' as Slot, cuts: [] },
       ],
     },
-    end: { kind: 'diff', salt: 0, root: filled(32, 9), entries: [] },
+    end: { kind: 'diff', salt: filled(8, 0), root: filled(32, 9), entries: [] },
   },
   head: {
     usual: {

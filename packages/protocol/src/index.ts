@@ -90,6 +90,7 @@ export {
 } from './ids.js';
 export { defaultLimits, type Limits } from './limits.js';
 export { readRoot, rebuildTrie } from './merkle/trie.js';
+export { SALT_BYTES } from './merkle/cut.js';
 export { EMPTY_ROOT } from './merkle/node.js';
 export { builtInResolvers, type BuiltInResolver, compareNewestFirst, type SiblingValue } from './resolve.js';
 export {

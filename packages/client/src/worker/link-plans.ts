@@ -59,3 +59,8 @@ export function* keepHead(tx: Transaction, statement: HeadStatement): Steps<bool
   tx.put('heads', key, headStatementToBytes(statement));
   return true;
 }
+
+/** 8 bytes for a pass of the Merkle diff [MK7]. */
+export function drawSalt(random: { u32(): number }): Uint8Array {
+  return new Uint8Array(Uint32Array.of(random.u32(), random.u32()).buffer);
+}

@@ -44,7 +44,7 @@ import {
 import type { Environment, Identity } from '../environment.js';
 import type { Transport } from '../transports/transport.js';
 import { Certifier } from './certifier.js';
-import { acknowledgeAndStand, dropSettled, keepHead, standing } from './link-plans.js';
+import { acknowledgeAndStand, drawSalt, dropSettled, keepHead, standing } from './link-plans.js';
 import { type Received, receive } from './receive.js';
 import { Session } from './session.js';
 import type { Attempt } from './status.js';
@@ -252,7 +252,7 @@ export class ReplicaLink {
       case 'read-outbox':
         return this.#readOutbox(effect.fromSeq);
       case 'open-diff':
-        return this.#read(planOpenDiff(room, effect.salt));
+        return this.#read(planOpenDiff(room, drawSalt(this.#env.random)));
       case 'read-beyond':
       case 'answer-diff':
         return this.#read(planFor(room, effect));

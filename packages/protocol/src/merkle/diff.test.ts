@@ -5,12 +5,21 @@ import { bytesToHex, compareBytes, concatBytes, equalBytes, u64ToBytes, utf8ToBy
 import type { Hash } from '../hash.js';
 import { defaultLimits } from '../limits.js';
 import { MemoryTables } from '../store/memory-store.js';
-import { answerDiff, cutHash, cutItem, type DiffEntry, type DiffMessage, openDiff } from './diff.js';
+import { makeCut } from './cut.js';
+import { answerDiff, type DiffEntry, type DiffMessage, openDiff } from './diff.js';
+import { cutItem, sumCuts } from './diff-message.js';
 import { EMPTY_ROOT } from './node.js';
 import { keyToSlot, ROOT_SLOT, type Slot } from './slot.js';
 import { buildTrie, readRoot, updateTrie } from './trie.js';
 
 const sha256: Hash = (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest());
+/** With it all cuts are the same, as if all of them collided. */
+const blindSalt = new Uint8Array(8);
+const CUT_DOMAIN = utf8ToBytes('mangrove:cut:1');
+const hash: Hash = (bytes) =>
+  equalBytes(bytes.subarray(0, -1), concatBytes(CUT_DOMAIN, blindSalt)) ? new Uint8Array(32) : sha256(bytes);
+const saltOf = (byte: number): Uint8Array => Uint8Array.of(7, 7, 7, 7, 7, 7, 7, byte);
+const zeroCut = makeCut(sha256, saltOf(0));
 const digest = (text: string): Uint8Array => sha256(utf8ToBytes(text));
 
 function trieKey(name: string, replica: string, hlc: number, id = digest(`${name} ${replica} ${hlc}`)): Uint8Array {
@@ -20,7 +29,7 @@ function trieKey(name: string, replica: string, hlc: number, id = digest(`${name
 interface Peer {
   readonly tables: MemoryTables;
   readonly insert: (keys: readonly Uint8Array[]) => void;
-  readonly open: (salt: number) => DiffMessage;
+  readonly open: (salt: Uint8Array) => DiffMessage;
   readonly answer: (message: DiffMessage, max?: number) => { message: DiffMessage; send: readonly Uint8Array[] };
   readonly root: () => Uint8Array;
 }
@@ -39,10 +48,10 @@ function createPeer(keys: readonly Uint8Array[]): Peer {
         for (const key of adds) tx.put('deltas', key, Uint8Array.of(1));
       });
     },
-    open: (salt) => ({ salt, root: root(), entries: tables.transact((tx) => openDiff(tx, sha256, salt)).result }),
+    open: (salt) => ({ salt, root: root(), entries: tables.transact((tx) => openDiff(tx, hash, salt)).result }),
     answer({ salt, ...message }, max = defaultLimits.diffEntriesMax) {
       const { result, writes } = tables.transact((tx) =>
-        answerDiff(tx, sha256, { salt, ...message }, { diffEntriesMax: max }),
+        answerDiff(tx, hash, { salt, ...message }, { diffEntriesMax: max }),
       );
       expect(writes).toEqual([]);
       return { message: { salt, root: root(), entries: result.entries }, send: result.send };
@@ -53,9 +62,14 @@ function createPeer(keys: readonly Uint8Array[]): Peer {
 }
 
 /** Runs one pass to its end and inserts what is sent; counts messages, and items that were sent in vain. */
-function runPass(a: Peer, b: Peer, salt: number, max?: number): { messages: number; sent: number; vain: number } {
+function runPass(
+  a: Peer,
+  b: Peer,
+  pass: number | Uint8Array,
+  max?: number,
+): { messages: number; sent: number; vain: number } {
   let [from, to] = [a, b];
-  let message = a.open(salt);
+  let message = a.open(typeof pass === 'number' ? saltOf(pass) : pass);
   const tally = { messages: 1, sent: 0, vain: 0 };
   while (message.entries.length > 0) {
     const answer = to.answer(message, max);
@@ -129,15 +143,15 @@ describe('convergence', () => {
 
   test('[SY4] equal roots end a pass at once, whatever is asked', () => {
     const [a, b] = [createPeer(shared), createPeer(shared)];
-    const message = { ...a.open(0), entries: [{ kind: 'want', slot: ROOT_SLOT } as const] };
+    const message = { ...a.open(saltOf(0)), entries: [{ kind: 'want', slot: ROOT_SLOT } as const] };
     expect(b.answer(message)).toMatchObject({ send: [], message: { entries: [] } });
   });
 
   test('[SY4] a large set tells a level more at once, and no child twice', () => {
     const past = Array.from({ length: 5_000 }, (_, i) => trieKey(`record ${i}`, 'replica', i));
     const [a, b] = [createPeer(past), createPeer([...past.slice(100), ...more])];
-    expect(a.open(0).entries).toHaveLength(17);
-    const answer = b.answer(a.open(0)).message;
+    expect(a.open(saltOf(0)).entries).toHaveLength(17);
+    const answer = b.answer(a.open(saltOf(0))).message;
     expect(new Set(answer.entries.map((entry) => entry.slot)).size).toBe(answer.entries.length);
     expect(Math.min(...answer.entries.map((entry) => entry.slot.length)), 'nothing above the told children').toBe(2);
     expect(runPass(a, b, 0)).toMatchObject({ sent: 1_600, vain: 0 });
@@ -162,26 +176,58 @@ describe('convergence', () => {
 });
 
 describe('cuts', () => {
-  test('[MK7] items and nodes whose cuts collide are found with a salt', () => {
-    // Two ids that begin alike, as an author can grind them: the first pass takes one for the other.
-    const [mine, theirs] = [1, 2].map((last) => {
-      const id = digest('ground');
-      id[31] = last;
-      return trieKey('target', 'replica 1', 7, id);
-    }) as [Uint8Array, Uint8Array];
-    const [a, b] = [createPeer([...shared, mine]), createPeer([...shared, theirs])];
-    runPass(a, b, 0);
-    expect(equalBytes(a.root(), b.root())).toBe(false);
-    expect(runPass(a, b, 0xdeadbeef)).toMatchObject({ sent: 2, vain: 0 });
+  test('[MK7] what collides in one pass is found by the next, with another salt', () => {
+    const [a, b] = [createPeer([...shared, ...more.slice(0, 3)]), createPeer([...shared, ...more.slice(2, 5)])];
+    expect(runPass(a, b, blindSalt)).toMatchObject({ sent: 0 });
+    expect(runPass(a, b, 1)).toMatchObject({ sent: 4, vain: 0 });
     expect(a.root()).toEqual(b.root());
   });
 
-  test('[MK7] a cut is the hash itself, or a hash of the salt before it', () => {
-    const full = digest('node');
-    expect(cutHash(sha256, full, 0)).toEqual(full.subarray(0, 6));
-    expect(cutHash(sha256, full, 258)).toEqual(sha256(concatBytes(Uint8Array.of(0, 0, 1, 2), full)).subarray(0, 6));
+  test('[MK7] a cut is the sum of 16 products modulo the largest prime of 32 bits', () => {
+    const u16 = (bytes: Uint8Array, i: number): bigint =>
+      BigInt(((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number));
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        fc.uint8Array({ minLength: 8, maxLength: 8 }),
+        (full, salt) => {
+          const keys = concatBytes(...[0, 1].map((half) => sha256(concatBytes(CUT_DOMAIN, salt, Uint8Array.of(half)))));
+          let sum = 0n;
+          for (let i = 0; i < 16; i++) sum += BigInt(`0x${bytesToHex(keys.subarray(4 * i, 4 * i + 4))}`) * u16(full, i);
+          expect(makeCut(sha256, salt)(full)).toBe(Number(sum % (2n ** 32n - 5n)));
+        },
+      ),
+      { numRuns: 200 },
+    );
+    const full = new Uint8Array(32).fill(255);
+    expect(makeCut(() => full, saltOf(0))(full), 'the largest sum is exact').toBe(
+      Number((16n * 0xffffffffn * 0xffffn) % (2n ** 32n - 5n)),
+    );
     const key = trieKey('target', 'replica', 1);
-    expect(cutItem(sha256, key, 0)).toEqual(key.subarray(32, 38));
+    expect(cutItem(zeroCut, key)).toBe(zeroCut(key.subarray(32)));
+  });
+
+  test('[MK8] one item more or less under a leaf is found by its sum, anything else by a list', () => {
+    const leaf = shared.filter((_, i) => i % 50 === 0).slice(0, 12);
+    const kindsOf = (mine: readonly Uint8Array[], theirs: readonly Uint8Array[]) => {
+      const [a, b] = [createPeer(mine), createPeer(theirs)];
+      const first = b.answer(a.open(saltOf(0)));
+      const kinds = [first.message.entries.map(({ kind }) => kind).join() || `send ${first.send.length}`];
+      const tally = runPass(a, b, 0);
+      expect(a.root()).toEqual(b.root());
+      expect(tally.vain).toBe(0);
+      return kinds[0];
+    };
+    expect(createPeer(leaf).open(saltOf(0)).entries).toEqual([
+      { kind: 'sum', slot: ROOT_SLOT, count: 12, sum: sumCuts(leaf.map((key) => cutItem(zeroCut, key))) },
+    ]);
+    expect(kindsOf(leaf.slice(1), leaf)).toBe('send 1');
+    expect(kindsOf(leaf, leaf.slice(1))).toBe('need');
+    expect(kindsOf(leaf.slice(1), leaf.slice(0, -1))).toBe('list');
+    expect(kindsOf(leaf.slice(2), leaf)).toBe('list');
+    // Two more here and one more there look like one more: what is needed is not there, and a list is said instead.
+    expect(kindsOf(leaf.slice(1), [...leaf.slice(0, 1), ...leaf.slice(2), ...more.slice(0, 0)])).toBe('list');
+    expect(kindsOf([...leaf, ...more.slice(0, 2)], [...leaf, ...more.slice(2, 3)])).toBe('need');
   });
 });
 
@@ -193,8 +239,8 @@ describe('hostile messages', () => {
     fc.tuple(fc.constantFrom(...shared, ...dense), fc.nat(128)).map(([key, length]) => keyToSlot(key, length)),
   ) as fc.Arbitrary<Slot>;
   const cut = fc.oneof(
-    fc.uint8Array({ maxLength: 8 }),
-    fc.constantFrom(...shared).map((key) => cutItem(sha256, key, 0)),
+    fc.nat(0xffffffff),
+    fc.constantFrom(...shared).map((key) => cutItem(zeroCut, key)),
   );
   const cuts = fc.array(cut, { maxLength: 40 });
   const entry: fc.Arbitrary<DiffEntry> = fc.oneof(
@@ -206,9 +252,10 @@ describe('hostile messages', () => {
     fc.record({ kind: fc.constant('list' as const), slot: nibbles, cuts }),
     fc.record({ kind: fc.constant('want' as const), slot: nibbles }),
     fc.record({ kind: fc.constant('need' as const), slot: nibbles, cuts }),
+    fc.record({ kind: fc.constant('sum' as const), slot: nibbles, count: fc.nat(255), sum: cut }),
   );
   const message = fc.record({
-    salt: fc.oneof(fc.constant(0), fc.nat()),
+    salt: fc.oneof(fc.constant(saltOf(0)), fc.uint8Array({ minLength: 8, maxLength: 8 })),
     root: fc.uint8Array({ maxLength: 33 }),
     entries: fc.array(entry, { maxLength: 40 }),
   });
@@ -230,22 +277,22 @@ describe('hostile messages', () => {
 
   test('[SY4] a node outside of its slot, without children or with cuts amiss is passed over', () => {
     const peer = createPeer(shared);
-    const one = digest('cut').subarray(0, 6);
+    const one = 0xdeadbeef;
     const entries = [
       { kind: 'node', slot: '12' as Slot, prefix: '21' as Slot, map: 3, cuts: [one, one] },
       { kind: 'node', slot: ROOT_SLOT, prefix: ROOT_SLOT, map: 0, cuts: [] },
       { kind: 'node', slot: ROOT_SLOT, prefix: ROOT_SLOT, map: 3, cuts: [one] },
       { kind: 'node', slot: ROOT_SLOT, prefix: '0'.repeat(128) as Slot, map: 1, cuts: [one] },
     ] as const;
-    const { send, message: answer } = peer.answer({ salt: 0, root: EMPTY_ROOT, entries });
+    const { send, message: answer } = peer.answer({ salt: saltOf(0), root: EMPTY_ROOT, entries });
     expect({ send, entries: answer.entries }).toEqual({ send: [], entries: [] });
   });
 
   test('[SY4] who could not read all own items asks for none by a list', () => {
     const peer = createPeer(shared);
-    const cuts = shared.slice(0, 20).map((key) => cutItem(sha256, key, 0));
+    const cuts = shared.slice(0, 20).map((key) => cutItem(zeroCut, key));
     const list = { kind: 'list', slot: ROOT_SLOT, cuts } as const;
-    const { send, message: answer } = peer.answer({ salt: 0, root: EMPTY_ROOT, entries: [list] }, 5);
+    const { send, message: answer } = peer.answer({ salt: saltOf(0), root: EMPTY_ROOT, entries: [list] }, 5);
     expect(answer.entries).toEqual([]);
     expect(send).toHaveLength(5);
   });
@@ -255,7 +302,7 @@ describe('hostile messages', () => {
     const entries = Array.from({ length: 1_000 }, () => ({ kind: 'want', slot: ROOT_SLOT }) as const);
     let reads = 0;
     const { result } = peer.tables.transact(function* (tx) {
-      const steps = answerDiff(tx, sha256, { salt: 0, root: EMPTY_ROOT, entries });
+      const steps = answerDiff(tx, sha256, { salt: saltOf(0), root: EMPTY_ROOT, entries });
       let step = steps.next();
       while (!step.done) {
         const answers: Awaited<ReturnType<typeof peer.tables.read>>[] = [...(yield step.value)];

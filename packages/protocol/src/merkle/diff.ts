@@ -2,14 +2,16 @@ import { bytesToHex, compareBytes, equalBytes } from '../bytes.js';
 import type { Hash } from '../hash.js';
 import { defaultLimits, type Limits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { cutHash, cutItem, type DiffEntry, type DiffEntryOf, type DiffMessage } from './diff-message.js';
+import { type Cut, makeCut } from './cut.js';
+import { describe, lookAhead } from './describe.js';
+import { cutItems, type DiffEntry, type DiffEntryOf, type DiffMessage, sumCuts } from './diff-message.js';
 import { holdingAt, leafUnder, type Holding } from './holding.js';
 import { keysUnder, together } from './node-table.js';
-import { childHash, childNibbles, countChildren, leafNode, LEAF_ITEMS_MAX } from './node.js';
+import { childHash, childIndex, countChildren, hasChild, leafNode, LEAF_ITEMS_MAX } from './node.js';
 import { childSlot, ROOT_SLOT, slotContains, slotNibble, slotRange, type Slot } from './slot.js';
 import { readRoot } from './trie.js';
 
-export { CUT_BYTES, cutHash, cutItem, type DiffEntry, type DiffMessage } from './diff-message.js';
+export type { DiffEntry, DiffMessage } from './diff-message.js';
 
 export interface DiffAnswer {
   /** Empty when there is nothing left to say: the exchange is over. */
@@ -18,8 +20,6 @@ export interface DiffAnswer {
   readonly send: readonly Uint8Array[];
 }
 
-/** From this many items on, the root's children are told at once: 2 KB for a round trip less. */
-const LOOK_AHEAD_COUNT_MIN = 4_000;
 /** Entries that are answered side by side; the limits are looked at in between. */
 const ENTRIES_PER_STEP = 256;
 /** 64 bytes, two nibbles each [MK1]. */
@@ -28,7 +28,7 @@ const KEY_NIBBLES = 128;
 interface Scope {
   readonly tx: Transaction;
   readonly hash: Hash;
-  readonly salt: number;
+  readonly cut: Cut;
   /** What the message tells by slot: a child that has an entry of its own is answered there. Honest peers name a slot once. */
   readonly told: ReadonlyMap<Slot, DiffEntry>;
   /** Keys that may still be read from subtrees that are more than a leaf. */
@@ -38,25 +38,21 @@ interface Scope {
 const NOTHING: DiffAnswer = { entries: [], send: [] };
 
 /**
- * The entries of the first message of a pass: what stands under the root, and a level more when the set is large.
- * The caller adds its root and the salt: 0 on the first pass, a random u32 on each further one [MK7].
+ * The entries of the first message of a pass: what stands under the root, and as many levels more as a small message holds.
+ * The caller adds its root and the salt, which it has drawn for this pass [MK7].
  */
-export function* openDiff(tx: Transaction, hash: Hash, salt: number): Steps<DiffEntry[]> {
-  const scope: Scope = { tx, hash, salt, told: new Map(), keysLeft: 0 };
+export function* openDiff(tx: Transaction, hash: Hash, salt: Uint8Array): Steps<DiffEntry[]> {
+  const cut = makeCut(hash, salt);
   const top = yield* holdingAt(tx, ROOT_SLOT);
-  const entries = [describe(scope, ROOT_SLOT, top)];
-  if (top.kind !== 'inner' || top.count <= LOOK_AHEAD_COUNT_MIN) return entries;
-  const slots = childNibbles(top.map).map((nibble) => childSlot(top.prefix, nibble));
-  const children = yield* together(slots.map((slot) => holdingAt(tx, slot)));
-  return [...entries, ...children.map((child, i) => describe(scope, slots[i] as Slot, child))];
+  return yield* lookAhead(tx, cut, [describe(cut, ROOT_SLOT, top)], defaultLimits.diffEntriesMax);
 }
 
 /**
  * Compares a message with the own set [SY4]: what to say in return, and which items the other side certainly lacks.
  *
  * Stateless: a message tells all that its answer depends on. Everything in it is the word of a peer: entries that make no sense
- * are passed over, none makes this throw. Each answer goes deeper into the trie, so an exchange ends after at most 128
- * levels (4 to 9 messages in practice); run to its end with everything inserted that was sent, both sets are equal unless
+ * are passed over, none makes this throw. Each answer goes deeper into the trie, from a sum to a list and from a list to items, so an
+ * exchange ends (after 3 to 7 messages in practice); run to its end with everything inserted that was sent, both sets are equal unless
  * cuts collide, which a pass with another salt settles.
  *
  * Bounded: at most `diffEntriesMax` entries are looked at, as many are answered, as many items are sent, and about as
@@ -77,7 +73,7 @@ export function* answerDiff(
     if (isSound(entry) && !told.has(entry.slot)) told.set(entry.slot, entry);
   const asked = [...told.values()];
   // A leaf's worth more than the limit, so that a list never hides that there is something to send.
-  const scope: Scope = { tx, hash, salt: message.salt, told, keysLeft: max + LEAF_ITEMS_MAX };
+  const scope: Scope = { tx, hash, cut: makeCut(hash, message.salt), told, keysLeft: max + LEAF_ITEMS_MAX };
   const entries: DiffEntry[] = [];
   const send = new Map<string, Uint8Array>();
   for (let at = 0; at < asked.length && entries.length < max && send.size < max; at += ENTRIES_PER_STEP) {
@@ -87,7 +83,8 @@ export function* answerDiff(
       for (const key of answer.send) send.set(bytesToHex(key), key);
     }
   }
-  return { entries: entries.slice(0, max), send: [...send.values()].slice(0, max) };
+  const further = yield* lookAhead(tx, scope.cut, entries.slice(0, max), max);
+  return { entries: further, send: [...send.values()].slice(0, max) };
 }
 
 /** The codec has checked sizes; here is what only the meaning tells. */
@@ -109,6 +106,8 @@ function answerEntry(scope: Scope, entry: DiffEntry): Steps<DiffAnswer> {
       return sendUnder(scope, entry.slot);
     case 'need':
       return answerNeed(scope, entry);
+    case 'sum':
+      return answerSum(scope, entry);
   }
 }
 
@@ -120,13 +119,12 @@ function* answerNode(scope: Scope, { slot, prefix, map, cuts }: DiffEntryOf<'nod
   const plans: Steps<DiffAnswer>[] = [];
   for (let nibble = 0; nibble < 16; nibble++) {
     const child = childSlot(prefix, nibble);
-    const theirs = childHash({ map, children: cuts }, nibble);
+    const theirs = hasChild(map, nibble) ? cuts[childIndex(map, nibble)] : undefined;
     const ours = ownChildHash(scope.hash, inside, prefix, nibble);
     if (theirs === undefined) {
       if (ours !== undefined) plans.push(sendUnder(scope, child));
     } else if (!scope.told.has(child)) {
-      const isEqual = ours !== undefined && equalBytes(theirs, cutHash(scope.hash, ours, scope.salt));
-      if (!isEqual) plans.push(describeUnder(scope, child));
+      if (ours === undefined || scope.cut(ours) !== theirs) plans.push(describeUnder(scope, child));
     }
   }
   return join([outside, ...(yield* together(plans))]);
@@ -136,20 +134,40 @@ function* answerList(scope: Scope, { slot, cuts }: DiffEntryOf<'list'>): Steps<D
   const held = yield* holdingAt(scope.tx, slot);
   if (held.kind === 'none') return cuts.length === 0 ? NOTHING : { entries: [{ kind: 'want', slot }], send: [] };
   const keys = yield* readHolding(scope, slot, held);
-  const missing = new Map(cuts.map((cut) => [bytesToHex(cut), cut]));
-  const ours = keys.map((key) => bytesToHex(cutItem(scope.hash, key, scope.salt)));
-  const send = keys.filter((_, i) => !missing.has(ours[i] as string));
+  const missing = new Set(cuts);
+  const ours = cutItems(scope.cut, keys);
+  const send = keys.filter((_, i) => !missing.has(ours[i] as number));
   for (const cut of ours) missing.delete(cut);
   // With a part of the own items only, nobody can say which of theirs are missing.
   const isWhole = held.kind === 'leaf' || keys.length === held.count;
-  const entries: DiffEntry[] = isWhole && missing.size > 0 ? [{ kind: 'need', slot, cuts: [...missing.values()] }] : [];
+  const entries: DiffEntry[] = isWhole && missing.size > 0 ? [{ kind: 'need', slot, cuts: [...missing] }] : [];
   return { entries, send };
 }
 
+/** One item more or less at one side is found from the sums alone; anything else takes a list. */
+function* answerSum(scope: Scope, { slot, count, sum }: DiffEntryOf<'sum'>): Steps<DiffAnswer> {
+  const held = yield* holdingAt(scope.tx, slot);
+  if (held.kind === 'none') return count === 0 ? NOTHING : { entries: [{ kind: 'want', slot }], send: [] };
+  if (held.kind === 'inner') return { entries: [describe(scope.cut, slot, held)], send: [] };
+  const { keys } = held;
+  const ours = cutItems(scope.cut, keys);
+  const rest = (sumCuts(ours) ^ sum) >>> 0;
+  if (keys.length === count && rest === 0) return NOTHING;
+  if (keys.length === count - 1) return { entries: [{ kind: 'need', slot, cuts: [rest] }], send: [] };
+  const extra = keys.length === count + 1 ? keys[ours.indexOf(rest)] : undefined;
+  if (extra !== undefined) return { entries: [], send: [extra] };
+  return { entries: [{ kind: 'list', slot, cuts: ours }], send: [] };
+}
+
+/** Who needs what is not there has been misled by a sum of several differences: the list tells. */
 function* answerNeed(scope: Scope, { slot, cuts }: DiffEntryOf<'need'>): Steps<DiffAnswer> {
-  const needed = new Set(cuts.map(bytesToHex));
-  const keys = yield* readHolding(scope, slot, yield* holdingAt(scope.tx, slot));
-  return { entries: [], send: keys.filter((key) => needed.has(bytesToHex(cutItem(scope.hash, key, scope.salt)))) };
+  const held = yield* holdingAt(scope.tx, slot);
+  const keys = yield* readHolding(scope, slot, held);
+  const ours = cutItems(scope.cut, keys);
+  const isFound = cuts.every((cut) => ours.includes(cut));
+  if (!isFound && held.kind === 'leaf') return { entries: [{ kind: 'list', slot, cuts: ours }], send: [] };
+  const needed = new Set(cuts);
+  return { entries: [], send: keys.filter((_, i) => needed.has(ours[i] as number)) };
 }
 
 function* sendUnder(scope: Scope, slot: Slot): Steps<DiffAnswer> {
@@ -158,20 +176,7 @@ function* sendUnder(scope: Scope, slot: Slot): Steps<DiffAnswer> {
 
 function* describeUnder(scope: Scope, slot: Slot): Steps<DiffAnswer> {
   const held = yield* holdingAt(scope.tx, slot);
-  return { entries: [held.kind === 'none' ? { kind: 'want', slot } : describe(scope, slot, held)], send: [] };
-}
-
-function describe({ hash, salt }: Scope, slot: Slot, held: Holding): DiffEntry {
-  switch (held.kind) {
-    case 'none':
-      return { kind: 'list', slot, cuts: [] };
-    case 'leaf':
-      return { kind: 'list', slot, cuts: held.keys.map((key) => cutItem(hash, key, salt)) };
-    case 'inner': {
-      const cuts = held.children.map((child) => cutHash(hash, child, salt));
-      return { kind: 'node', slot, prefix: held.prefix, map: held.map, cuts };
-    }
-  }
+  return { entries: [held.kind === 'none' ? { kind: 'want', slot } : describe(scope.cut, slot, held)], send: [] };
 }
 
 /** What of a holding lies under a prefix that is longer than its slot. */

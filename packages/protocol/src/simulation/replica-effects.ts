@@ -80,7 +80,7 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
       return readOutboxPage(replica, effect.fromSeq);
     case 'open-diff':
       world.count('diffs');
-      return disk.read(planOpenDiff(room, effect.salt));
+      return disk.read(planOpenDiff(room, replica.random.bytes(8)));
     case 'read-beyond':
     case 'answer-diff':
       return disk.read(planFor(room, effect));

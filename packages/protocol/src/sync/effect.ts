@@ -39,8 +39,8 @@ export type ReplicaEffect =
   | { readonly kind: 'read-certificates' }
   /** → `outbox-read` */
   | { readonly kind: 'read-outbox'; readonly fromSeq: number }
-  /** → `diff-opened` */
-  | { readonly kind: 'open-diff'; readonly salt: number }
+  /** Draw 8 random bytes as the salt of this pass, which nobody could know before [MK7] → `diff-opened` */
+  | { readonly kind: 'open-diff' }
   | { readonly kind: 'store-head'; readonly statement: HeadStatement }
   /** An own delta was refused: show it, and seal its content again where that can help. */
   | { readonly kind: 'withdraw'; readonly refused: Refused }

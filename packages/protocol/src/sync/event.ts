@@ -41,7 +41,7 @@ type ReadEvent =
     }
   | {
       readonly kind: 'diff-answered';
-      readonly salt: number;
+      readonly salt: Uint8Array;
       readonly root: Uint8Array;
       readonly entries: readonly DiffEntry[];
       readonly deltas: readonly DeltaBytes[];
@@ -67,7 +67,7 @@ export type ReplicaEvent =
   | { readonly kind: 'outbox-read'; readonly deltas: readonly DeltaBytes[]; readonly nextSeq: number | undefined }
   | {
       readonly kind: 'diff-opened';
-      readonly salt: number;
+      readonly salt: Uint8Array;
       readonly root: Uint8Array;
       readonly entries: readonly DiffEntry[];
     }

@@ -13,6 +13,7 @@ import { CLOSE } from './step-relay.js';
 const me = replicaOf(0);
 const other = replicaOf(1);
 const filled = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
+const saltOf = (byte: number): Uint8Array => filled(8, byte);
 const config: LinkConfig = { room, roomConfig: { history: 'current', encrypted: false }, limits: defaultLimits };
 const keys = { relayKey: filled(32, 1), storeId: filled(8, 2), challenge: filled(32, 3) };
 const positionAt = (offset: number, root = 50) => ({ offset, roll: filled(8, offset), root: filled(32, root) });
@@ -51,6 +52,11 @@ function createReplica() {
       self.step({ kind: 'greeting-ready', hello });
       const { resumed, rights = ['read', 'write'] } = options;
       return self.hear({ kind: 'admitted', rights, certificate: undefined, resumed, lastSeq: 7 });
+    },
+    /** A pass of the Merkle diff begins with this salt. */
+    open(byte: number): Uint8Array {
+      self.step({ kind: 'diff-opened', salt: saltOf(byte), root: filled(32, 9), entries: [] });
+      return saltOf(byte);
     },
     /** Live, with the relay at a root. */
     goLive(root: number, vector = new Map<ReplicaId, number>()) {
@@ -304,17 +310,23 @@ describe('in sync', () => {
   test('[SY4][SY5] unequal roots are compared, and equal ones after it are settled', () => {
     const replica = createReplica();
     replica.goLive(50);
-    expect(replica.step({ kind: 'acknowledged', standing: standingAt(9) })).toEqual([{ kind: 'open-diff', salt: 0 }]);
-    const opened = { kind: 'diff-opened', salt: 0, root: filled(32, 9), entries: [] } as const;
+    expect(replica.step({ kind: 'acknowledged', standing: standingAt(9) })).toEqual([{ kind: 'open-diff' }]);
+    const opened = { kind: 'diff-opened', salt: saltOf(1), root: filled(32, 9), entries: [] } as const;
     expect(replica.step(opened)).toEqual([{ kind: 'send', message: { ...opened, kind: 'diff' } }]);
     const diff = {
       kind: 'diff',
-      salt: 0,
+      salt: saltOf(1),
       root: filled(32, 50),
       entries: [{ kind: 'want', slot: 'a' as never }],
     } as const;
     expect(replica.hear(diff)).toEqual([{ kind: 'answer-diff', message: diff }]);
-    const answer = { kind: 'diff-answered', salt: 0, root: filled(32, 9), entries: [], deltas: [mine.bytes] } as const;
+    const answer = {
+      kind: 'diff-answered',
+      salt: saltOf(1),
+      root: filled(32, 9),
+      entries: [],
+      deltas: [mine.bytes],
+    } as const;
     expect(replica.step(answer)).toEqual([
       { kind: 'send', message: { kind: 'push', repair: true, deltas: [mine.bytes] } },
     ]);
@@ -328,11 +340,12 @@ describe('in sync', () => {
     const replica = createReplica();
     replica.goLive(50);
     replica.step({ kind: 'acknowledged', standing: standingAt(9) });
+    const salt = replica.open(1);
     const entries = [{ kind: 'want', slot: 'a' as never }] as const;
     for (let round = 0; round < 80; round++) {
-      const effects = replica.hear({ kind: 'diff', salt: 0, root: filled(32, 50), entries });
+      const effects = replica.hear({ kind: 'diff', salt, root: filled(32, 50), entries });
       expect(kindsOf(effects)).toEqual(['answer-diff diff']);
-      const answer = replica.step({ kind: 'diff-answered', salt: 0, root: filled(32, 9), entries, deltas: [] });
+      const answer = replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries, deltas: [] });
       // A peer that never comes to an end is not followed for ever.
       expect(kindsOf(answer)).toEqual(round < 79 ? ['send diff'] : ['acknowledge']);
     }
@@ -342,26 +355,29 @@ describe('in sync', () => {
   test('[SY4] a diff of another pass, or none that was asked for, is passed over', () => {
     const replica = createReplica();
     replica.goLive(50);
-    const diff = { kind: 'diff', salt: 3, root: filled(32, 50), entries: [] } as const;
+    const diff = { kind: 'diff', salt: saltOf(3), root: filled(32, 50), entries: [] } as const;
     expect(replica.hear(diff)).toEqual([]);
     replica.step({ kind: 'acknowledged', standing: standingAt(9) });
+    expect(replica.hear(diff), 'before this pass was opened').toEqual([]);
+    replica.open(4);
     expect(replica.hear(diff)).toEqual([]);
+    expect(kindsOf(replica.hear({ ...diff, salt: saltOf(4) }))).toEqual(['answer-diff diff']);
   });
 
-  test('[MK7] passes that move nothing are tried with another salt, a few times, and then wait for a check', () => {
+  test('[MK7] passes that move nothing are tried again with a salt of their own, a few times, and then wait for a check', () => {
     const replica = createReplica();
     replica.goLive(50);
-    const salts: number[] = [];
+    let opened = 0;
     for (let pass = 0; pass < 10; pass++) {
-      for (const effect of replica.step({ kind: 'acknowledged', standing: standingAt(9) }))
-        if (effect.kind === 'open-diff') salts.push(effect.salt);
+      replica.step({ kind: 'acknowledged', standing: standingAt(9) });
       if (replica.state.kind !== 'comparing') break;
-      const { salt } = replica.state;
+      expect(replica.state.salt).toBeUndefined();
+      const salt = replica.open(opened++);
       replica.hear({ kind: 'diff', salt, root: filled(32, 50), entries: [] });
       replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries: [], deltas: [] });
     }
-    expect(salts).toEqual([0, 1, 2, 3]);
-    expect(replica.step({ kind: 'check', standing: standingAt(9) })).toEqual([{ kind: 'open-diff', salt: 0 }]);
+    expect(opened).toBe(4);
+    expect(replica.step({ kind: 'check', standing: standingAt(9) })).toEqual([{ kind: 'open-diff' }]);
   });
 
   test('[SY4][SY7] a relay that refuses what a pass sends it is not sent it without end', () => {
@@ -371,7 +387,7 @@ describe('in sync', () => {
     for (let pass = 0; pass < 20; pass++) {
       replica.step({ kind: 'acknowledged', standing: standingAt(9) });
       if (replica.state.kind !== 'comparing') break;
-      const { salt } = replica.state;
+      const salt = replica.open(pass);
       replica.hear({ kind: 'diff', salt, root: filled(32, 50), entries: [] });
       replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries: [], deltas: [theirs.bytes] });
       pushes++;
@@ -381,13 +397,14 @@ describe('in sync', () => {
     expect(pushes).toBe(4);
   });
 
-  test('[SY4] a pass that moves something begins anew with the first salt', () => {
+  test('[SY4] a pass that moves something is followed by as many as it takes', () => {
     const replica = createReplica();
     replica.goLive(50);
     for (let pass = 0; pass < 8; pass++) {
-      expect(replica.step({ kind: 'acknowledged', standing: standingAt(9) })).toEqual([{ kind: 'open-diff', salt: 0 }]);
-      replica.hear({ kind: 'diff', salt: 0, root: filled(32, 50 + pass), entries: [] });
-      replica.step({ kind: 'diff-answered', salt: 0, root: filled(32, 9), entries: [], deltas: [theirs.bytes] });
+      expect(replica.step({ kind: 'acknowledged', standing: standingAt(9) })).toEqual([{ kind: 'open-diff' }]);
+      const salt = replica.open(pass);
+      replica.hear({ kind: 'diff', salt, root: filled(32, 50 + pass), entries: [] });
+      replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries: [], deltas: [theirs.bytes] });
       replica.hear({ kind: 'ack', seqs: [], position: positionAt(4 + pass, 51 + pass) });
     }
   });

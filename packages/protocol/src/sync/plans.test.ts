@@ -112,9 +112,10 @@ describe('diff', () => {
           tablesOf(deltas.filter((_, i) => sides[i] !== 0)),
           tablesOf(deltas.filter((_, i) => sides[i] !== 1)),
         ];
-        let message: { salt: number; root: Uint8Array; entries: readonly never[] } = (
+        const salt = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
+        let message: { salt: Uint8Array; root: Uint8Array; entries: readonly never[] } = (
           stores[0] as MemoryTables
-        ).transact(planOpenDiff(room, 0)).result as never;
+        ).transact(planOpenDiff(room, salt)).result as never;
         for (let round = 1; round < 20; round++) {
           const store = stores[round % 2] as MemoryTables;
           const { result } = store.transact(planFor(room, { kind: 'answer-diff', message }));
@@ -124,7 +125,7 @@ describe('diff', () => {
             result.deltas.map((bytes) => bytesToDelta(room.hash, room.roomId, bytes)),
           );
           if (result.entries.length === 0) break;
-          message = { salt: 0, root: result.root, entries: result.entries as never };
+          message = { salt, root: result.root, entries: result.entries as never };
         }
         expect(heldIn(stores[0] as MemoryTables)).toEqual(heldIn(stores[1] as MemoryTables));
       }),

@@ -41,8 +41,8 @@ export function planFor(
   }
 }
 
-/** The first message of a Merkle diff. */
-export function planOpenDiff(room: RoomRef, salt: number): Plan<ReplicaEvent & { kind: 'diff-opened' }> {
+/** The first message of a Merkle diff. `salt`: 8 bytes, fresh and random. */
+export function planOpenDiff(room: RoomRef, salt: Uint8Array): Plan<ReplicaEvent & { kind: 'diff-opened' }> {
   return function* (tx) {
     const entries = yield* openDiff(tx, room.hash, salt);
     const { root } = yield* readRoot(tx);

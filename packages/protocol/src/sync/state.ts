@@ -31,7 +31,10 @@ export type ReplicaState =
       Session &
       Settling & {
         readonly kind: 'comparing';
-        readonly salt: number;
+        /** 8 bytes, drawn by whoever runs the link; undefined until the pass is opened. */
+        readonly salt: Uint8Array | undefined;
+        /** Passes in a row before this one that moved nothing. */
+        readonly passes: number;
         readonly rounds: number;
         readonly moved: boolean;
       })

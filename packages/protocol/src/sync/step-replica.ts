@@ -47,7 +47,8 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
     case 'check':
       return state.kind === 'live' ? settle({ ...state, passes: 0 }, event.standing) : stay(state);
     case 'diff-opened':
-      return state.kind === 'comparing' ? { state, effects: [send({ ...event, kind: 'diff' })] } : stay(state);
+      if (state.kind !== 'comparing') return stay(state);
+      return { state: { ...state, salt: event.salt }, effects: [send({ ...event, kind: 'diff' })] };
     case 'diff-answered':
       return state.kind === 'comparing' ? stepDiffAnswered(state, event) : stay(state);
     default:
@@ -203,15 +204,16 @@ function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Res
     return { state: settled, effects };
   }
   if (state.passes >= PASSES_MAX) return { state: { ...state, settled: false }, effects: [] };
-  const { settled: _, passes, ...rest } = state;
+  const { settled: _, ...rest } = state;
   return {
-    state: { ...rest, kind: 'comparing', salt: passes, rounds: ROUNDS_MAX, moved: false },
-    effects: [{ kind: 'open-diff', salt: passes }],
+    state: { ...rest, kind: 'comparing', salt: undefined, rounds: ROUNDS_MAX, moved: false },
+    effects: [{ kind: 'open-diff' }],
   };
 }
 
 function stepDiff(state: InSession, message: Diff): Result {
-  if (state.kind !== 'comparing' || state.rounds === 0 || message.salt !== state.salt) return stay(state);
+  if (state.kind !== 'comparing' || state.rounds === 0) return stay(state);
+  if (state.salt === undefined || !equalBytes(message.salt, state.salt)) return stay(state);
   const position = { ...state.position, root: message.root };
   const moved = state.moved || hasMoved(state, message.root);
   return {
@@ -235,10 +237,10 @@ function stepDiffAnswered(
   return { state: next, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
 }
 
-/** After a pass. One that moved deltas may have more to move; one that did not is tried again with another salt [MK7]. */
+/** After a pass. One that moved deltas may have more to move; one that did not is tried again, a few times [MK7]. */
 function live(state: ReplicaState & { kind: 'comparing' }): ReplicaState & { kind: 'live' } {
-  const { salt, rounds: _, moved, ...rest } = state;
-  return { ...rest, kind: 'live', settled: false, passes: moved ? 0 : salt + 1 };
+  const { salt: _, rounds: __, moved, passes, ...rest } = state;
+  return { ...rest, kind: 'live', settled: false, passes: moved ? 0 : passes + 1 };
 }
 
 /** What was sent counts when the relay's root shows it: a relay that refuses all of it would be sent the same for ever. */

@@ -47,13 +47,29 @@ const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaS
   connecting: { ...replicaBase, kind: 'connecting' },
   greeting: { ...replicaBase, kind: 'greeting', storeId: relay.storeId, relayKey: relay.relayKey },
   'catching-up': { ...replicaBase, ...session, kind: 'catching-up', by: 'cursor' },
-  comparing: { ...replicaBase, ...session, kind: 'comparing', position, vector, salt: 0, rounds: 9, moved: false },
+  comparing: {
+    ...replicaBase,
+    ...session,
+    kind: 'comparing',
+    position,
+    vector,
+    salt: filled(8, 9),
+    passes: 0,
+    rounds: 9,
+    moved: false,
+  },
   live: { ...replicaBase, ...session, kind: 'live', position, vector, settled: false, passes: 0 },
   refused: { ...replicaBase, kind: 'refused' },
 };
 
 const beyond = { kind: 'beyond-read', deltas: [delta.bytes], next: { vector, after: filled(1, 1) }, vector } as const;
-const answered = { kind: 'diff-answered', salt: 0, root: filled(32, 8), entries: [], deltas: [delta.bytes] } as const;
+const answered = {
+  kind: 'diff-answered',
+  salt: filled(8, 9),
+  root: filled(32, 8),
+  entries: [],
+  deltas: [delta.bytes],
+} as const;
 const replicaEvents: { readonly [Kind in ReplicaEvent['kind']]: Extract<ReplicaEvent, { kind: Kind }> } = {
   opened: { kind: 'opened' },
   closed: { kind: 'closed' },
@@ -64,7 +80,7 @@ const replicaEvents: { readonly [Kind in ReplicaEvent['kind']]: Extract<ReplicaE
   'certificates-read': { kind: 'certificates-read', certificates: [] },
   'vector-read': { kind: 'vector-read', vector },
   'outbox-read': { kind: 'outbox-read', deltas: [delta.bytes], nextSeq: 2 },
-  'diff-opened': { kind: 'diff-opened', salt: 0, root: filled(32, 8), entries: [] },
+  'diff-opened': { kind: 'diff-opened', salt: filled(8, 9), root: filled(32, 8), entries: [] },
   sealed: { kind: 'sealed', deltas: [delta.bytes] },
   check: { kind: 'check', standing },
   'beyond-read': beyond,
@@ -81,7 +97,7 @@ const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMes
   ack: { kind: 'ack', seqs: [1], position },
   refused: { kind: 'refused', replica: me, seq: 1, code: 'CLOCK_AHEAD', facts: {} },
   vector: { kind: 'vector', vector },
-  diff: { kind: 'diff', salt: 0, root: filled(32, 8), entries: [] },
+  diff: { kind: 'diff', salt: filled(8, 9), root: filled(32, 8), entries: [] },
   head: goldenMessages.head.usual as never,
   presence: goldenMessages.presence.usual as never,
   peer: goldenMessages.peer.came as never,
@@ -128,7 +144,7 @@ const replicaMessages: { readonly [Kind in ReplicaMessage['kind']]: Extract<Repl
   certificates: goldenMessages.certificates.two as never,
   push: { kind: 'push', repair: false, deltas: [delta.bytes] },
   pull: { kind: 'pull', vector },
-  diff: { kind: 'diff', salt: 0, root: filled(32, 8), entries: [] },
+  diff: { kind: 'diff', salt: filled(8, 9), root: filled(32, 8), entries: [] },
   head: {
     kind: 'head',
     statement: { ...(goldenMessages.head.usual as { statement: object }).statement, replica: me } as never,

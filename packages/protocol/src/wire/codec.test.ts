@@ -208,14 +208,18 @@ describe('codec', () => {
     const id = u64ToBytes(7);
     expect(read(framed('peer', id, [1]))).toMatchObject({ kind: 'peer', present: true });
     expect(read(framed('peer', id, [2]))).toBe('FRAME_MALFORMED');
-    const diff = (...entry: number[]): Message | string => read(framed('diff', new Uint8Array(36), [1], entry));
+    const diff = (...entry: number[]): Message | string => read(framed('diff', new Uint8Array(40), [1], entry));
     expect(diff(2, 1, 0xa0)).toMatchObject({ entries: [{ kind: 'want', slot: 'a' }] });
     for (const entry of [
       [2, 1, 0xa1],
       [2, 3, 0xab],
-      [4, 0],
+      [5, 0],
+      [7, 0],
       [0, 0, 0, 0],
       [1, 0, 33],
+      // A slot that shares a nibble with nothing before it.
+      [2 + 8, 0],
+      [2 + 8 * 31, 0, 0],
     ])
       expect(diff(...entry), String(entry)).toBe('FRAME_MALFORMED');
   });

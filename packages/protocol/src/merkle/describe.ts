@@ -1,0 +1,68 @@
+import type { Steps, Transaction } from '../store/plan.js';
+import type { Cut } from './cut.js';
+import { cutItems, type DiffEntry, sumCuts } from './diff-message.js';
+import { holdingAt, type Holding } from './holding.js';
+import { together } from './node-table.js';
+import { childNibbles } from './node.js';
+import { childSlot } from './slot.js';
+
+/** From this many items on a leaf is told by its sum: shorter than a list, and enough where one item is the difference. */
+const SUM_COUNT_MIN = 3;
+/**
+ * What a message may weigh with levels that nobody has asked for yet. Each spares half a round trip; where differences are many,
+ * what must be said is more than this and nothing is added.
+ */
+const LOOK_AHEAD_BYTES = 1_400;
+/** Kind, a few nibbles of a slot that begins like the one before it, and what little an entry has at least. */
+const ENTRY_BYTES = 8;
+
+/** What a message says of what is held under a slot. */
+export function describe(cut: Cut, slot: DiffEntry['slot'], held: Holding): DiffEntry {
+  switch (held.kind) {
+    case 'none':
+      return { kind: 'list', slot, cuts: [] };
+    case 'leaf': {
+      const cuts = cutItems(cut, held.keys);
+      if (cuts.length < SUM_COUNT_MIN) return { kind: 'list', slot, cuts };
+      return { kind: 'sum', slot, count: cuts.length, sum: sumCuts(cuts) };
+    }
+    case 'inner':
+      return { kind: 'node', slot, prefix: held.prefix, map: held.map, cuts: held.children.map(cut) };
+  }
+}
+
+/**
+ * The entries, and below the nodes among them as many whole levels as the message may weigh. In the order of their slots, a parent
+ * before its children, which is how they are shortest on the wire.
+ */
+export function* lookAhead(
+  tx: Transaction,
+  cut: Cut,
+  entries: readonly DiffEntry[],
+  entriesMax: number,
+): Steps<DiffEntry[]> {
+  const told = [...entries];
+  let bytes = weigh(entries);
+  let level = entries;
+  for (;;) {
+    const slots = level.flatMap((entry) =>
+      entry.kind === 'node' ? childNibbles(entry.map).map((nibble) => childSlot(entry.prefix, nibble)) : [],
+    );
+    if (slots.length === 0 || told.length + slots.length > entriesMax) break;
+    if (bytes + slots.length * ENTRY_BYTES > LOOK_AHEAD_BYTES) break;
+    const held = yield* together(slots.map((slot) => holdingAt(tx, slot)));
+    level = held.map((below, i) => describe(cut, slots[i] as DiffEntry['slot'], below));
+    bytes += weigh(level);
+    if (bytes > LOOK_AHEAD_BYTES) break;
+    told.push(...level);
+  }
+  return told.sort((a, b) => (a.slot < b.slot ? -1 : a.slot > b.slot ? 1 : 0));
+}
+
+/** About what the entries take on the wire. */
+function weigh(entries: readonly DiffEntry[]): number {
+  return entries.reduce((bytes, entry) => {
+    const prefix = entry.kind === 'node' ? (entry.prefix.length - entry.slot.length) >>> 1 : 0;
+    return bytes + ENTRY_BYTES + prefix + ('cuts' in entry ? 4 * entry.cuts.length : 0);
+  }, 0);
+}
