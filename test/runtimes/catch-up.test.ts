@@ -206,7 +206,9 @@ class LocalSet {
   }
 
   async compare(): Promise<void> {
-    const opened = await this.#store.transact(planOpenDiff(this.#room, 0), { mode: 'read' });
+    const opened = await this.#store.transact(planOpenDiff(this.#room, crypto.getRandomValues(new Uint8Array(8))), {
+      mode: 'read',
+    });
     this.#client.send({ ...opened, kind: 'diff' });
     for (let round = 0; round < 20; round++) {
       const message = await this.#client.next('diff');
