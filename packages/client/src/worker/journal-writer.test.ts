@@ -9,10 +9,10 @@ import {
   type Store,
   type TransactOptions,
 } from '@mangrove/protocol';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { roomRef } from '../../../../test/support/client-world.js';
 import type { JournaledRow } from '../tabs/room-channel.js';
-import { JournalWriter } from './journal-writer.js';
+import { type Barrier, JournalWriter } from './journal-writer.js';
 
 const REPLICA = '00000000000000aa' as ReplicaId;
 
@@ -40,7 +40,9 @@ class GatedStore implements Store {
   async close(): Promise<void> {}
 }
 
-function open() {
+const NONE: Barrier = { follows: () => false, passed: async () => false };
+
+function open(barrier = NONE) {
   const store = new GatedStore();
   const told: number[][] = [];
   const writer = new JournalWriter(
@@ -49,6 +51,7 @@ function open() {
     REPLICA,
     () => 1_000,
     (rows: readonly JournaledRow[]) => told.push(rows.map(({ number }) => number)),
+    barrier,
   );
   const journal = (): Promise<number[]> =>
     store.inner
@@ -143,4 +146,33 @@ test('[JS1] idle waits for what was appended before, also when it fails', async 
   store.isOpen = true;
   store.release();
   expect(await Promise.all([write, idle])).toEqual(['failed', 'idle']);
+});
+
+test('[JS1] a row that is sealed at once is on disk with its seal, and costs no barrier of its own', async () => {
+  let seal = (_isSealed: boolean): void => {};
+  const passed = vi.fn(() => new Promise<boolean>((resolve) => (seal = resolve)));
+  const { store, told, writer } = open({ follows: () => true, passed });
+  let isDone = false;
+  const write = writer.append(edit('a')).then(() => (isDone = true));
+  await turn();
+  expect(told, 'it is shown and can be sealed').toEqual([[1]]);
+  expect(passed).toHaveBeenCalledWith(1);
+  expect(isDone, 'it is not on disk yet').toBe(false);
+  seal(true);
+  await write;
+  expect(store.options).toEqual([{ mode: 'write', durability: 'relaxed' }]);
+});
+
+test('[JS1] a row whose seal does not come gets a barrier of its own, and fails with it', async () => {
+  const { store, writer } = open({ follows: () => true, passed: async () => false });
+  await writer.append(edit('a'));
+  expect(store.options.map(({ durability }) => durability)).toEqual(['relaxed', 'strict']);
+  store.isOpen = false;
+  const write = writer.append(edit('b'));
+  await turn();
+  store.release();
+  await turn();
+  store.failure = new MangroveError('STORAGE_FULL');
+  store.release();
+  expect(await codes([write])).toEqual(['STORAGE_FULL']);
 });

@@ -15,7 +15,7 @@ import {
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { SealedRows, TabNotice } from '../tabs/room-channel.js';
-import { toNotice } from './journal-writer.js';
+import { type Barrier, toNotice } from './journal-writer.js';
 import type { Received } from './receive.js';
 import { ReplicaLink } from './replica-link.js';
 import type { RuntimeOptions } from './runtime-options.js';
@@ -99,6 +99,11 @@ export class Owner {
   /** There may be something to seal. */
   poke(): void {
     this.#sealer.poke();
+  }
+
+  /** The strict transaction that follows on what is journaled while there is someone to send to. */
+  get barrier(): Barrier {
+    return this.#sealer;
   }
 
   setPaused(isPaused: boolean): void {

@@ -370,10 +370,14 @@ export class ReplicaLink {
   async #publishHead(root: Uint8Array): Promise<void> {
     const { room } = this.#config;
     const timeMs = this.#env.clock.nowMs();
-    const { vector, root: rootNow } = await this.#write(function* (tx) {
-      writeSyncedAt(tx, timeMs);
-      return { vector: yield* readVectorRows(tx), root: (yield* readRoot(tx)).root };
-    });
+    // Strict: what a statement says that this replica holds, others count as safe.
+    const { vector, root: rootNow } = await this.#store.transact(
+      function* (tx) {
+        writeSyncedAt(tx, timeMs);
+        return { vector: yield* readVectorRows(tx), root: (yield* readRoot(tx)).root };
+      },
+      { mode: 'write', durability: 'strict' },
+    );
     if (this.#state.kind !== 'live') return;
     this.#publishedRoot = root;
     if (!this.canPush) return;

@@ -124,7 +124,10 @@ export class RoomRuntime {
     this.collections = new Collections(store, this.#room, identity.replica, (collection, changes) =>
       listener.changes(collection, changes),
     );
-    this.#journal = new JournalWriter(store, this.#room, identity.replica, nowMs, (rows) => this.#journaled(rows));
+    this.#journal = new JournalWriter(store, this.#room, identity.replica, nowMs, (rows) => this.#journaled(rows), {
+      follows: () => this.#owner?.barrier.follows() ?? false,
+      passed: async (row) => (await this.#owner?.barrier.passed(row)) ?? false,
+    });
     this.#channel.listen((notice) => this.#heard(notice));
   }
 

@@ -10,6 +10,7 @@ import {
 } from '@mangrove/protocol';
 import { mergeUpdates } from '../documents/merge.js';
 import type { Environment, Identity } from '../environment.js';
+import type { Barrier } from './journal-writer.js';
 
 /** Drafts that lose a race with another tab are drafted again; more often than this, something is wrong. */
 const RETRIES_MAX = 8;
@@ -25,7 +26,7 @@ export interface SealerHost {
 }
 
 /** Turns the journal into deltas, one run at a time, until it is empty. */
-export class Sealer {
+export class Sealer implements Barrier {
   readonly #env: Environment;
   readonly #store: Store;
   readonly #room: RoomRef;
@@ -35,6 +36,9 @@ export class Sealer {
   #isWanted = false;
   #isStopped = false;
   #held: ReturnType<typeof setTimeout> | undefined;
+  /** Rows are sealed in the order of their numbers. */
+  #sealedRow = 0;
+  #onProgress: (() => void)[] = [];
 
   constructor(env: Environment, store: Store, room: RoomRef, identity: Identity, host: SealerHost) {
     this.#env = env;
@@ -53,13 +57,26 @@ export class Sealer {
         this.#running = undefined;
         // A poke may have come after the last look at the journal.
         if (this.#isWanted) this.poke();
+        this.#tellProgress();
       },
       (error: unknown) => {
         this.#running = undefined;
         this.hold(RETRY_AFTER_MS);
+        this.#tellProgress();
         this.#host.failed(error);
       },
     );
+  }
+
+  follows(): boolean {
+    return this.#mayRun();
+  }
+
+  async passed(row: number): Promise<boolean> {
+    while (this.#sealedRow < row && this.#running !== undefined) {
+      await new Promise<void>((resolve) => this.#onProgress.push(resolve));
+    }
+    return this.#sealedRow >= row;
   }
 
   /** Nothing is sealed for a while: the relay has just refused something. */
@@ -77,6 +94,10 @@ export class Sealer {
     this.#isStopped = true;
     clearTimeout(this.#held);
     await this.#running;
+  }
+
+  #tellProgress(): void {
+    for (const tell of this.#onProgress.splice(0)) tell();
   }
 
   #mayRun(): boolean {
@@ -123,6 +144,8 @@ export class Sealer {
     });
     if (acceptance === undefined) return 'lost';
     this.#host.sealed(sealed, acceptance.root);
+    this.#sealedRow = Math.max(this.#sealedRow, ...sealed.flatMap(({ rows }) => rows.map((row) => row.number)));
+    this.#tellProgress();
     return 'sealed';
   }
 }
