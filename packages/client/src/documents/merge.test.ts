@@ -97,3 +97,46 @@ test('[JS2] nothing merges to the empty update', () => {
   expect([...mergeUpdates([])]).toEqual([0, 0]);
   expect([...updatesToState([])]).toEqual([0, 0]);
 });
+
+test('[JS2] what was typed character by character takes little more than the text', () => {
+  const updates: Uint8Array[] = [];
+  const ydoc = new Y.Doc();
+  ydoc.on('update', (update: Uint8Array) => updates.push(update));
+  const text = ydoc.getText('t');
+  for (let i = 0; i < 1_000; i++) text.insert(i < 500 ? i : 100 + i - 500, 'abcdefgh'[i % 8] as string);
+  const merged = mergeUpdates(updates);
+  expect(read([merged])).toEqual(read(updates));
+  expect(merged.length).toBeLessThan(Y.encodeStateAsUpdate(ydoc).length + 16);
+});
+
+test('[JS2] a run that is joined can be written into by whoever saw its parts', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(40), { minLength: 1, maxLength: 30 }), (places) => {
+      const typed: Uint8Array[] = [];
+      const author = new Y.Doc();
+      author.clientID = 1;
+      author.on('update', (update: Uint8Array) => typed.push(update));
+      const others = [2, 3].map((clientId) => {
+        const other = new Y.Doc();
+        other.clientID = clientId;
+        return other;
+      });
+      const answers: Uint8Array[] = [];
+      for (const other of others)
+        other.on('update', (update: Uint8Array, origin) => origin === 'in' || answers.push(update));
+      for (const [i, place] of places.entries()) {
+        const body = author.getText('t');
+        body.insert(body.length, 'x'.repeat(1 + (place % 3)));
+        const other = others[i % 2] as Y.Doc;
+        Y.applyUpdate(other, Y.encodeStateAsUpdate(author), 'in');
+        other.getText('t').insert(place % (other.getText('t').length + 1), 'o');
+        if (place % 4 === 0) other.getText('t').delete(0, 1);
+      }
+      const expected = read([...typed, ...answers]);
+      expect(read([mergeUpdates(typed), ...answers])).toEqual(expected);
+      expect(read([...answers, mergeUpdates(typed)])).toEqual(expected);
+      expect(read([mergeUpdates([...answers, ...typed])])).toEqual(expected);
+    }),
+    { numRuns: 60 },
+  );
+});
