@@ -53,9 +53,18 @@ export function isStrictlyValid(publicKey: Uint8Array, message: Uint8Array, sign
     return false;
   }
   if (bytesToHex(a.toBytes()) !== bytesToHex(publicKey) || a.isSmallOrder()) return false;
+  if (isOfSmallOrder(r)) return false;
   const k = challengeOf(r, publicKey, message);
   const expected = times(Point.BASE, s).subtract(timesExactly(a, k));
   return bytesToHex(expected.toBytes()) === bytesToHex(r);
+}
+
+function isOfSmallOrder(encoding: Uint8Array): boolean {
+  try {
+    return Point.fromBytes(encoding, true).isSmallOrder();
+  } catch {
+    return false;
+  }
 }
 
 /** All eight points of small order, from any one whose order is 8. */
@@ -164,10 +173,16 @@ export function makeEd25519Vectors(): readonly Ed25519Vector[] {
       break;
     }
   }
-  // R is nothing at all, in its one encoding and in those that only some decoders take.
+  // R is nothing at all, in its one encoding and in those that only some decoders take; or any other point of small order.
   for (const [j, encoding] of encodingsOf(Point.ZERO).entries()) {
     const k = challengeOf(encoding, publicKey, message);
     add(`R is the neutral point, encoding ${j}`, publicKey, message, join(encoding, (k * scalar) % ORDER));
+  }
+  for (const [i, point] of torsion.entries()) {
+    if (i === 0) continue;
+    const encoding = point.toBytes();
+    const k = challengeOf(encoding, publicKey, message);
+    add(`R of small order, ${i} times the generator`, publicKey, message, join(encoding, (k * scalar) % ORDER));
   }
   return vectors;
 }

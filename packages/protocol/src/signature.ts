@@ -19,7 +19,7 @@ export interface Signer {
 const ORDER = (1n << 252n) + 27742317777372353535851937790883648493n;
 const PRIME = (1n << 255n) - 19n;
 
-/** y coordinates of the points of small order; with either sign bit they are refused as keys. */
+/** y coordinates of the points of small order; with either sign bit they are refused, as keys and as R. */
 const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
   0n,
   1n,
@@ -29,14 +29,19 @@ const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([
 ]);
 
 /**
- * The half of strict verification on which implementations disagree [SG1]: 64 bytes, S below the group order, A a canonical
- * encoding that is not of small order. What passes is then checked by the platform.
+ * The half of strict verification on which implementations disagree [SG1]: 64 bytes, S below the group order, A and R canonical
+ * encodings that are not of small order. What passes is then checked by the platform. No honest signature has such an R; whoever
+ * knows a key can make one, and some platforms take it and others do not.
  * Source: Chalkias et al. 2020, Taming the many EdDSAs.
  */
 export function isStrictSignature(publicKey: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   if (littleEndian(signature.subarray(32)) >= ORDER) return false;
-  const y = littleEndian(publicKey) & ((1n << 255n) - 1n);
+  return isUsualPoint(publicKey) && isUsualPoint(signature.subarray(0, 32));
+}
+
+function isUsualPoint(encoding: Uint8Array): boolean {
+  const y = littleEndian(encoding) & ((1n << 255n) - 1n);
   return y < PRIME && !SMALL_ORDER_Y.has(y);
 }
 
