@@ -5,7 +5,7 @@ import { bodyToBytes, bytesToBody, bytesToRecordPayload, recordPayloadToBytes } 
 import { concatBytes, utf8ToBytes } from './bytes.js';
 import { keyNameToBytes } from './ids.js';
 import { defaultLimits } from './limits.js';
-import { valueToBytes } from './value.js';
+import { bytesToValue, valueToBytes } from './value.js';
 
 const malformed = expect.objectContaining({ code: 'DELTA_MALFORMED' });
 const payloads = fc.uint8Array({ maxLength: 100 });
@@ -57,6 +57,16 @@ describe('body', () => {
     const payload = { base: valueToBytes({ a: 1 }), value: valueToBytes({ a: 2 }) };
     const { payload: bytes } = bytesToBody(bodyToBytes({ name: record('k'), payload: recordPayloadToBytes(payload) }));
     expect(bytesToRecordPayload(bytes)).toEqual(payload);
+  });
+
+  test('[DL8] a value that is larger than any replica writes is VALUE_TOO_LARGE before it is looked at', () => {
+    const { valueBytesMax } = defaultLimits;
+    const sized = (length: number) => recordPayloadToBytes({ value: new Uint8Array(length) });
+    expect(bytesToRecordPayload(sized(valueBytesMax)).value).toHaveLength(valueBytesMax);
+    const tooLarge = expect.objectContaining({ code: 'VALUE_TOO_LARGE' });
+    expect(() => bytesToRecordPayload(sized(valueBytesMax + 1))).toThrow(tooLarge);
+    // Read to its end, this number would keep a processor busy for seconds.
+    expect(() => bytesToValue(utf8ToBytes(`{"$bigint":"${'9'.repeat(8_000_000)}"}`))).toThrow(tooLarge);
   });
 
   test('[DL5] an unknown form, a base that is cut short and one over the limit are DELTA_MALFORMED', () => {

@@ -38,12 +38,15 @@ export function recordPayloadToBytes(payload: RecordPayload): Uint8Array {
   });
 }
 
-/** Throws `DELTA_MALFORMED`. */
+/** Throws `DELTA_MALFORMED`, and `VALUE_TOO_LARGE` for a value that no replica takes from its application [DL8]. */
 export function bytesToRecordPayload(bytes: Uint8Array): RecordPayload {
   return decode(bytes, 'DELTA_MALFORMED', (decoder) => {
     const form = decoding.readUint8(decoder);
     if (form > 1) throw new MangroveError('DELTA_MALFORMED', { reason: 'unknown form of a record' });
-    const base = form === 1 ? readBytes(decoder, defaultLimits.valueBytesMax) : undefined;
+    const { valueBytesMax } = defaultLimits;
+    const base = form === 1 ? readBytes(decoder, valueBytesMax) : undefined;
+    const valueBytes = decoder.arr.length - decoder.pos;
+    if (valueBytes > valueBytesMax) throw new MangroveError('VALUE_TOO_LARGE', { valueBytes, valueBytesMax });
     const value = readRest(decoder);
     return base === undefined ? { value } : { value, base };
   });

@@ -249,8 +249,12 @@ describe('value', () => {
       ).toBe('VALUE_INVALID');
     }
     for (const depth of [65, 10_000, 1_000_000]) {
-      expect(codeOf(() => decode(`${'['.repeat(depth)}1${']'.repeat(depth)}`))).toBe('VALUE_INVALID');
-      expect(codeOf(() => decode(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`))).toBe('VALUE_INVALID');
+      expect(codeOf(() => bytesToValue(utf8ToBytes(`${'['.repeat(depth)}1${']'.repeat(depth)}`), 4_000_000))).toBe(
+        'VALUE_INVALID',
+      );
+      expect(codeOf(() => bytesToValue(utf8ToBytes(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`), 8_000_000))).toBe(
+        'VALUE_INVALID',
+      );
     }
   });
 

@@ -29,8 +29,13 @@ export function valueToBytes(value: unknown, valueBytesMax = defaultLimits.value
   return bytes;
 }
 
-/** Throws `VALUE_INVALID` for bytes that no value encodes to. Objects come back with no prototype tricks: plain own keys only. */
-export function bytesToValue(bytes: Uint8Array): Value {
+/**
+ * Throws `VALUE_INVALID` for bytes that no value encodes to, and `VALUE_TOO_LARGE`: a `bigint` of some megabytes takes seconds to read.
+ * Objects come back with no prototype tricks: plain own keys only.
+ */
+export function bytesToValue(bytes: Uint8Array, valueBytesMax = defaultLimits.valueBytesMax): Value {
+  if (bytes.length > valueBytesMax)
+    throw new MangroveError('VALUE_TOO_LARGE', { valueBytes: bytes.length, valueBytesMax });
   let text: string;
   let parsed: unknown;
   try {
