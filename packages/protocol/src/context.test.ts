@@ -44,6 +44,15 @@ describe('context', () => {
     expect(covers(contextOf([], [[b, 3]]), { replica: b, hlc: stamp(2) })).toBe(false);
   });
 
+  test('[CX1] however many dots there are, each covers itself and nothing else', () => {
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 30 }), (dots) => {
+        const named = new Set(dots.map(([replica, hlc]) => `${replica} ${hlc}`));
+        expect(new Set(coveredBy(contextOf([], dots)))).toEqual(named);
+      }),
+    );
+  });
+
   test('[CX1] joining is commutative, associative and idempotent', () => {
     fc.assert(
       fc.property(contexts, contexts, contexts, (x, y, z) => {

@@ -35,7 +35,21 @@ export function isEmptyContext(context: Context): boolean {
 export function covers(context: Context, delta: Stamped): boolean {
   const stamp = context.stamps.get(delta.replica);
   if (stamp !== undefined && stamp >= delta.hlc) return true;
-  return context.dots.some((dot) => dot.replica === delta.replica && dot.hlc === delta.hlc);
+  return hasDot(context.dots, delta);
+}
+
+/** By halves: a hostile member can make every delta of a key name thousands of dots, and each is asked about every other. */
+function hasDot(dots: readonly Stamped[], wanted: Stamped): boolean {
+  let low = 0;
+  let high = dots.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const order = compareStamped(dots[middle] as Stamped, wanted);
+    if (order === 0) return true;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return false;
 }
 
 /** The canonical form of stamps and dots: dots under stamps vanish, the rest is sorted and distinct. */
