@@ -1,5 +1,6 @@
 import { defaultLimits } from '../limits.js';
-import type { DeltaBytes } from '../wire/messages.js';
+import type { Certificate } from '../certificate.js';
+import type { Certificates, DeltaBytes } from '../wire/messages.js';
 
 /** Below a frame, so that the usual message is one frame; a larger single delta goes alone and in parts. */
 const CHUNK_BYTES = 192 * 1024;
@@ -23,4 +24,13 @@ export function chunkDeltas(deltas: readonly DeltaBytes[]): readonly (readonly D
     }
   }
   return chunks;
+}
+
+/** A room may have more replicas than one message holds certificates. */
+export function certificateMessages(certificates: readonly Certificate[]): readonly Certificates[] {
+  const { replicasPerKeyMax: countMax } = defaultLimits;
+  return Array.from({ length: Math.ceil(certificates.length / countMax) }, (_, i) => ({
+    kind: 'certificates',
+    certificates: certificates.slice(i * countMax, (i + 1) * countMax),
+  }));
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { contextOf, makeDelta, publicKeyOf, replicaOf, room } from '../../../../test/interop/fixture.js';
 import { concatBytes } from '../bytes.js';
+import type { Certificate } from '../certificate.js';
 import { hlcFromMs } from '../hlc.js';
 import { deriveRoomId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
@@ -682,6 +683,12 @@ describe('forwarding', () => {
 });
 
 describe('faults', () => {
+  const aCertificate: Certificate = {
+    publicKey: filled(32, 1),
+    issuedAtMs: 1,
+    issuer: filled(32, 2),
+    signature: filled(64, 3),
+  };
   const malformed = { kind: 'malformed', code: 'FRAME_MALFORMED', facts: {} } as const;
 
   test('[SY7][SY15] each is answered, the connection lives, and enough of them close it', () => {
@@ -697,6 +704,41 @@ describe('faults', () => {
     ]);
     expect(relay.state.kind).toBe('closed');
     expect(relay.step(malformed)).toEqual([]);
+  });
+
+  test('[SY16] a message without a fault makes up for one with, so that a long connection is not let go for a few', () => {
+    const relay = createRelay({ ...defaultLimits, badFramesMax: 3 });
+    relay.admit(undefined);
+    for (let i = 0; i < 50; i++) {
+      relay.step(malformed);
+      expect(kindsOf(relay.hear({ kind: 'pull', vector: new Map() }))).toEqual(['read-beyond']);
+    }
+    relay.step(malformed);
+    relay.step(malformed);
+    expect(relay.state.kind).toBe('live');
+    relay.hear({ kind: 'push', repair: false, deltas: [filled(1, 9)] });
+    expect(relay.state.kind).toBe('closed');
+  });
+
+  test('[SG4] [SY16] a relay that refuses for want of certificates is shown all of them once, however often it refuses', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const refused = { kind: 'refused', replica: replicaOf(5), seq: 1, code: 'UNCERTIFIED', facts: {} } as const;
+    expect(kindsOf(replica.hear(refused))).toEqual(['withdraw', 'read-certificates']);
+    for (let i = 0; i < 5; i++) expect(kindsOf(replica.hear({ ...refused, seq: 2 + i }))).toEqual(['withdraw']);
+  });
+
+  test('[SG4] certificates are shown in messages that can be read', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    const { replicasPerKeyMax } = defaultLimits;
+    const certificates = Array<Certificate>(replicasPerKeyMax + 1).fill(aCertificate);
+    const effects = replica.step({ kind: 'certificates-read', certificates });
+    const counts = effects.map(
+      (effect) =>
+        effect.kind === 'send' && effect.message.kind === 'certificates' && effect.message.certificates.length,
+    );
+    expect(counts).toEqual([replicasPerKeyMax, 1]);
   });
 
   test('[SY7] they count before and after the hello, and inside one push', () => {

@@ -53,6 +53,8 @@ interface Session {
   readonly storeId: Uint8Array;
   readonly relayKey: Uint8Array;
   readonly rights: readonly Right[];
+  /** Whether the relay was shown all certificates: once in a session, as it may refuse as much as it likes. */
+  readonly hasShown: boolean;
 }
 
 interface Settling {

@@ -1,12 +1,10 @@
 import { unreachable } from '../assert.js';
-import type { Certificate } from '../certificate.js';
 import { bytesToDelta, type Delta, hasContext } from '../delta.js';
 import { errorToFacts, type MangroveError, isMangroveError } from '../errors.js';
 import { msAhead } from '../hlc.js';
-import { defaultLimits } from '../limits.js';
 import type { DeltaBytes, Hello, Message, Push, ReplicaMessage } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
-import { chunkDeltas } from './chunk.js';
+import { certificateMessages, chunkDeltas } from './chunk.js';
 import type { PushedDelta, RelayEffect } from './effect.js';
 import type { CommittedDelta, RelayEvent } from './event.js';
 import type { RelayState } from './state.js';
@@ -38,7 +36,7 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
     case 'message':
       if (event.message.kind === 'hello') return stepHello(state, event.message);
       return isAdmitted(state)
-        ? stepMessage(state, event.message, event.nowMs)
+        ? forgive(state, stepMessage(state, event.message, event.nowMs))
         : fault(state, 'UNAUTHORIZED', { reason: 'say hello first' });
     case 'authenticated':
       return state.kind === 'admitting' ? stepAuthenticated(state, event) : stay(state);
@@ -94,7 +92,7 @@ function stepAuthenticated(
   const { replica, rights, certificate, certificates, heads, lastSeq, after } = event;
   const effects: RelayEffect[] = [
     send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq }),
-    ...certificateMessages(certificates),
+    ...certificateMessages(certificates).map(send),
     ...heads.map((statement) => send({ kind: 'head', statement })),
     { kind: 'joined', replica },
   ];
@@ -245,19 +243,18 @@ function ack(event: RelayEvent & { kind: 'pushed' }): RelayEffect {
   return send({ kind: 'ack', seqs: event.seqs, position: event.position });
 }
 
-/** A room may have more replicas than one message holds certificates. */
-function certificateMessages(certificates: readonly Certificate[]): RelayEffect[] {
-  const { replicasPerKeyMax: countMax } = defaultLimits;
-  return Array.from({ length: Math.ceil(certificates.length / countMax) }, (_, i) =>
-    send({ kind: 'certificates', certificates: certificates.slice(i * countMax, (i + 1) * countMax) }),
-  );
-}
-
 function outOfOrder(deltas: readonly DeltaBytes[]): RelayEffect[] {
   return chunkDeltas(deltas).map((chunk) => send({ kind: 'deltas', position: undefined, deltas: chunk }));
 }
 
-/** The sender is told and the connection lives, until it has sent nothing but faults for too long. */
+/** A message without a fault makes up for one with: a connection of months is not let go for what went wrong now and then. */
+function forgive(before: Admitted, result: Result): Result {
+  const { state, effects } = result;
+  if (!isAdmitted(state) || state.badFrames === 0 || state.badFrames > before.badFrames) return result;
+  return { state: { ...state, badFrames: state.badFrames - 1 }, effects };
+}
+
+/** The sender is told and the connection lives, until it has sent too many more faults than messages [SY16]. */
 function fault(
   state: RelayState,
   code: MangroveError['code'],

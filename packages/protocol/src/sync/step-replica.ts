@@ -3,7 +3,7 @@ import { unreachable } from '../assert.js';
 import type { Position } from '../room/log.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { CaughtUp, Cursor, DeltaBytes, Deltas, Diff, RelayMessage } from '../wire/messages.js';
-import { chunkDeltas } from './chunk.js';
+import { certificateMessages, chunkDeltas } from './chunk.js';
 import type { ReplicaEffect } from './effect.js';
 import type { ReplicaEvent, Standing } from './event.js';
 import type { ReplicaState } from './state.js';
@@ -33,9 +33,7 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
     case 'outbox-read':
       return isInSession(state) ? stepOutboxRead(state, event) : stay(state);
     case 'certificates-read':
-      return isInSession(state)
-        ? { state, effects: [send({ kind: 'certificates', certificates: event.certificates })] }
-        : stay(state);
+      return isInSession(state) ? { state, effects: certificateMessages(event.certificates).map(send) } : stay(state);
     case 'vector-read':
       return isInSession(state) ? { state, effects: [send({ kind: 'pull', vector: event.vector })] } : stay(state);
     case 'beyond-read':
@@ -118,7 +116,8 @@ function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'adm
     if (rights.includes('write')) effects.push({ kind: 'read-certificates' });
     effects.push({ kind: 'read-vector' });
   }
-  return { state: { ...state, kind: 'catching-up', rights, by: resumed ? 'cursor' : 'vector' }, effects };
+  const hasShown = !resumed && rights.includes('write');
+  return { state: { ...state, kind: 'catching-up', rights, hasShown, by: resumed ? 'cursor' : 'vector' }, effects };
 }
 
 /** While catching up by vector deltas come in no order of the log, so a position must not become the cursor. */
@@ -133,13 +132,14 @@ function stepDeltas(state: InSession, message: Deltas): Result {
 }
 
 function stepCaughtUp(state: InSession, message: CaughtUp): Result {
-  const { storeId, relayKey, rights } = state;
+  const { storeId, relayKey, rights, hasShown } = state;
   const live: ReplicaState = {
     ...base(state, 'live'),
     kind: 'live',
     storeId,
     relayKey,
     rights,
+    hasShown,
     position: message.position,
     vector: message.vector,
     settled: false,
@@ -178,8 +178,8 @@ function stepSealed(state: InSession, deltas: readonly DeltaBytes[]): Result {
 /** The relay knows nothing of an author whose deltas repair it: show it the certificates, and the next pass goes through [SG4]. */
 function stepRefused(state: InSession, refused: RelayMessage & { kind: 'refused' }): Result {
   const effects: ReplicaEffect[] = [{ kind: 'withdraw', refused }];
-  if (refused.code === 'UNCERTIFIED' && refused.replica !== state.replica) effects.push({ kind: 'read-certificates' });
-  return { state, effects };
+  if (refused.code !== 'UNCERTIFIED' || refused.replica === state.replica || state.hasShown) return { state, effects };
+  return { state: { ...state, hasShown: true }, effects: [...effects, { kind: 'read-certificates' }] };
 }
 
 function stepOutboxRead(state: InSession, event: ReplicaEvent & { kind: 'outbox-read' }): Result {

@@ -41,7 +41,7 @@ const standing = { root: filled(32, 7), outbox: 0 };
 const rights = ['read', 'write'] as const;
 
 const replicaBase = { role: 'replica', config, replica: me } as const;
-const session = { storeId: relay.storeId, relayKey: relay.relayKey, rights } as const;
+const session = { storeId: relay.storeId, relayKey: relay.relayKey, rights, hasShown: false } as const;
 const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaState, { kind: Kind }> } = {
   offline: { ...replicaBase, kind: 'offline' },
   connecting: { ...replicaBase, kind: 'connecting' },
@@ -77,7 +77,7 @@ const replicaEvents: { readonly [Kind in ReplicaEvent['kind']]: Extract<ReplicaE
   'greeting-ready': { kind: 'greeting-ready', hello },
   accepted: { kind: 'accepted', standing, forged: [filled(64, 1)] },
   acknowledged: { kind: 'acknowledged', standing },
-  'certificates-read': { kind: 'certificates-read', certificates: [] },
+  'certificates-read': { kind: 'certificates-read', certificates: goldenMessages.certificates.two?.certificates ?? [] },
   'vector-read': { kind: 'vector-read', vector },
   'outbox-read': { kind: 'outbox-read', deltas: [delta.bytes], nextSeq: 2 },
   'diff-opened': { kind: 'diff-opened', salt: filled(8, 9), root: filled(32, 8), entries: [] },
