@@ -1,5 +1,7 @@
 /** Byte helpers shared by ids, codecs and stores. */
 
+import { MangroveError } from './errors.js';
+
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 /** The value of a lowercase hex digit by its char code, 255 for anything else. */
 const NIBBLE = Uint8Array.from(
@@ -72,8 +74,9 @@ export function u64ToBytes(value: number): Uint8Array {
   return bytes;
 }
 
-/** The number may exceed 2^53 − 1 when the bytes come from a peer; callers check. */
+/** The number may exceed 2^53 − 1 when the bytes come from a peer; callers check. Throws `INTERNAL` for a row that is too short. */
 export function bytesToU64(bytes: Uint8Array, offset = 0): number {
+  if (bytes.length < offset + 8) throw new MangroveError('INTERNAL', { reason: 'a number on disk cannot be read' });
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, 8);
   return view.getUint32(0) * 2 ** 32 + view.getUint32(4);
 }

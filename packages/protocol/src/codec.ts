@@ -1,6 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { type ErrorCode, isMangroveError, MangroveError } from './errors.js';
+import type { Table } from './store/table.js';
 
 /**
  * Encodes with a fresh lib0 encoder. Codecs come in pairs, `writeX` and `readX`, side by side.
@@ -16,7 +17,7 @@ export function encode(write: (encoder: encoding.Encoder) => void): Uint8Array {
  */
 export function decode<Value>(
   bytes: Uint8Array,
-  code: Extract<ErrorCode, 'FRAME_MALFORMED' | 'DELTA_MALFORMED'>,
+  code: Extract<ErrorCode, 'FRAME_MALFORMED' | 'DELTA_MALFORMED' | 'INTERNAL'>,
   read: (decoder: decoding.Decoder) => Value,
 ): Value {
   const decoder = decoding.createDecoder(bytes);
@@ -27,6 +28,15 @@ export function decode<Value>(
   } catch (error) {
     if (isMangroveError(error)) throw error;
     throw new MangroveError(code, { reason: error instanceof Error ? error.message : 'undecodable' }, { cause: error });
+  }
+}
+
+/** Decodes a row of our own: a disk may have spoiled it, so it is read as carefully as what a peer sends. Throws `INTERNAL`. */
+export function decodeRow<Value>(table: Table, row: Uint8Array, read: (decoder: decoding.Decoder) => Value): Value {
+  try {
+    return decode(row, 'INTERNAL', read);
+  } catch (cause) {
+    throw new MangroveError('INTERNAL', { reason: `a row of ${table} on disk cannot be read` }, { cause });
   }
 }
 

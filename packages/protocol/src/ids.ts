@@ -1,6 +1,7 @@
 import * as encoding from 'lib0/encoding';
 import * as decoding from 'lib0/decoding';
-import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from './bytes.js';
+import { bytesToHex, bytesToUtf8, concatBytes, hexToBytes, utf8ToBytes } from './bytes.js';
+import { readBytes } from './codec.js';
 import { MangroveError } from './errors.js';
 import type { Hash } from './hash.js';
 import { defaultLimits } from './limits.js';
@@ -101,8 +102,8 @@ export function writeKeyName(encoder: encoding.Encoder, name: KeyName): void {
 /** Throws `DELTA_MALFORMED` on an unknown kind or a name out of bounds. */
 export function readKeyName(decoder: decoding.Decoder): KeyName {
   const kind = decoding.readUint8(decoder);
-  const collection = decoding.readVarString(decoder);
-  const id = decoding.readVarString(decoder);
+  const collection = bytesToUtf8(readBytes(decoder, defaultLimits.nameBytesMax));
+  const id = bytesToUtf8(readBytes(decoder, defaultLimits.nameBytesMax));
   const name: KeyName = { kind: kind === 0 ? 'document' : 'record', collection, id };
   if (kind > 1 || !isKeyName(name)) throw new MangroveError('DELTA_MALFORMED', { reason: 'key name' });
   return name;

@@ -1,7 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bytesToHex, compareBytes, concatBytes, equalBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
-import { encode, readFixed } from '../codec.js';
+import { decodeRow, encode, readFixed } from '../codec.js';
 import { type Context, covers, isEmptyContext, type Stamped } from '../context.js';
 import {
   bytesToDelta,
@@ -12,6 +12,7 @@ import {
   trieKeyOf,
   writeContext,
 } from '../delta.js';
+import { MangroveError } from '../errors.js';
 import type { Hash } from '../hash.js';
 import { idToBytes, type KeyId, type RoomId } from '../ids.js';
 import { updateTrie } from '../merkle/trie.js';
@@ -171,6 +172,8 @@ export function dotKey(dot: Pick<Delta, 'replica' | 'seq'>): Uint8Array {
 
 /** The trie keys under one dot: one, or several where a replica has forked. */
 export function splitTrieKeys(value: Uint8Array): readonly Uint8Array[] {
+  if (value.length % TRIE_KEY_BYTES !== 0)
+    throw new MangroveError('INTERNAL', { reason: 'a row of dots on disk cannot be read' });
   return Array.from({ length: value.length / TRIE_KEY_BYTES }, (_, i) =>
     value.slice(i * TRIE_KEY_BYTES, (i + 1) * TRIE_KEY_BYTES),
   );
@@ -267,12 +270,13 @@ function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonly Conte
 }
 
 function readContexts(row: Uint8Array): ContextualSibling[] {
-  const decoder = decoding.createDecoder(row);
-  const contextual: ContextualSibling[] = [];
-  while (decoding.hasContent(decoder)) {
-    const trieKey = readFixed(decoder, TRIE_KEY_BYTES);
-    const { replica, hlc } = parseTrieKey(trieKey);
-    contextual.push({ replica, hlc, trieKey, context: readContext(decoder, hlc) });
-  }
-  return contextual;
+  return decodeRow('contexts', row, (decoder) => {
+    const contextual: ContextualSibling[] = [];
+    while (decoding.hasContent(decoder)) {
+      const trieKey = readFixed(decoder, TRIE_KEY_BYTES);
+      const { replica, hlc } = parseTrieKey(trieKey);
+      contextual.push({ replica, hlc, trieKey, context: readContext(decoder, hlc) });
+    }
+    return contextual;
+  });
 }

@@ -2,7 +2,7 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { assert } from '../assert.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes, utf8ToBytes } from '../bytes.js';
-import { decode, encode, readBytes, readCount, readU64, writeU64 } from '../codec.js';
+import { decodeRow, encode, readBytes, readCount, readU64, readVarUint, writeU64 } from '../codec.js';
 import { type Context, contextOfHeld, EMPTY_CONTEXT, highestEntry } from '../context.js';
 import { bytesToDelta, type Delta, readContext, writeContext } from '../delta.js';
 import { MangroveError } from '../errors.js';
@@ -149,12 +149,12 @@ export function journalRowToBytes(row: JournalRow): Uint8Array {
 function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
   const keyId = bytesToKeyId(key.subarray(0, 16));
   const number = bytesToU64(key, 16);
-  return decode(value, 'DELTA_MALFORMED', (decoder) => {
-    decoding.readVarUint(decoder);
+  return decodeRow('journal', value, (decoder) => {
+    readVarUint(decoder);
     const name = readKeyName(decoder);
-    const flags = decoding.readVarUint(decoder);
+    const flags = readVarUint(decoder);
     const writtenAt = readU64(decoder) as Hlc;
-    const context = readContext(decoder, writtenAt + decoding.readVarUint(decoder));
+    const context = readContext(decoder, writtenAt + readVarUint(decoder));
     const nonces = Array.from({ length: readCount(decoder, 4, defaultLimits.noncesPerDeltaMax) }, () =>
       decoding.readUint32BigEndian(decoder),
     );

@@ -1,7 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bytesToU64, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
-import { encode, readFixed } from '../codec.js';
+import { decodeRow, encode, readFixed, readVarUint } from '../codec.js';
 import { bytesToDelta, type Delta } from '../delta.js';
 import { type ErrorCode, errorCodeFromWire, errorCodeToWire } from '../errors.js';
 import { receiveHlc } from '../hlc.js';
@@ -77,23 +77,23 @@ export function* countOutbox(tx: Transaction): Steps<number> {
 
 export function* readQuarantine(tx: Transaction, room: RoomRef): Steps<readonly QuarantinedDelta[]> {
   const rows = yield* tx.rows('quarantine', { from: new Uint8Array() });
-  return rows.map(([, value]) => {
-    const decoder = decoding.createDecoder(value);
-    const fault = errorCodeFromWire(decoding.readVarUint(decoder));
-    return { fault, delta: bytesToDelta(room.hash, room.roomId, decoding.readTailAsUint8Array(decoder)) };
-  });
+  return rows.map(([, value]) =>
+    decodeRow('quarantine', value, (decoder) => {
+      const fault = errorCodeFromWire(readVarUint(decoder));
+      return { fault, delta: bytesToDelta(room.hash, room.roomId, decoding.readTailAsUint8Array(decoder)) };
+    }),
+  );
 }
 
 /** Where this replica has read to in a relay's log. */
 export function* readCursor(tx: Transaction): Steps<Cursor | undefined> {
   const row = yield* tx.get('meta', CURSOR);
   if (row === undefined) return undefined;
-  const decoder = decoding.createDecoder(row);
-  return {
+  return decodeRow('meta', row, (decoder) => ({
     storeId: readFixed(decoder, STORE_ID_BYTES),
-    offset: decoding.readVarUint(decoder),
+    offset: readVarUint(decoder),
     roll: readFixed(decoder, ROLL_BYTES),
-  };
+  }));
 }
 
 export function writeCursor(tx: Transaction, { storeId, offset, roll }: Cursor): void {

@@ -1,8 +1,7 @@
-import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bodyToBytes } from '../body.js';
 import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
-import { encode, readFixed, readU64, writeU64 } from '../codec.js';
+import { decodeRow, encode, readFixed, readU64, readVarUint, writeU64 } from '../codec.js';
 import { EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
 import { assertNotAhead, type Hlc, hlcToMs, msAhead, tickHlc } from '../hlc.js';
@@ -250,22 +249,23 @@ function outboxEntryToBytes(rows: readonly JournalRow[], delta: Delta): Uint8Arr
 }
 
 function bytesToOutboxEntry(seq: number, bytes: Uint8Array): OutboxEntry {
-  const decoder = decoding.createDecoder(bytes);
-  return {
-    seq,
-    writes: decoding.readVarUint(decoder),
-    bytes: decoding.readVarUint(decoder),
-    oldestAtMs: decoding.readVarUint(decoder),
-  };
+  const { writes, bytes: bodyBytes, oldestAtMs } = readOutboxRow(bytes);
+  return { seq, writes, bytes: bodyBytes, oldestAtMs };
 }
 
 /** The place of the delta that a row of `outbox` is about. */
 export function bytesToOutboxPlace(row: Uint8Array): OutboxPlace {
-  const decoder = decoding.createDecoder(row);
-  for (let i = 0; i < 3; i++) decoding.readVarUint(decoder);
-  return {
+  const { keyId, hlc, prev } = readOutboxRow(row);
+  return { keyId, hlc, prev };
+}
+
+function readOutboxRow(row: Uint8Array): Omit<OutboxEntry, 'seq'> & OutboxPlace {
+  return decodeRow('outbox', row, (decoder) => ({
+    writes: readVarUint(decoder),
+    bytes: readVarUint(decoder),
+    oldestAtMs: readVarUint(decoder),
     keyId: bytesToKeyId(readFixed(decoder, KEY_ID_BYTES)),
     hlc: readU64(decoder) as Hlc,
     prev: readU64(decoder) as Hlc,
-  };
+  }));
 }
