@@ -49,10 +49,14 @@ export const headStatementToBytes = (statement: HeadStatement): Uint8Array =>
 export const bytesToHeadStatement = (bytes: Uint8Array): HeadStatement =>
   decode(bytes, 'FRAME_MALFORMED', readHeadStatement);
 
-/** Ascending by replica, so that one vector has one encoding. */
+/**
+ * Ascending by replica, so that one vector has one encoding. Of more replicas than a message holds the first are told: what is not told
+ * counts as 0, so the other side sends more than it must, which changes nothing [SY3].
+ */
 export function writeVector(encoder: encoding.Encoder, vector: VersionVector): void {
-  encoding.writeVarUint(encoder, vector.size);
-  for (const [replica, seq] of [...vector].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  const told = [...vector].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, defaultLimits.replicasPerKeyMax);
+  encoding.writeVarUint(encoder, told.length);
+  for (const [replica, seq] of told) {
     encoding.writeUint8Array(encoder, idToBytes(replica));
     encoding.writeVarUint(encoder, seq);
   }

@@ -176,7 +176,12 @@ describe('codec', () => {
       vector: new Map(Array.from({ length: count }, (_, i) => [idOf(i), 1])),
     });
     expect(read(messageToBytes(pull(replicasPerKeyMax)))).toEqual(pull(replicasPerKeyMax));
-    expect(read(messageToBytes(pull(replicasPerKeyMax + 1)))).toBe('FRAME_MALFORMED');
+    const tooLong = Array.from({ length: replicasPerKeyMax + 1 }, (_, i) =>
+      concatBytes(u64ToBytes(i), Uint8Array.of(1)),
+    );
+    expect(read(framed('pull', varUint(tooLong.length), ...tooLong))).toBe('FRAME_MALFORMED');
+    // Whoever knows of more tells the first of them: what is not told counts as 0.
+    expect(read(messageToBytes(pull(replicasPerKeyMax + 1)))).toEqual(pull(replicasPerKeyMax));
   });
 
   test('[SY14] facts are short texts and numbers by name; anything else is left out or refused', () => {
@@ -195,6 +200,25 @@ describe('codec', () => {
     expect(Object.getPrototypeOf(message.facts)).toBe(Object.prototype);
     for (const bad of ['', 'null', '1', '"x"', '{', `{"a":"${'x'.repeat(4_096)}"}`, `${'['.repeat(2_000)}`])
       expect(fault(bad), bad.slice(0, 20)).toBe('FRAME_MALFORMED');
+  });
+
+  test('[SY14] facts that a reader would refuse are not sent: long texts are cut, what does not fit is left out', () => {
+    const written = (facts: Record<string, unknown>) =>
+      (
+        read(messageToBytes({ kind: 'fault', code: 'INTERNAL', facts: facts as never })) as Extract<
+          Message,
+          { kind: 'fault' }
+        >
+      ).facts;
+    expect(written({ reason: 'x'.repeat(100_000) })).toEqual({ reason: 'x'.repeat(600) });
+    const many = written(Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`f${i}`, '\0'.repeat(50)])));
+    expect(Object.keys(many)).toHaveLength(13);
+    expect(written({ a: 1, b: { c: 1 }, 'no word': 1, n: Number.NaN, ok: 'é' })).toEqual({ a: 1, ok: 'é' });
+  });
+
+  test('[SY14] rights that nobody knows are FRAME_MALFORMED', () => {
+    expect(read(framed('admitted', [7, 0, 0, 0]))).toMatchObject({ rights: ['read', 'write', 'admin'] });
+    expect(read(framed('admitted', [8, 0, 0, 0]))).toBe('FRAME_MALFORMED');
   });
 
   test('[SY14] text that is no UTF-8 is FRAME_MALFORMED', () => {

@@ -27,6 +27,7 @@ export const CHALLENGE_BYTES = 32;
 const CERTIFICATE_BYTES_MIN = 2 * PUBLIC_KEY_BYTES + SIGNATURE_BYTES + 1;
 const TOKEN_BYTES_MAX = 16_384;
 const FACTS_BYTES_MAX = 4_096;
+const FACT_CHARS_MAX = 600;
 const RIGHTS: readonly Right[] = ['read', 'write', 'admin'];
 
 /** One codec: what is written is what is read. The number of a message is permanent. */
@@ -91,6 +92,7 @@ const codecs: Codecs<Message> = {
     },
     read: (decoder) => {
       const bits = decoding.readUint8(decoder);
+      if (bits >= 1 << RIGHTS.length) throw new MangroveError('FRAME_MALFORMED', { reason: `rights of ${bits}` });
       const rights = RIGHTS.filter((_, i) => (bits & (1 << i)) !== 0);
       const certificate = readOptional(decoder, () => readCertificate(decoder));
       return {
@@ -334,7 +336,26 @@ function readDeltas(decoder: decoding.Decoder): readonly DeltaBytes[] {
 
 function writeFault(encoder: encoding.Encoder, { code, facts }: Omit<Fault, 'kind'>): void {
   encoding.writeVarUint(encoder, errorCodeToWire(code));
-  encoding.writeVarUint8Array(encoder, utf8ToBytes(JSON.stringify(facts)));
+  encoding.writeVarUint8Array(encoder, factsToBytes(facts));
+}
+
+/** What a reader would leave out, or refuse the whole message for, is not sent: a reason that nobody can read helps nobody. */
+function factsToBytes(facts: Readonly<Record<string, unknown>>): Uint8Array {
+  const kept: Record<string, string | number> = {};
+  let bytes = utf8ToBytes('{}');
+  for (const [key, fact] of Object.entries(facts)) {
+    if (!isFact(key, fact)) continue;
+    const text = JSON.stringify({ ...kept, [key]: typeof fact === 'string' ? fact.slice(0, FACT_CHARS_MAX) : fact });
+    const longer = utf8ToBytes(text);
+    if (longer.length > FACTS_BYTES_MAX) continue;
+    Object.defineProperty(kept, key, { value: JSON.parse(text)[key], enumerable: true });
+    bytes = longer;
+  }
+  return bytes;
+}
+
+function isFact(key: string, fact: unknown): fact is string | number {
+  return /^\w{1,40}$/.test(key) && (typeof fact === 'string' || (typeof fact === 'number' && Number.isFinite(fact)));
 }
 
 /** Facts are shown to people, never acted on: only short texts and numbers come through. */
@@ -342,9 +363,7 @@ function readFault(decoder: decoding.Decoder): Omit<Fault, 'kind'> {
   const code = errorCodeFromWire(readVarUint(decoder));
   const parsed: unknown = JSON.parse(bytesToUtf8(readBytes(decoder, FACTS_BYTES_MAX)));
   if (typeof parsed !== 'object' || parsed === null) throw new Error('facts are no object');
-  const facts = Object.entries(parsed).filter(
-    ([key, fact]) => /^\w{1,40}$/.test(key) && (typeof fact === 'string' || typeof fact === 'number'),
-  );
+  const facts = Object.entries(parsed).filter(([key, fact]) => isFact(key, fact));
   return { code, facts: Object.fromEntries(facts) as Record<string, string | number> };
 }
 
