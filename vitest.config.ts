@@ -37,6 +37,10 @@ export default defineConfig({
         test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 120_000 },
       },
       {
+        resolve: sources,
+        test: { name: 'fuzz', include: ['test/fuzz/**/*.test.ts'], testTimeout: 120_000, fileParallelism: false },
+      },
+      {
         test: {
           name: 'runtimes',
           include: ['test/runtimes/**/*.test.ts'],

@@ -14,6 +14,7 @@ import { runTool } from './lib/run.mjs';
 const PROJECTS = [
   { name: 'unit', needs: [] },
   { name: 'simulation', needs: [] },
+  { name: 'fuzz', needs: [] },
   { name: 'runtimes', needs: ['packages'] },
   { name: 'engine', needs: ['chromium'] },
   { name: 'browser', needs: ['packages', 'demo', 'chromium'] },

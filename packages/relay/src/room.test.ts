@@ -172,7 +172,7 @@ class World {
       identity: {
         relayKey: new Uint8Array(32).fill(9),
         storeId: new Uint8Array(8),
-        sign: async () => new Uint8Array(64),
+        sign: async () => new Uint8Array(64).fill(1),
       },
       hash: nodeHash,
       verifier: { verify: async () => true },
@@ -259,7 +259,7 @@ class Peer implements Connection {
       publicKey: this.#publicKey,
       token: undefined,
       cursor: undefined,
-      proof: new Uint8Array(64),
+      proof: new Uint8Array(64).fill(1),
     });
     await expect.poll(() => this.messages.some(({ kind }) => kind === 'caught-up')).toBe(true);
   }
@@ -284,7 +284,7 @@ class Peer implements Connection {
       },
       Uint8Array.of(1, 2, 3),
     );
-    return signDelta(unsigned, new Uint8Array(64));
+    return signDelta(unsigned, new Uint8Array(64).fill(1));
   }
 
   push(delta: Delta): void {
