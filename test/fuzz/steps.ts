@@ -40,7 +40,7 @@ const hello: Hello = {
 const standing = { root: new Uint8Array(32).fill(5), outbox: 0 };
 const rights = ['read', 'write'] as const;
 const beyond = { kind: 'beyond-read', deltas, next: undefined, vector } as const;
-const answered = { kind: 'diff-answered', salt: 0, root: position.root, entries: [], deltas } as const;
+const answered = { kind: 'diff-answered', salt: new Uint8Array(8), root: position.root, entries: [], deltas } as const;
 
 const relayEvents: readonly RelayEvent[] = [
   {
@@ -68,7 +68,7 @@ const replicaEvents: readonly ReplicaEvent[] = [
   { kind: 'certificates-read', certificates: [] },
   { kind: 'vector-read', vector },
   { kind: 'outbox-read', deltas, nextSeq: undefined },
-  { kind: 'diff-opened', salt: 0, root: position.root, entries: [] },
+  { kind: 'diff-opened', salt: new Uint8Array(8), root: position.root, entries: [] },
   { kind: 'sealed', deltas },
   { kind: 'check', standing },
   beyond,

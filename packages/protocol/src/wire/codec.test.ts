@@ -5,6 +5,7 @@ import { anyMessage, goldenMessages, messages } from '../../../../test/interop/m
 import { concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import { isMangroveError } from '../errors.js';
 import { defaultLimits } from '../limits.js';
+import { SALT_BYTES } from '../merkle/cut.js';
 import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from './codec.js';
 import type { Message } from './messages.js';
 
@@ -214,6 +215,14 @@ describe('codec', () => {
     const many = written(Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`f${i}`, '\0'.repeat(50)])));
     expect(Object.keys(many)).toHaveLength(13);
     expect(written({ a: 1, b: { c: 1 }, 'no word': 1, n: Number.NaN, ok: 'é' })).toEqual({ a: 1, ok: 'é' });
+  });
+
+  test('[SY14] a slot in a diff shares as many nibbles with the one before as it can, or it is FRAME_MALFORMED', () => {
+    const wants = (...second: number[]) =>
+      read(framed('diff', new Uint8Array(SALT_BYTES + 32), [2], [2, 2, 0xab], second));
+    expect(wants(2 + 8 * 2, 1, 0xc0)).toMatchObject({ entries: [{ slot: 'ab' }, { slot: 'abc' }] });
+    expect(wants(2 + 8 * 1, 2, 0xbc)).toBe('FRAME_MALFORMED');
+    expect(wants(2, 3, 0xab, 0xc0)).toBe('FRAME_MALFORMED');
   });
 
   test('[SY14] rights that nobody knows are FRAME_MALFORMED', () => {

@@ -74,6 +74,7 @@ function readEntry(decoder: decoding.Decoder, last: Slot): DiffEntry {
   if (shared === SHARED_MANY) shared += readVarUint(decoder);
   if (shared > last.length) throw malformed('a slot that shares more than there is');
   const slot = readNibbles(decoder, last.slice(0, shared));
+  if (sharedWith(slot, last) !== shared) throw malformed('a slot that shares less than it could');
   switch (kind) {
     case 'node': {
       const prefix = readNibbles(decoder, slot);
