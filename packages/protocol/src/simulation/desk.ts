@@ -9,7 +9,6 @@ import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room
 import { resetClock, withdrawDelta } from '../room/withdraw.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { editOf, mergeIds } from './content.js';
-import { simulatedSign } from './crypto.js';
 import type { Disk } from './disk.js';
 import type { WriteKind } from './ledger.js';
 import type { Random } from './random.js';
@@ -106,7 +105,7 @@ export class Desk {
       this.#host.later(RETRY_MS, () => this.seal());
     } else if (drafts.length > 0) {
       const sealed = drafts.map(({ unsigned, rows }) => {
-        return { delta: signDelta(unsigned, simulatedSign(publicKey, unsigned.message)), rows };
+        return { delta: signDelta(unsigned, world.crypto.sign(publicKey, unsigned.message)), rows };
       });
       this.#isSealing = true;
       const epoch = this.#epoch;

@@ -8,7 +8,6 @@ import type { MemoryTables } from '../store/memory-store.js';
 import { runPlan } from '../store/plan.js';
 import type { Table } from '../store/table.js';
 import { writesOfBody } from './content.js';
-import { cheapHash } from './crypto.js';
 import type { Cast } from './cast.js';
 
 interface Node {
@@ -66,10 +65,10 @@ export class Oracles {
   #assertRoot({ name, tables }: Node): void {
     const keys = rows(tables, 'deltas').map(([key]) => key);
     const root = bytesToHex(runPlan(readRoot, (read) => tables.read(read)).result.root);
-    const built = bytesToHex(buildTrie(cheapHash, keys).root);
+    const built = bytesToHex(buildTrie(this.#world.room.hash, keys).root);
     if (root !== built)
       throw new Error(`[MK3] ${name} stores root ${root.slice(0, 8)} for a set of root ${built.slice(0, 8)}`);
-    const set = bytesToHex(cheapHash(concatBytes(...keys)));
+    const set = bytesToHex(this.#world.room.hash(concatBytes(...keys)));
     if ((this.#setByRoot.get(root) ?? set) !== set) throw new Error(`[MK3] two sets have the root ${root.slice(0, 8)}`);
     if ((this.#rootBySet.get(set) ?? root) !== root) throw new Error(`[MK3] one set has two roots`);
     this.#setByRoot.set(root, set);

@@ -16,7 +16,6 @@ import { planFor } from '../sync/plans.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
 import type { Refusal, RelayEvent } from '../sync/event.js';
 import type { Cursor, Hello } from '../wire/messages.js';
-import { simulatedSign, simulatedVerify } from './crypto.js';
 import type { RelayConduct, RelayLink, SimRelay } from './relay.js';
 
 type Done = (answer?: RelayEvent) => void;
@@ -84,11 +83,11 @@ function perform(
 
 function authenticate(link: RelayLink, hello: Hello): RelayEvent {
   const { relay } = link;
-  const { room } = relay.world;
+  const { room, crypto } = relay.world;
   const replica = deriveReplicaId(room.hash, room.roomId, hello.publicKey);
   const { relayKey, storeId, challenge } = link.state;
   const message = helloMessage(room.roomId, relayKey, storeId, challenge);
-  if (!simulatedVerify(hello.publicKey, message, hello.proof))
+  if (!crypto.verify(hello.publicKey, message, hello.proof))
     return { kind: 'denied', code: 'SIGNATURE_INVALID', facts: { replica } };
   const issued = certify(relay, hello.publicKey);
   if (issued !== undefined)
@@ -129,12 +128,12 @@ function readLastSeq(relay: SimRelay, replica: ReplicaId): number {
 
 /** A certificate of this relay for a key that has none of it yet [SG3, SG4]. */
 function certify(relay: SimRelay, publicKey: Uint8Array): Certificate | undefined {
-  const { room } = relay.world;
+  const { room, crypto } = relay.world;
   const key = idToBytes(deriveReplicaId(room.hash, room.roomId, publicKey));
   const row = relay.tables.table('certificates').get(key);
   if (row !== undefined && equalBytes(bytesToCertificate(row).issuer, relay.publicKey)) return undefined;
   const issuedAtMs = relay.nowMs();
-  const signature = simulatedSign(relay.publicKey, certificateMessage(room.roomId, publicKey, issuedAtMs));
+  const signature = crypto.sign(relay.publicKey, certificateMessage(room.roomId, publicKey, issuedAtMs));
   const certificate = { publicKey, issuedAtMs, issuer: relay.publicKey, signature };
   relay.tables.table('certificates').put(key, certificateToBytes(certificate));
   return certificate;
@@ -154,7 +153,8 @@ function acceptPush(link: RelayLink, pushed: readonly PushedDelta[], done: Done)
     const publicKey = publicKeyOf(relay, replica);
     const refusal = relay.refuses?.(delta);
     const isSigned =
-      publicKey !== undefined && (!verify || simulatedVerify(publicKey, deltaMessage(delta.id), delta.signature));
+      publicKey !== undefined &&
+      (!verify || relay.world.crypto.verify(publicKey, deltaMessage(delta.id), delta.signature));
     if (isSigned && refusal === undefined) return true;
     const code = refusal ?? (publicKey === undefined ? 'UNCERTIFIED' : 'SIGNATURE_INVALID');
     refusals.push({ replica, seq, code, facts: { replica } });
@@ -166,8 +166,9 @@ function acceptPush(link: RelayLink, pushed: readonly PushedDelta[], done: Done)
 function acceptHead(link: RelayLink, statement: HeadStatement): void {
   const { relay } = link;
   const publicKey = publicKeyOf(relay, statement.replica);
-  const message = headMessage(relay.world.room.roomId, statement);
-  if (publicKey === undefined || !simulatedVerify(publicKey, message, statement.signature)) return;
+  const { room, crypto } = relay.world;
+  const message = headMessage(room.roomId, statement);
+  if (publicKey === undefined || !crypto.verify(publicKey, message, statement.signature)) return;
   const heads = relay.tables.table('heads');
   const row = heads.get(idToBytes(statement.replica));
   if (row !== undefined && bytesToHeadStatement(row).timeMs > statement.timeMs) return;
@@ -177,12 +178,12 @@ function acceptHead(link: RelayLink, statement: HeadStatement): void {
 
 /** [SY10] */
 function checkReported(relay: SimRelay, trieKey: Uint8Array): void {
-  const { room } = relay.world;
+  const { room, crypto } = relay.world;
   const row = relay.tables.table('deltas').get(trieKey);
   if (row === undefined) return;
   const delta = bytesToDelta(room.hash, room.roomId, row);
   const publicKey = publicKeyOf(relay, delta.replica);
-  if (publicKey !== undefined && simulatedVerify(publicKey, deltaMessage(delta.id), delta.signature)) return;
+  if (publicKey !== undefined && relay.world.crypto.verify(publicKey, deltaMessage(delta.id), delta.signature)) return;
   relay.transact((tx) => removeDelta(tx, room, delta));
   relay.world.count('forged deltas evicted');
 }

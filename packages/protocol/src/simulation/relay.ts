@@ -53,7 +53,7 @@ export class SimRelay {
     this.conduct = conduct;
     this.index = index;
     this.random = world.random.fork();
-    this.publicKey = this.random.bytes(32);
+    this.publicKey = world.crypto.newKey(this.random);
     this.storeId = this.random.bytes(8);
   }
 
@@ -146,7 +146,7 @@ export class SimRelay {
   wipe(): void {
     this.tables = new MemoryTables();
     this.storeId = this.random.bytes(8);
-    if (this.random.chance(0.5)) this.publicKey = this.random.bytes(32);
+    if (this.random.chance(0.5)) this.publicKey = this.world.crypto.newKey(this.random);
   }
 }
 

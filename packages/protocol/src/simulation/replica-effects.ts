@@ -12,7 +12,6 @@ import type { ReplicaEvent } from '../sync/event.js';
 import { planFor, planOpenDiff } from '../sync/plans.js';
 import type { Cursor, Refused } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
-import { simulatedSign } from './crypto.js';
 import type { ReplicaConduct, SimReplica } from './replica.js';
 import { accept, storeHead, trust } from './replica-receive.js';
 
@@ -101,8 +100,8 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
 }
 
 function greet(replica: SimReplica, { storeId, relayKey, challenge }: EffectOf<'greet'>): ReplicaEvent {
-  const { room, config } = replica.world;
-  const proof = simulatedSign(replica.publicKey, helloMessage(room.roomId, relayKey, storeId, challenge));
+  const { room, config, crypto } = replica.world;
+  const proof = crypto.sign(replica.publicKey, helloMessage(room.roomId, relayKey, storeId, challenge));
   const cursor = replica.disk.read(readCursor);
   const { publicKey } = replica;
   const greeting = { kind: 'hello', version: PROTOCOL_VERSION, roomId: room.roomId } as const;
@@ -171,12 +170,12 @@ function publishHead(replica: SimReplica): void {
   replica.later(replica.random.between(HEAD_EVERY_MS / 4, HEAD_EVERY_MS), () => {
     replica.isPublishing = false;
     if (!replica.isSettled) return;
-    const { room } = replica.world;
+    const { room, crypto } = replica.world;
     const { root } = replica.standing();
     const vector = replica.disk.read(readVectorRows);
     const headsRoot = headsRootOf(room.hash, vector);
     const claim = { replica: replica.id, timeMs: replica.nowMs(), root, headsRoot, vector };
-    const signature = simulatedSign(replica.publicKey, headMessage(room.roomId, claim));
+    const signature = crypto.sign(replica.publicKey, headMessage(room.roomId, claim));
     replica.publishedRoot = bytesToHex(root);
     replica.send({ kind: 'head', statement: { ...claim, signature } });
   });

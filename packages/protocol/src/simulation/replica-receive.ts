@@ -9,16 +9,15 @@ import { type Arrival, receiveDeltas, type Rejected } from '../room/receive.js';
 import type { ReplicaEvent } from '../sync/event.js';
 import type { Cursor, DeltaBytes } from '../wire/messages.js';
 import { writesOfBody } from './content.js';
-import { simulatedVerify } from './crypto.js';
 import type { SimReplica } from './replica.js';
 
 /** Keeps the certificates that the relay one is connected to has signed [SG3]. */
 export function trust(replica: SimReplica, issuer: Uint8Array, certificates: readonly Certificate[]): void {
-  const { room } = replica.world;
+  const { room, crypto } = replica.world;
   const admitted = certificates.filter((certificate) => {
     const message = certificateMessage(room.roomId, certificate.publicKey, certificate.issuedAtMs);
     const isIssuers = equalBytes(certificate.issuer, issuer);
-    return isIssuers && simulatedVerify(issuer, message, certificate.signature);
+    return isIssuers && crypto.verify(issuer, message, certificate.signature);
   });
   replica.disk.write(function* (tx) {
     for (const certificate of admitted) {
@@ -39,7 +38,7 @@ export function accept(
   batch: readonly DeltaBytes[],
   cursor: Cursor | undefined,
 ): ReplicaEvent & { kind: 'accepted' } {
-  const { room, config, count } = bind(replica);
+  const { room, config, crypto, count } = bind(replica);
   const nowMs = replica.nowMs();
   const arrivals: Arrival[] = [];
   const rejected: Rejected[] = [];
@@ -49,7 +48,7 @@ export function accept(
     // Left aside: roots stay different, so it is fetched again.
     if (msAhead(delta.hlc, nowMs) > config.limits.clockAheadMsMax) count('deltas left aside: clock ahead');
     else if (author === undefined) count('deltas left aside: uncertified');
-    else if (simulatedVerify(author, deltaMessage(delta.id), delta.signature)) arrivals.push(inspect(replica, delta));
+    else if (crypto.verify(author, deltaMessage(delta.id), delta.signature)) arrivals.push(inspect(replica, delta));
     else rejected.push({ delta, fault: 'SIGNATURE_INVALID' });
   }
   replica.disk.write((tx) => receiveDeltas(tx, room, arrivals, rejected, { nowMs, cursor }), replica.durability);
@@ -73,13 +72,19 @@ function inspect(replica: SimReplica, delta: Delta): Arrival {
 
 export function storeHead(replica: SimReplica, statement: HeadStatement): void {
   const author = certificateOf(replica, statement.replica)?.publicKey;
-  const message = headMessage(replica.world.room.roomId, statement);
-  if (author === undefined || !simulatedVerify(author, message, statement.signature)) return;
+  const { room, crypto } = replica.world;
+  const message = headMessage(room.roomId, statement);
+  if (author === undefined || !crypto.verify(author, message, statement.signature)) return;
   replica.disk.write(function* (tx) {
     tx.put('heads', idToBytes(statement.replica), headStatementToBytes(statement));
   }, replica.durability);
 }
 
 function bind({ world }: SimReplica) {
-  return { room: world.room, config: world.config, count: (what: string, by?: number) => world.count(what, by) };
+  return {
+    room: world.room,
+    config: world.config,
+    crypto: world.crypto,
+    count: (what: string, by?: number) => world.count(what, by),
+  };
 }

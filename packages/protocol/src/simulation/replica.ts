@@ -54,7 +54,7 @@ export class SimReplica implements DeskHost {
     this.index = index;
     this.#conduct = conduct;
     this.random = world.random.fork();
-    this.publicKey = profile?.publicKey ?? this.random.bytes(32);
+    this.publicKey = profile?.publicKey ?? world.crypto.newKey(this.random);
     this.id = deriveReplicaId(world.room.hash, world.room.roomId, this.publicKey);
     this.disk = new Disk(profile?.disk.tables.clone());
     this.state = offline(world.config, this.id);
@@ -188,7 +188,7 @@ export class SimReplica implements DeskHost {
     this.world.count('identities renewed');
     this.disconnect();
     this.desk.withdrawAll();
-    this.publicKey = this.random.bytes(32);
+    this.publicKey = this.world.crypto.newKey(this.random);
     this.#takeIdentity();
     this.desk.own();
   }

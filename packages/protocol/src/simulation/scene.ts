@@ -1,4 +1,5 @@
 import type { LinkConfig } from '../sync/state.js';
+import type { WorldCrypto } from './crypto.js';
 import type { Ledger } from './ledger.js';
 import type { EventLoop } from './loop.js';
 import type { Connection } from './network.js';
@@ -15,6 +16,7 @@ export interface Scene {
   readonly ledger: Ledger;
   readonly config: LinkConfig;
   readonly room: LinkConfig['room'];
+  readonly crypto: WorldCrypto;
   /** What a right clock shows. */
   readonly wallMs: number;
   /** Undefined when nobody answers. */

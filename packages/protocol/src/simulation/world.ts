@@ -5,7 +5,7 @@ import { readRoot } from '../merkle/trie.js';
 import { runPlan } from '../store/plan.js';
 import type { LinkConfig } from '../sync/state.js';
 import type { Cast } from './cast.js';
-import { cheapHash } from './crypto.js';
+import { cheapCrypto, type WorldCrypto } from './crypto.js';
 import { describeWorld, SimulationFailure } from './failure.js';
 import { planFaults } from './faults.js';
 import { Ledger } from './ledger.js';
@@ -41,6 +41,7 @@ export class World implements Cast {
   readonly trace = new Trace();
   readonly ledger: Ledger;
   readonly config: LinkConfig;
+  readonly crypto: WorldCrypto;
   readonly replicas: SimReplica[];
   readonly relays: readonly SimRelay[];
   readonly keys: readonly KeyName[];
@@ -53,13 +54,14 @@ export class World implements Cast {
   readonly #blocked = new Map<string, number>();
   #steps = 0;
 
-  constructor(options: WorldOptions) {
+  constructor(options: WorldOptions, crypto: WorldCrypto = cheapCrypto) {
+    this.crypto = crypto;
     this.options = options;
     this.random = new Random(options.seed);
     this.ledger = new Ledger(options.isWatched);
     const limits = { ...defaultLimits, frameBytesMax: options.frameBytesMax };
-    const roomId = deriveRoomId(cheapHash, `world ${options.seed}`, ROOM_CONFIG);
-    this.config = { room: { hash: cheapHash, roomId }, roomConfig: ROOM_CONFIG, limits };
+    const roomId = deriveRoomId(crypto.hash, `world ${options.seed}`, ROOM_CONFIG);
+    this.config = { room: { hash: crypto.hash, roomId }, roomConfig: ROOM_CONFIG, limits };
     this.#wires = this.#makeWires();
     this.relays = Array.from({ length: options.relayCount }, (_, i) => new SimRelay(this, i, honestRelay));
     this.replicas = Array.from({ length: options.replicaCount }, (_, i) => new SimReplica(this, i, honestReplica));
@@ -247,6 +249,7 @@ export class World implements Cast {
   }
 }
 
-export function createWorld(options: Partial<WorldOptions> & { readonly seed: number }): World {
-  return new World({ ...defaultOptions, ...options });
+/** `crypto`: the defaults are fast and secure nothing, which a world needs. */
+export function createWorld(options: Partial<WorldOptions> & { readonly seed: number }, crypto?: WorldCrypto): World {
+  return new World({ ...defaultOptions, ...options }, crypto);
 }
