@@ -145,7 +145,6 @@ export {
   type OutboxEntry,
   readOutbox,
   readOutboxEntries,
-  readSettledOutbox,
   type SealDraft,
   type SealedDraft,
 } from './room/seal.js';
@@ -223,5 +222,6 @@ export type {
 } from './wire/messages.js';
 export { PROTOCOL_VERSION } from './wire/version.js';
 export { type OutboxPage, readOutboxPage } from './room/outbox.js';
-export { resetClock, withdrawDelta } from './room/withdraw.js';
+export { dropSettled } from './room/unsent.js';
+export { resetClock, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';
 export { asImport, readOwnReplica, takeIdentity } from './room/identity.js';

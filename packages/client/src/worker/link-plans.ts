@@ -1,18 +1,21 @@
 import {
   acknowledge,
   bytesToHeadStatement,
-  bytesToU64,
   countOutbox,
   type Cursor,
-  dotKey,
+  dropSettled,
   type HeadStatement,
   headStatementToBytes,
   idToBytes,
   readRoot,
+  type Refused,
   type ReplicaId,
+  type RoomRef,
   type Standing,
   type Steps,
   type Transaction,
+  type Withdrawal,
+  withdrawRefused,
   writeCursor,
 } from '@mangrove/protocol';
 
@@ -34,21 +37,17 @@ export function* acknowledgeAndStand(
   return { done: [...seqs, ...settled], standing: yield* standing(tx) };
 }
 
-/**
- * What was superseded before a relay took it is never sent, so nobody will acknowledge it. It goes when nothing younger waits:
- * what superseded it has arrived by then, and a receipt for it may say so.
- */
-export function* dropSettled(tx: Transaction, replica: ReplicaId): Steps<readonly number[]> {
-  const settled: number[] = [];
-  for (;;) {
-    const [key] = yield* tx.keys('outbox', { from: new Uint8Array(), limit: 1, reverse: true });
-    if (key === undefined) break;
-    const seq = bytesToU64(key);
-    if ((yield* tx.get('dots', dotKey({ replica, seq }))) !== undefined) break;
-    tx.delete('outbox', key);
-    settled.push(seq);
-  }
-  return settled;
+/** What a refusal asks for, if it is of an own delta; of others' only the reason is of interest. */
+export function* withdrawAndStand(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  refused: Refused,
+  nowMs: number,
+): Steps<Withdrawal & { done: readonly number[]; standing: Standing }> {
+  const isOwn = refused.replica === replica;
+  const withdrawal = isOwn ? yield* withdrawRefused(tx, room, replica, refused, nowMs) : { rows: undefined, seqs: [] };
+  return { ...withdrawal, ...(yield* acknowledgeAndStand(tx, replica, [], undefined)) };
 }
 
 /** [SY11] The newest of each replica; false when a newer one is there. */

@@ -72,7 +72,7 @@ export class Owner {
       token: () => host.token(),
       received: (received) => this.#received(received),
       acknowledged: (seqs) => host.tell({ kind: 'acknowledged', seqs }),
-      withdrawn: (refused, rows) => this.#withdrawn(refused, rows),
+      withdrawn: (refused, seqs, rows) => this.#withdrawn(refused, seqs, rows),
       head: ({ replica, vector, timeMs }) => {
         host.tell({ kind: 'heads', heads: [{ replica, seq: vector.get(identity.replica) ?? 0, timeMs }] });
       },
@@ -146,11 +146,11 @@ export class Owner {
   }
 
   /** The content is in the journal again; sealing it at once would only be refused again. */
-  #withdrawn({ replica, seq, code, facts }: Refused, rows: readonly JournalRow[]): void {
+  #withdrawn({ replica, seq, code, facts }: Refused, seqs: readonly number[], rows: readonly JournalRow[]): void {
     const error = errorToFacts(new MangroveError(code, { ...facts, replica, seq }));
     this.#fault(error);
     this.#sealer.hold(code === 'CLOCK_AHEAD' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS);
-    this.#host.tell({ kind: 'withdrawn', seqs: [seq], error, rows: rows.map(toNotice) });
+    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
   }
 
   /** The profile was copied or restored: what is unsent is sealed again under a new identity, in all tabs. */

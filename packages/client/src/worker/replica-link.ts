@@ -28,7 +28,7 @@ import {
   readOutboxPage,
   readRoot,
   readVectorRows,
-  resetClock,
+  dropSettled,
   type Refused,
   type ReplicaEffect,
   type ReplicaEvent,
@@ -38,13 +38,12 @@ import {
   stepSync,
   trieKeyOf,
   writeCursor,
-  withdrawDelta,
   writeSyncedAt,
 } from '@mangrove/protocol';
 import type { Environment, Identity } from '../environment.js';
 import type { Transport } from '../transports/transport.js';
 import { Certifier } from './certifier.js';
-import { acknowledgeAndStand, drawSalt, dropSettled, keepHead, standing } from './link-plans.js';
+import { acknowledgeAndStand, drawSalt, keepHead, standing, withdrawAndStand } from './link-plans.js';
 import { type Received, receive } from './receive.js';
 import { Session } from './session.js';
 import type { Attempt } from './status.js';
@@ -54,8 +53,8 @@ export interface LinkHost {
   token(): Promise<string | undefined>;
   received(received: Received): void;
   acknowledged(seqs: readonly number[]): void;
-  /** `rows`: what the refused delta stood for, back in the journal. */
-  withdrawn(refused: Refused, rows: readonly JournalRow[]): void;
+  /** `seqs`: the refused one and what it takes with it; `rows`: what it stood for, back in the journal. */
+  withdrawn(refused: Refused, seqs: readonly number[], rows: readonly JournalRow[]): void;
   head(statement: HeadStatement): void;
   show(message: Presence | Peer): void;
   fault(error: ErrorFacts): void;
@@ -317,18 +316,15 @@ export class ReplicaLink {
     const { room } = this.#config;
     const {
       rows,
+      seqs,
       done,
       standing: now,
-    } = await this.#store.transact(
-      function* (tx) {
-        const rows = refused.replica === replica ? yield* withdrawDelta(tx, room, replica, refused.seq) : undefined;
-        if (rows !== undefined && refused.code === 'CLOCK_AHEAD') yield* resetClock(tx, nowMs);
-        return { rows, ...(yield* acknowledgeAndStand(tx, replica, [], undefined)) };
-      },
-      { mode: 'write', durability: 'strict' },
-    );
+    } = await this.#store.transact((tx) => withdrawAndStand(tx, room, replica, refused, nowMs), {
+      mode: 'write',
+      durability: 'strict',
+    });
     if (done.length > 0) this.#host.acknowledged(done);
-    if (rows !== undefined) this.#host.withdrawn(refused, rows);
+    if (rows !== undefined) this.#host.withdrawn(refused, seqs, rows);
     else if (refused.replica !== replica)
       this.#host.fault(errorToFacts(new MangroveError(refused.code, { ...refused.facts, replica: refused.replica })));
     if (refused.replica === replica && refused.code === 'DOT_REUSED') this.#host.identitySpent(refused.seq);

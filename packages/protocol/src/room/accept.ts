@@ -154,7 +154,10 @@ export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Step
 }
 
 /** Whether a held delta covers one of these already. */
-export function* isAnyCovered(tx: Transaction, deltas: readonly Delta[]): Steps<boolean> {
+export function* isAnyCovered(
+  tx: Transaction,
+  deltas: readonly Pick<Delta, 'keyId' | 'replica' | 'hlc'>[],
+): Steps<boolean> {
   const rows = yield* tx.getMany(
     'contexts',
     deltas.map((delta) => idToBytes(delta.keyId)),

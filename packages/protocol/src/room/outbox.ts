@@ -1,6 +1,8 @@
 import { bytesToU64, u64ToBytes } from '../bytes.js';
+import { decodeRow, readFixed, readU64, readVarUint } from '../codec.js';
 import { bytesToDelta, type Delta } from '../delta.js';
-import type { ReplicaId } from '../ids.js';
+import type { Hlc } from '../hlc.js';
+import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { dotKey, type RoomRef, splitTrieKeys } from './accept.js';
 
@@ -39,4 +41,31 @@ export function* readOutboxPage(
   }
   const last = seqs.at(-1);
   return { deltas, nextSeq: last === undefined || seqs.length < max.deltas ? undefined : last + 1 };
+}
+
+/** Where an own delta stands among those of its key, also when it is superseded and its bytes are gone. */
+export interface OutboxPlace {
+  readonly keyId: KeyId;
+  readonly hlc: Hlc;
+  readonly prev: Hlc;
+}
+
+/** The place of the delta that a row of `outbox` is about. */
+export function bytesToOutboxPlace(row: Uint8Array): OutboxPlace {
+  const { keyId, hlc, prev } = readOutboxRow(row);
+  return { keyId, hlc, prev };
+}
+
+/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev` */
+export function readOutboxRow(
+  row: Uint8Array,
+): OutboxPlace & { readonly writes: number; readonly bytes: number; readonly oldestAtMs: number } {
+  return decodeRow('outbox', row, (decoder) => ({
+    writes: readVarUint(decoder),
+    bytes: readVarUint(decoder),
+    oldestAtMs: readVarUint(decoder),
+    keyId: bytesToKeyId(readFixed(decoder, KEY_ID_BYTES)),
+    hlc: readU64(decoder) as Hlc,
+    prev: readU64(decoder) as Hlc,
+  }));
 }

@@ -1,16 +1,18 @@
 import * as encoding from 'lib0/encoding';
 import { bodyToBytes } from '../body.js';
 import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
-import { decodeRow, encode, readFixed, readU64, readVarUint, writeU64 } from '../codec.js';
+import { encode, writeU64 } from '../codec.js';
 import { EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
-import { assertNotAhead, type Hlc, hlcToMs, msAhead, tickHlc } from '../hlc.js';
-import { bytesToKeyId, idToBytes, KEY_ID_BYTES, type KeyId, type ReplicaId } from '../ids.js';
+import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
+import { idToBytes, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Acceptance, acceptDeltas, dotKey, isAnyCovered, type RoomRef, splitTrieKeys } from './accept.js';
 import { type JournalRow, journalKey, readJournal } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { readOutboxRow } from './outbox.js';
+import { mayBeHeld } from './unsent.js';
 
 /** How many rows one sealing looks at, and how many payload bytes of one key it joins: bounded work, bounded bodies. */
 const ROWS_MAX = 4_096;
@@ -147,16 +149,6 @@ export function* acknowledge(tx: Transaction, seqs: readonly number[]): Steps<vo
   for (const seq of seqs) tx.delete('outbox', u64ToBytes(seq));
 }
 
-/** Own deltas in the outbox whose dots are no longer in the set: superseded before they were sent, so there is nothing to send. */
-export function* readSettledOutbox(tx: Transaction, replica: ReplicaId): Steps<readonly number[]> {
-  const keys = yield* tx.keys('outbox', { from: new Uint8Array() });
-  const dots = yield* tx.getMany(
-    'dots',
-    keys.map((key) => dotKey({ replica, seq: bytesToU64(key) })),
-  );
-  return keys.flatMap((key, i) => (dots[i] === undefined ? [bytesToU64(key)] : []));
-}
-
 /** The range of all dots of a replica. */
 export function dotsOf(replica: ReplicaId): { from: Uint8Array; to: Uint8Array | undefined } {
   return { from: idToBytes(replica), to: prefixEnd(idToBytes(replica)) };
@@ -185,14 +177,6 @@ function groupRows(rows: readonly JournalRow[]): readonly (readonly JournalRow[]
 
 function isSameRun(a: JournalRow, b: JournalRow): boolean {
   return a.keyId === b.keyId && (a.flags & ~FLAG.tombstone) === (b.flags & ~FLAG.tombstone);
-}
-
-/**
- * Whether a relay whose clock is right within `clockAheadMsMax` could have taken a delta with this stamp, though another refused
- * it. Whoever holds it covers with its stamp all that this replica writes below it, seen or not [DL6].
- */
-function mayBeHeld(given: Hlc, nowMs: number): boolean {
-  return msAhead(given, nowMs) <= 2 * defaultLimits.clockAheadMsMax;
 }
 
 /** Whether what the first draft of each key comes after is still the youngest that stands [JS5]. */
@@ -229,13 +213,6 @@ function draftDelta(
   return makeUnsignedDelta(room.hash, room.roomId, header, body);
 }
 
-/** Where an own delta stands among those of its key, also when it is superseded and its bytes are gone. */
-export interface OutboxPlace {
-  readonly keyId: KeyId;
-  readonly hlc: Hlc;
-  readonly prev: Hlc;
-}
-
 /** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev` */
 function outboxEntryToBytes(rows: readonly JournalRow[], delta: Delta): Uint8Array {
   return encode((encoder) => {
@@ -251,21 +228,4 @@ function outboxEntryToBytes(rows: readonly JournalRow[], delta: Delta): Uint8Arr
 function bytesToOutboxEntry(seq: number, bytes: Uint8Array): OutboxEntry {
   const { writes, bytes: bodyBytes, oldestAtMs } = readOutboxRow(bytes);
   return { seq, writes, bytes: bodyBytes, oldestAtMs };
-}
-
-/** The place of the delta that a row of `outbox` is about. */
-export function bytesToOutboxPlace(row: Uint8Array): OutboxPlace {
-  const { keyId, hlc, prev } = readOutboxRow(row);
-  return { keyId, hlc, prev };
-}
-
-function readOutboxRow(row: Uint8Array): Omit<OutboxEntry, 'seq'> & OutboxPlace {
-  return decodeRow('outbox', row, (decoder) => ({
-    writes: readVarUint(decoder),
-    bytes: readVarUint(decoder),
-    oldestAtMs: readVarUint(decoder),
-    keyId: bytesToKeyId(readFixed(decoder, KEY_ID_BYTES)),
-    hlc: readU64(decoder) as Hlc,
-    prev: readU64(decoder) as Hlc,
-  }));
 }

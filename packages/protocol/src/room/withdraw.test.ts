@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { makeDelta, record, replicaOf, room, signStub } from '../../../../test/interop/fixture.js';
 import { bytesToBody, recordPayloadToBytes } from '../body.js';
 import { utf8ToBytes } from '../bytes.js';
-import { type Delta, bytesToDelta } from '../delta.js';
-import { hlcFromMs } from '../hlc.js';
+import { type Delta, bytesToDelta, trieKeyOf } from '../delta.js';
+import { hlcFromMs, msAhead } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { Plan } from '../store/plan.js';
@@ -12,7 +12,8 @@ import { takeIdentity } from './identity.js';
 import { appendToJournal, readJournal } from './journal.js';
 import { acknowledge, commitSeal, draftSeal, type SealedDraft } from './seal.js';
 import { readVectorRows } from './vector.js';
-import { resetClock, withdrawDelta } from './withdraw.js';
+import { dropSettled } from './unsent.js';
+import { withdrawRefused } from './withdraw.js';
 
 const [me, other, renewed] = [0, 1, 2].map(replicaOf) as [ReplicaId, ReplicaId, ReplicaId];
 const NOW = 1_000_000_000;
@@ -47,9 +48,8 @@ function createReplica() {
     /** A relay refused it because of its stamp, and the clock is right again. */
     refuse: (delta: Delta) =>
       run(function* (tx) {
-        const rows = yield* withdrawDelta(tx, room, id, delta.seq);
-        yield* resetClock(tx, NOW);
-        return rows;
+        const facts = { aheadMs: msAhead(delta.hlc, NOW) };
+        return (yield* withdrawRefused(tx, room, id, { seq: delta.seq, code: 'CLOCK_AHEAD', facts }, NOW)).rows;
       }),
     renew: () => {
       id = renewed;
@@ -147,6 +147,46 @@ test('[JS5] a stamp that no relay can have taken holds up nothing', () => {
   const given = replica.seal(FUTURE);
   replica.refuse(given);
   expect(replica.seal(NOW).hlc).toBeLessThan(given.hlc);
+});
+
+test('[JS5, HLC4] what was superseded unsent goes with what had superseded it, and holds up nothing', () => {
+  const replica = createReplica();
+  replica.put('one', FUTURE);
+  const first = replica.seal(FUTURE);
+  replica.put('two', FUTURE + 1_000);
+  const second = replica.seal(FUTURE + 1_000);
+  expect(second.prev).toBe(first.hlc);
+  replica.refuse(second);
+  expect(replica.run((tx) => tx.keys('outbox', { from: new Uint8Array() }))).toEqual([]);
+  const again = replica.seal(NOW);
+  expect(again.hlc).toBeLessThan(first.hlc);
+  expect(again).toMatchObject({ prev: 0, context: { stamps: new Map(), dots: [] } });
+});
+
+test('[SY6, JS5] what was superseded unsent is not settled by a delta that was withdrawn', () => {
+  const replica = createReplica();
+  // So little ahead that a relay might have taken it, and its acknowledgement was lost.
+  const at = NOW + 400_000;
+  replica.put('one', at);
+  const first = replica.seal(at);
+  replica.put('two', at + 1);
+  replica.refuse(replica.seal(at + 1));
+  expect(replica.run((tx) => dropSettled(tx, me))).toEqual([]);
+  const again = replica.seal(NOW + 200_000);
+  expect(again.prev, 'it may be held, so it is covered').toBe(first.hlc);
+  expect(replica.run((tx) => acknowledge(tx, [again.seq]))).toBeUndefined();
+  expect(replica.run((tx) => dropSettled(tx, me))).toEqual([first.seq]);
+});
+
+test('[CX7, JS5] what a copy of this profile sealed under the same dot is not taken back with it', () => {
+  const replica = createReplica();
+  replica.put('mine', NOW);
+  const mine = replica.seal(NOW);
+  const theirs = makeDelta({ replica: me, seq: mine.seq, name: record('b'), hlc: hlcFromMs(NOW + 5) });
+  replica.run((tx) => acceptDeltas(tx, room, [theirs], { nowMs: NOW, from: 'others', retain: () => false }));
+  replica.renew();
+  expect(replica.texts()).toEqual(['mine']);
+  expect(replica.run((tx) => tx.keys('deltas', { from: new Uint8Array() }))).toEqual([trieKeyOf(theirs)]);
 });
 
 test('[SY3] the vector claims nothing that only a withdrawn delta had covered', () => {

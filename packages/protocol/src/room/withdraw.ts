@@ -2,14 +2,15 @@ import { bytesToBody } from '../body.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { type Context, makeContext, type Stamped } from '../context.js';
 import { type Delta, FLAG, parseTrieKey } from '../delta.js';
-import { HLC_ZERO, type Hlc, hlcFromMs } from '../hlc.js';
+import { HLC_ZERO, type Hlc, hlcFromMs, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
+import type { Refusal } from '../sync/event.js';
 import { removeDelta, type RoomRef } from './accept.js';
-import { readDot } from './outbox.js';
+import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
 import { type JournalRow, journalKey, journalRowToBytes, readJournalOf } from './journal.js';
-import { bytesToOutboxPlace, type OutboxPlace } from './seal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { readForgotten } from './unsent.js';
 
 const KEYS_PAGE = 4_096;
 
@@ -27,8 +28,10 @@ export function* withdrawDelta(
   const waiting = yield* tx.get('outbox', u64ToBytes(seq));
   if (waiting === undefined) return undefined;
   tx.delete('outbox', u64ToBytes(seq));
-  const deltas = yield* readDot(tx, room, { replica, seq });
   const place = bytesToOutboxPlace(waiting);
+  // Where a copy of this profile has used the dot as well, its delta is not ours to take back.
+  const isOurs = (delta: Delta) => delta.keyId === place.keyId && delta.hlc === place.hlc;
+  const deltas = (yield* readDot(tx, room, { replica, seq })).filter(isOurs);
   writeNumber(tx, 'given', Math.max(yield* readNumber(tx, 'given'), place.hlc));
   const previous = yield* forgetPrevious(tx, place);
   yield* lowerRows(tx, replica, place.keyId, previous);
@@ -39,6 +42,35 @@ export function* withdrawDelta(
     if (row !== undefined) rows.push(row);
   }
   return rows;
+}
+
+export interface Withdrawal {
+  /** As of {@link withdrawDelta}. */
+  readonly rows: readonly JournalRow[] | undefined;
+  /** The refused delta and what went with it. */
+  readonly seqs: readonly number[];
+}
+
+/**
+ * Does what a relay's refusal asks for. One because of a stamp tells what that relay's clock shows: what the refused delta had
+ * superseded before it was sent, with a stamp that no relay can have taken either, is nobody's and would hold up what follows [JS5].
+ */
+export function* withdrawRefused(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  { seq, code, facts }: Pick<Refusal, 'seq' | 'code' | 'facts'>,
+  nowMs: number,
+): Steps<Withdrawal> {
+  const waiting = yield* tx.get('outbox', u64ToBytes(seq));
+  const rows = yield* withdrawDelta(tx, room, replica, seq);
+  if (waiting === undefined || code !== 'CLOCK_AHEAD') return { rows, seqs: [seq] };
+  const { aheadMs } = facts;
+  const relayMs = typeof aheadMs === 'number' ? hlcToMs(bytesToOutboxPlace(waiting).hlc) - aheadMs : nowMs;
+  const forgotten = yield* readForgotten(tx, replica, relayMs);
+  for (const one of forgotten) yield* withdrawDelta(tx, room, replica, one);
+  yield* resetClock(tx, nowMs);
+  return { rows, seqs: [seq, ...forgotten] };
 }
 
 /**

@@ -10,7 +10,10 @@ export interface Cast extends Scene {
   readonly relays: readonly SimRelay[];
   readonly keys: readonly KeyName[];
   readonly isHealing: boolean;
+  copyProfile(index: number): SimReplica;
   merkleRoots(): readonly string[];
   /** A direction of a replica's connections stalls until then. */
   block(replica: number, side: Side, untilMs: number): void;
+  /** A side of a replica's connections reads slowly until then. */
+  slow(replica: number, side: Side, untilMs: number): void;
 }

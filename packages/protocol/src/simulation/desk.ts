@@ -1,13 +1,13 @@
 import { bytesToU64 } from '../bytes.js';
 import { type Delta, signDelta } from '../delta.js';
-import { type ErrorCode, isMangroveError } from '../errors.js';
+import { isMangroveError } from '../errors.js';
 import { deriveKeyId, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
 import { appendToJournal, type JournalRow, readJournal, readKeyState } from '../room/journal.js';
 import { readNumber } from '../room/meta.js';
 import { nextEpoch } from '../room/receive.js';
 import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
-import { resetClock, withdrawDelta } from '../room/withdraw.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { resetClock, withdrawRefused } from '../room/withdraw.js';
+import type { Refusal } from '../sync/event.js';
 import { editOf, mergeIds } from './content.js';
 import type { Disk } from './disk.js';
 import type { WriteKind } from './ledger.js';
@@ -145,10 +145,13 @@ export class Desk {
   }
 
   /** A relay will not have it as it is: its content goes back into the journal, to be sealed again in its time [JS5]. */
-  withdraw(seq: number, code: ErrorCode): void {
+  withdraw({ seq, code, facts }: Pick<Refusal, 'seq' | 'code' | 'facts'>): void {
     const { world, disk, id } = this.#host;
-    const rows = disk.write((tx) => withdrawAndReset(tx, this.#host, seq, code), 'strict');
-    const record = world.ledger.deltaAt(id, seq);
+    const refusal = { seq, code, facts };
+    const nowMs = this.#host.nowMs();
+    const { rows, seqs } = disk.write((tx) => withdrawRefused(tx, world.room, id, refusal, nowMs), 'strict');
+    this.#forgotten(seqs.slice(1));
+    const record = world.ledger.ownDelta(this.#host.index, id, seq);
     if (rows === undefined || record === undefined) return;
     world.ledger.withdrawn(record, rows.length > 0);
     for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
@@ -157,10 +160,19 @@ export class Desk {
     this.#host.later(RETRY_MS, () => this.seal());
   }
 
+  /** Superseded unsent, by what was withdrawn: no part of anybody's past. */
+  #forgotten(seqs: readonly number[]): void {
+    const { world, index, id } = this.#host;
+    for (const seq of seqs) {
+      const record = world.ledger.ownDelta(index, id, seq);
+      if (record !== undefined) world.ledger.withdrawn(record, false);
+    }
+  }
+
   /** All that no relay has acknowledged goes back into the journal. */
   withdrawAll(): void {
     const keys = this.#host.disk.tables.table('outbox').rows({ from: new Uint8Array() });
-    for (const [key] of keys) this.withdraw(bytesToU64(key), 'DOT_REUSED');
+    for (const [key] of keys) this.withdraw({ seq: bytesToU64(key), code: 'DOT_REUSED', facts: {} });
   }
 
   /** Rows that wait to be sealed. */
@@ -185,22 +197,11 @@ export class Desk {
       write.lost = true;
     }
     const seq = disk.read((tx) => readNumber(tx, 'seq'));
-    const sealed = ledger.lastSeq(id);
+    const sealed = ledger.lastSeq(index, id);
     if (seq < sealed) throw new Error(`[JS4] replica ${index} has sealed ${sealed} deltas and remembers ${seq}`);
   }
 
   #writesOf(row: Pick<JournalRow, 'number'>): readonly number[] {
     return this.#writesOfRow.get(row.number) ?? [];
   }
-}
-
-function* withdrawAndReset(
-  tx: Transaction,
-  host: DeskHost,
-  seq: number,
-  code: ErrorCode,
-): Steps<readonly JournalRow[] | undefined> {
-  const rows = yield* withdrawDelta(tx, host.world.room, host.id, seq);
-  if (rows !== undefined && code === 'CLOCK_AHEAD') yield* resetClock(tx, host.nowMs());
-  return rows;
 }

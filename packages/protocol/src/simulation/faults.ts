@@ -3,6 +3,8 @@ import type { SimRelay } from './relay.js';
 import type { SimReplica } from './replica.js';
 import type { Cast } from './cast.js';
 
+const YEAR_MS = 365 * 24 * 3_600_000;
+
 /** Plans one fault after the other until the world heals. */
 export function planFaults(world: Cast): void {
   const { faults, faultEveryMs } = world.options;
@@ -34,6 +36,13 @@ const strikes: Record<FaultKind, (world: Cast, replica: SimReplica, relay: SimRe
     if (replica.isUp) replica.takeover();
   },
   'clock-jump': jumpClock,
+  'slow-reader': (world, replica) => {
+    const side = world.random.pick(['replica', 'replica', 'relay'] as const);
+    world.slow(replica.index, side, world.loop.nowMs + world.random.between(500, 4_000));
+  },
+  'copied-profile': copyProfile,
+  'relay-withholds': withhold,
+  'relay-two-histories': forkRelay,
   'switch-relay': (_, replica) => replica.switchRelay(),
   'relay-crash': (world, _, relay) => restartRelay(world, relay, () => {}),
   'relay-restore': (world, _, relay) => restoreRelay(world, relay),
@@ -58,7 +67,29 @@ function crashReplica(world: Cast, replica: SimReplica): void {
 
 function jumpClock(world: Cast, replica: SimReplica): void {
   const { clockJumpMsMax } = world.options;
-  replica.skewMs += world.random.between(-clockJumpMsMax, clockJumpMsMax);
+  const jumpMs = world.random.between(-clockJumpMsMax, clockJumpMsMax);
+  // A clock that jumps by years has one wrong battery, not several in a row.
+  replica.skewMs = Math.abs(jumpMs) > YEAR_MS ? jumpMs : replica.skewMs + jumpMs;
+}
+
+/** Once in a world: a second copy would be a copy of a copy. */
+function copyProfile(world: Cast, replica: SimReplica): void {
+  if (world.replicas.length === world.options.replicaCount && replica.isUp) world.copyProfile(replica.index);
+}
+
+function withhold(world: Cast, author: SimReplica, relay: SimRelay): void {
+  const from = world.random.pick(world.replicas);
+  relay.withheld = { author: author.id, from: from.id };
+  world.loop.after(world.random.between(500, 5_000), () => {
+    relay.withheld = undefined;
+  });
+}
+
+function forkRelay(world: Cast, _: SimReplica, relay: SimRelay): void {
+  if (relay.twin !== undefined) return;
+  relay.fork();
+  for (const { index, connection } of world.replicas) if (index % 2 === 1) connection?.break();
+  world.loop.after(world.random.between(500, 6_000), () => relay.unfork());
 }
 
 function restartRelay(world: Cast, relay: SimRelay, meanwhile: () => void): void {

@@ -34,7 +34,7 @@ export class Ledger {
   readonly writes: WriteRecord[] = [];
   readonly deltas = new Map<DeltaId, SealedRecord>();
   readonly #deltasByKey = new Map<KeyId, SealedRecord[]>();
-  readonly #deltasByReplica = new Map<ReplicaId, Map<number, SealedRecord>>();
+  readonly #deltasByReplica = new Map<ReplicaId, Map<number, readonly SealedRecord[]>>();
   readonly #closures = new Map<number, ReadonlySet<number>>();
   readonly #isWatched: boolean;
 
@@ -63,9 +63,10 @@ export class Ledger {
     this.deltas.set(delta.id, record);
     const ofKey = this.#deltasByKey.get(delta.keyId) ?? [];
     this.#deltasByKey.set(delta.keyId, [...ofKey, record]);
-    const bySeq = this.#deltasByReplica.get(delta.replica) ?? new Map<number, SealedRecord>();
-    this.#deltasByReplica.set(delta.replica, bySeq.set(delta.seq, record));
-    for (const id of writes) this.get(id).delta = delta.id;
+    const bySeq = this.#deltasByReplica.get(delta.replica) ?? new Map<number, readonly SealedRecord[]>();
+    const ofDot = bySeq.get(delta.seq) ?? [];
+    this.#deltasByReplica.set(delta.replica, bySeq.set(delta.seq, [...ofDot, record]));
+    for (const id of writes) this.get(id).delta ??= delta.id;
     if (this.#isWatched && hasContext(delta)) this.#assertContext(record, ofKey);
   }
 
@@ -78,7 +79,7 @@ export class Ledger {
       const isSeen = seen.has(value);
       if (isCovered && !isSeen)
         throw new Error(`[CX4] ${name(delta)} covers ${name(other.delta)}, which its writer never saw`);
-      if (isSeen && !isCovered && !other.withdrawn)
+      if (isSeen && !isCovered && !other.withdrawn && !isCopied(other, others))
         throw new Error(`[CX4] ${name(delta)} does not cover ${name(other.delta)}, which its writer saw`);
     }
   }
@@ -86,15 +87,33 @@ export class Ledger {
   /** Taken back by its author: what it held waits for another delta, unless a younger one had replaced it. */
   withdrawn(record: SealedRecord, isJournaled: boolean): void {
     record.withdrawn = true;
-    if (isJournaled) for (const id of record.writes) this.get(id).delta = undefined;
+    if (!isJournaled) return;
+    for (const write of record.writes.map((id) => this.get(id)))
+      if (write.delta === record.delta.id) write.delta = undefined;
   }
 
-  deltaAt(replica: ReplicaId, seq: number): SealedRecord | undefined {
-    return this.#deltasByReplica.get(replica)?.get(seq);
+  /** One, or several where a profile was copied. */
+  deltasAt(replica: ReplicaId, seq: number): readonly SealedRecord[] {
+    return this.#deltasByReplica.get(replica)?.get(seq) ?? [];
   }
 
-  lastSeq(replica: ReplicaId): number {
-    return Math.max(0, ...(this.#deltasByReplica.get(replica)?.keys() ?? []));
+  /** What this device means by a dot: what it sealed itself, or else what came with the profile that it is a copy of. */
+  ownDelta(device: number, replica: ReplicaId, seq: number): SealedRecord | undefined {
+    const ofDot = this.deltasAt(replica, seq);
+    return ofDot.find((record) => record.replica === device) ?? ofDot[0];
+  }
+
+  /** The last that this device has sealed as this replica. */
+  lastSeq(device: number, replica: ReplicaId): number {
+    const bySeq = [...(this.#deltasByReplica.get(replica) ?? [])];
+    return Math.max(0, ...bySeq.flatMap(([seq, ofDot]) => (ofDot.some((one) => one.replica === device) ? [seq] : [])));
+  }
+
+  /** Sealed by two copies of a profile: to who saw it in one delta, the other is news. */
+  isTwice(id: number): boolean {
+    const { keyId } = this.get(id);
+    const records = this.#deltasByKey.get(keyId) ?? [];
+    return records.filter(({ writes, withdrawn }) => !withdrawn && writes.includes(id)).length > 1;
   }
 
   /** The writes that stand in a delta: the last one of a record, all of a document. */
@@ -134,6 +153,12 @@ export class Ledger {
     for (const { id } of existing) for (const seen of this.closure(id)) superseded.add(seen);
     return new Set(existing.flatMap(({ id }) => (superseded.has(id) ? [] : [id])));
   }
+}
+
+/** The same write in two deltas, by two copies of one profile: who saw it may have seen it in either. */
+function isCopied(record: SealedRecord, others: readonly SealedRecord[]): boolean {
+  const value = record.writes.at(-1);
+  return others.some((other) => other !== record && !other.withdrawn && other.writes.at(-1) === value);
 }
 
 function name(delta: Delta): string {

@@ -1,5 +1,6 @@
 import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from '../wire/codec.js';
 import { FrameJoiner, messageToFrames } from '../wire/frames.js';
+import { type MangroveError, isMangroveError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { Message, RelayMessage, ReplicaMessage } from '../wire/messages.js';
 import type { EventLoop } from './loop.js';
@@ -9,6 +10,9 @@ import type { Trace } from './trace.js';
 
 /** After this long without a byte a peer gives the connection up. */
 const STALL_MS_MAX = 2_000;
+/** Between two messages that a slow reader takes in. */
+const SLOW_MS_MAX = 300;
+const DAMAGED_MS_MAX = 2_000;
 /** What the protocol must bear to meet twice, and what may even come again late. */
 const DUPLICATED: ReadonlySet<string> = new Set(['push', 'pull', 'deltas', 'ack', 'head', 'certificates', 'caught-up']);
 const DUPLICATED_LATE: ReadonlySet<string> = new Set(['push', 'head', 'certificates']);
@@ -17,6 +21,8 @@ export type Side = 'replica' | 'relay';
 
 export interface End<Incoming> {
   message(message: Incoming): void;
+  /** A frame came that no sender meant. */
+  malformed(error: MangroveError): void;
   closed(): void;
 }
 
@@ -26,6 +32,10 @@ interface Direction {
   isCut: boolean;
   /** Streams keep their order: nothing arrives before what was sent before it. */
   lastMs: number;
+  /** Sent and not yet taken in. */
+  waitingBytes: number;
+  /** Of a message in parts some have come. */
+  isMidway: boolean;
 }
 
 export interface Wires {
@@ -33,9 +43,14 @@ export interface Wires {
   readonly random: Random;
   readonly trace: Trace;
   readonly limits: Limits;
-  options(): Pick<WorldOptions, 'dropRatio' | 'duplicateRatio' | 'reorder' | 'latencyMsMax'>;
+  options(): Pick<WorldOptions, 'dropRatio' | 'duplicateRatio' | 'reorder' | 'latencyMsMax' | 'flipRatio'>;
+  /** Bytes that may wait on the way to a replica before its relay lets the connection go. */
+  readonly sendBufferBytesMax: number;
   /** Until when a direction of this replica's connections stalls. */
   blockedUntilMs(replica: number, to: Side): number;
+  /** Whether this side of this replica's connections takes in one message after the other, with pauses. */
+  isSlow(replica: number, to: Side): boolean;
+  count(what: string): void;
   sent(message: Message): void;
 }
 
@@ -56,6 +71,8 @@ export class Connection {
       joiner: new FrameJoiner(wires.limits),
       isCut: false,
       lastMs: wires.loop.nowMs,
+      waitingBytes: 0,
+      isMidway: false,
     });
     this.#directions = { replica: direction('replica'), relay: direction('relay') };
   }
@@ -78,7 +95,7 @@ export class Connection {
     const bytes = messageToBytes(message);
     trace.add(message.kind, this.replica, bytes.length);
     trace.addBytes(bytes);
-    const frames = messageToFrames(bytes, limits);
+    const frames = this.#weather(messageToFrames(bytes, limits));
     this.#deliver(direction, frames, 0);
     if (DUPLICATED.has(message.kind) && random.chance(duplicateRatio)) {
       this.#deliver(direction, frames, DUPLICATED_LATE.has(message.kind) ? random.between(0, 500) : 0);
@@ -114,22 +131,86 @@ export class Connection {
       loop.after(STALL_MS_MAX, () => this.break());
       return;
     }
+    if (this.#isTooSlow(direction, frames)) {
+      this.#wires.count('connections let go: slow reader');
+      this.break();
+      return;
+    }
+    const pauseMs = this.#wires.isSlow(this.replica, direction.to) ? random.between(1, SLOW_MS_MAX) : 0;
     const latencyMs = random.between(0, latencyMsMax);
-    const arriveMs = Math.max(loop.nowMs + latencyMs + delayMs, blockedUntilMs);
+    const arriveMs = Math.max(loop.nowMs + latencyMs + delayMs, blockedUntilMs, direction.lastMs + pauseMs);
     // A copy that comes late is a message that was sent late: it holds up nothing that follows.
-    const atMs =
-      delayMs > 0 ? Math.max(arriveMs, direction.lastMs) : (direction.lastMs = Math.max(arriveMs, direction.lastMs));
-    loop.after(atMs - loop.nowMs, () => this.#arrive(direction, frames));
+    if (delayMs > 0) loop.after(arriveMs - loop.nowMs, () => this.#arriveLate(direction, frames));
+    else this.#arriveInParts(direction, frames, arriveMs);
+  }
+
+  /** A connection may end between two parts of a message. */
+  #arriveInParts(direction: Direction, frames: readonly Uint8Array[], arriveMs: number): void {
+    const { loop, random } = this.#wires;
+    const beginMs = Math.max(loop.nowMs, direction.lastMs);
+    direction.lastMs = arriveMs;
+    const head = frames.length > 1 ? random.between(1, frames.length - 1) : 0;
+    if (head > 0) {
+      loop.after(random.between(beginMs, arriveMs) - loop.nowMs, () => {
+        direction.isMidway = true;
+        this.#arrive(direction, frames.slice(0, head));
+      });
+    }
+    loop.after(arriveMs - loop.nowMs, () => {
+      direction.isMidway = false;
+      this.#arrive(direction, frames.slice(head));
+    });
+  }
+
+  #arriveLate(direction: Direction, frames: readonly Uint8Array[]): void {
+    if (direction.isMidway) this.#wires.loop.after(1, () => this.#arriveLate(direction, frames));
+    else this.#arrive(direction, frames);
+  }
+
+  /** Nobody keeps bytes without end for a reader that is slower than what it is sent. */
+  #isTooSlow(direction: Direction, frames: readonly Uint8Array[]): boolean {
+    const waitedBytes = direction.waitingBytes;
+    const bytes = sizeOf(frames);
+    direction.waitingBytes += bytes;
+    return direction.to === 'replica' && waitedBytes > 0 && waitedBytes + bytes > this.#wires.sendBufferBytesMax;
   }
 
   #arrive(direction: Direction, frames: readonly Uint8Array[]): void {
+    direction.waitingBytes -= sizeOf(frames);
     for (const frame of frames) {
       if (direction.isCut || !this.#isOpen[direction.to]) return;
-      const bytes = direction.joiner.add(frame);
-      if (bytes === undefined) continue;
-      if (direction.to === 'relay') this.#ends.relay.message(bytesToReplicaMessage(bytes));
-      else this.#ends.replica.message(bytesToRelayMessage(bytes));
+      this.#read(direction, frame)?.();
     }
+  }
+
+  /** What is to be done about a frame, undefined while parts are missing. */
+  #read(direction: Direction, frame: Uint8Array): (() => void) | undefined {
+    const { replica, relay } = this.#ends;
+    try {
+      const bytes = direction.joiner.add(frame);
+      if (bytes === undefined) return undefined;
+      if (direction.to === 'relay') {
+        const message = bytesToReplicaMessage(bytes);
+        return () => relay.message(message);
+      }
+      const message = bytesToRelayMessage(bytes);
+      return () => replica.message(message);
+    } catch (error) {
+      if (!isMangroveError(error)) throw error;
+      this.#wires.count(`malformed at the ${direction.to}`);
+      return () => this.#ends[direction.to].malformed(error);
+    }
+  }
+
+  /** Now and then a bit of a message is not what was sent. */
+  #weather(frames: readonly Uint8Array[]): readonly Uint8Array[] {
+    const { random } = this.#wires;
+    if (!random.chance(this.#wires.options().flipRatio)) return frames;
+    this.#wires.count('bits flipped');
+    // What damages one message does not carry on for long; until then both sides bear what came of it.
+    this.#wires.loop.after(random.between(0, DAMAGED_MS_MAX), () => this.break());
+    const flipped = random.between(0, frames.length - 1);
+    return frames.map((frame, i) => (i === flipped ? flipBit(frame, random) : frame));
   }
 
   #cut(to: Side): void {
@@ -144,6 +225,17 @@ export class Connection {
       this.#ends[side].closed();
     });
   }
+}
+
+function flipBit(frame: Uint8Array, random: Random): Uint8Array {
+  const flipped = frame.slice();
+  const at = random.between(0, frame.length - 1);
+  flipped[at] = (flipped[at] as number) ^ (1 << random.between(0, 7));
+  return flipped;
+}
+
+function sizeOf(frames: readonly Uint8Array[]): number {
+  return frames.reduce((bytes, frame) => bytes + frame.length, 0);
 }
 
 function other(side: Side): Side {

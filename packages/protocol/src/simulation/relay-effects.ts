@@ -178,12 +178,16 @@ function acceptHead(link: RelayLink, statement: HeadStatement): void {
 
 /** [SY10] */
 function checkReported(relay: SimRelay, trieKey: Uint8Array): void {
-  const { room, crypto } = relay.world;
+  const { room } = relay.world;
   const row = relay.tables.table('deltas').get(trieKey);
   if (row === undefined) return;
   const delta = bytesToDelta(room.hash, room.roomId, row);
   const publicKey = publicKeyOf(relay, delta.replica);
   if (publicKey !== undefined && relay.world.crypto.verify(publicKey, deltaMessage(delta.id), delta.signature)) return;
-  relay.transact((tx) => removeDelta(tx, room, delta));
+  const position = relay.transact(function* (tx) {
+    yield* removeDelta(tx, room, delta);
+    return yield* readPosition(tx);
+  });
+  relay.announce({ kind: 'committed', deltas: [], position });
   relay.world.count('forged deltas evicted');
 }

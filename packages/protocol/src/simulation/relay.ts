@@ -6,10 +6,10 @@ import type { CommittedDelta, Refusal, RelayEvent } from '../sync/event.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
 import { greeting, type RelayState } from '../sync/state.js';
 import { stepSync } from '../sync/step.js';
-import type { Delta } from '../delta.js';
-import type { ErrorCode } from '../errors.js';
+import { bytesToDelta, type Delta } from '../delta.js';
+import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
 import type { ReplicaId } from '../ids.js';
-import type { Message, ReplicaMessage } from '../wire/messages.js';
+import type { DeltaBytes, Message, ReplicaMessage } from '../wire/messages.js';
 import { drawHabits, Executor } from './executor.js';
 import type { Connection } from './network.js';
 import type { Random } from './random.js';
@@ -41,6 +41,10 @@ export class SimRelay {
   readonly links = new Set<RelayLink>();
   /** What an operator might restore from. */
   copy: MemoryTables | undefined;
+  /** The same relay as it shows itself to some: from the same past, with another history. */
+  twin: SimRelay | undefined;
+  /** Whose deltas it keeps from whom. */
+  withheld: { readonly author: ReplicaId; readonly from: ReplicaId } | undefined;
   /** For tests: what this relay will not take, and what it makes of what it says. */
   refuses: ((delta: Delta) => ErrorCode | undefined) | undefined;
   tampers: ((message: Message, to: ReplicaId | undefined) => Message | undefined) | undefined;
@@ -142,6 +146,22 @@ export class SimRelay {
     if (this.copy !== undefined) this.tables = this.copy.clone();
   }
 
+  /** From now on two histories grow, each shown to half of the replicas. */
+  fork(): void {
+    const twin = new SimRelay(this.world, this.index, this.conduct);
+    twin.publicKey = this.publicKey;
+    twin.storeId = this.storeId;
+    twin.skewMs = this.skewMs;
+    twin.tables = this.tables.clone();
+    this.twin = twin;
+  }
+
+  /** One history is left; what was only in the other is nowhere but at those who wrote and read it. */
+  unfork(): void {
+    this.twin?.stop();
+    this.twin = undefined;
+  }
+
   /** An empty disk, which calls itself by another name; half of the time the relay's key is lost too. */
   wipe(): void {
     this.tables = new MemoryTables();
@@ -182,8 +202,19 @@ export class RelayLink {
     this.executor.receive({ kind: 'message', message, nowMs: this.relay.nowMs() });
   }
 
+  malformed(error: MangroveError): void {
+    const { code, facts } = errorToFacts(error);
+    this.executor.receive({ kind: 'malformed', code, facts: facts as Readonly<Record<string, string | number>> });
+  }
+
   send(message: Message): void {
-    const { tampers } = this.relay;
+    const { tampers, withheld, world } = this.relay;
+    if (message.kind === 'deltas' && withheld?.from === this.replica) {
+      const isShown = (bytes: DeltaBytes) =>
+        bytesToDelta(world.room.hash, world.room.roomId, bytes).replica !== withheld?.author;
+      this.connection.send('replica', { ...message, deltas: message.deltas.filter(isShown) });
+      return;
+    }
     const said = tampers === undefined ? message : tampers(message, this.replica);
     if (said !== undefined) this.connection.send('replica', said);
   }

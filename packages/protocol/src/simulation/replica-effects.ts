@@ -1,12 +1,13 @@
-import { bytesToHex, bytesToU64 } from '../bytes.js';
+import { bytesToHex } from '../bytes.js';
 import { bytesToCertificate, helloMessage } from '../certificate.js';
 import { headMessage } from '../head-statement.js';
-import { type ReplicaId, roomConfigToByte } from '../ids.js';
+import { roomConfigToByte } from '../ids.js';
 import { readNumber } from '../room/meta.js';
 import { readCursor, writeCursor } from '../room/receive.js';
-import { acknowledge, readOutbox, readSettledOutbox } from '../room/seal.js';
+import { acknowledge, readOutbox } from '../room/seal.js';
+import { dropSettled } from '../room/unsent.js';
 import { adoptVector, headsRootOf, readVectorRows } from '../room/vector.js';
-import type { Steps, Transaction } from '../store/plan.js';
+
 import type { ReplicaEffect } from '../sync/effect.js';
 import type { ReplicaEvent } from '../sync/event.js';
 import { planFor, planOpenDiff } from '../sync/plans.js';
@@ -21,6 +22,7 @@ type EffectOf<Kind extends ReplicaEffect['kind']> = Extract<ReplicaEffect, { kin
 const OUTBOX_PAGE = 4;
 /** What an honest world may meet: a clock that was wrong, a relay that forgot whom it had admitted. */
 const EXPECTED_REFUSALS: ReadonlySet<string> = new Set(['CLOCK_AHEAD', 'UNCERTIFIED']);
+const RELOAD_MS = 2_000;
 const HEAD_EVERY_MS = 1_000;
 
 /** An honest device. */
@@ -91,7 +93,11 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
     case 'show':
       return undefined;
     case 'fault':
-      world.count(`fault ${effect.code}`);
+      world.count(`told of ${effect.code}`);
+      // What was sent did not arrive as it was: begin anew, or somebody waits for an answer for ever.
+      replica.disconnect();
+      // Final for a link that is refused, but not for a user who starts it again.
+      replica.later(RELOAD_MS, () => replica.reload());
       return undefined;
     case 'close':
       replica.disconnect();
@@ -124,24 +130,10 @@ function acknowledged(replica: SimReplica, seqs: readonly number[], cursor: Curs
     yield* dropSettled(tx, replica.id);
   }, replica.durability);
   for (const seq of seqs) {
-    const record = ledger.deltaAt(replica.id, seq);
+    const record = ledger.ownDelta(replica.index, replica.id, seq);
     for (const id of record?.writes ?? []) ledger.get(id).onRelay = true;
   }
   return { kind: 'acknowledged', standing: replica.standing() };
-}
-
-/**
- * What was superseded before a relay took it is never sent again, so nobody will acknowledge it. It goes when nothing younger
- * waits: what superseded it has arrived by then.
- */
-function* dropSettled(tx: Transaction, replica: ReplicaId): Steps<void> {
-  const waiting = yield* tx.keys('outbox', { from: new Uint8Array() });
-  if (waiting.length === 0) return;
-  const settled = new Set(yield* readSettledOutbox(tx, replica));
-  for (const seq of waiting.map((key) => bytesToU64(key)).reverse()) {
-    if (!settled.has(seq)) return;
-    yield* acknowledge(tx, [seq]);
-  }
 }
 
 function readOutboxPage(replica: SimReplica, fromSeq: number): ReplicaEvent {
@@ -154,11 +146,12 @@ function readOutboxPage(replica: SimReplica, fromSeq: number): ReplicaEvent {
 }
 
 /** Of a repaired delta of others only the reason is of interest. */
-function withdraw(replica: SimReplica, { replica: author, seq, code }: Refused): ReplicaEvent {
+function withdraw(replica: SimReplica, refused: Refused): ReplicaEvent {
+  const { replica: author, seq, code } = refused;
   const { world } = replica;
   world.count(`refused ${code}`);
   if (!EXPECTED_REFUSALS.has(code)) world.alarm(`delta (${author}, ${seq}) was refused with ${code}`);
-  if (author === replica.id) replica.desk.withdraw(seq, code);
+  if (author === replica.id) replica.desk.withdraw(refused);
   if (author === replica.id && code === 'DOT_REUSED') replica.renew();
   return acknowledged(replica, [], undefined);
 }

@@ -2,6 +2,7 @@ import { bytesToBody } from '../body.js';
 import { equalBytes } from '../bytes.js';
 import { bytesToCertificate, type Certificate, certificateMessage, certificateToBytes } from '../certificate.js';
 import { bytesToDelta, type Delta, deltaMessage, trieKeyOf } from '../delta.js';
+import { isMangroveError } from '../errors.js';
 import { headMessage, type HeadStatement, headStatementToBytes } from '../head-statement.js';
 import { msAhead } from '../hlc.js';
 import { deriveKeyId, deriveReplicaId, idToBytes, type ReplicaId } from '../ids.js';
@@ -43,7 +44,8 @@ export function accept(
   const arrivals: Arrival[] = [];
   const rejected: Rejected[] = [];
   for (const bytes of batch) {
-    const delta = bytesToDelta(room.hash, room.roomId, bytes);
+    const delta = parse(replica, bytes);
+    if (delta === undefined) continue;
     const author = certificateOf(replica, delta.replica)?.publicKey;
     // Left aside: roots stay different, so it is fetched again.
     if (msAhead(delta.hlc, nowMs) > config.limits.clockAheadMsMax) count('deltas left aside: clock ahead');
@@ -55,6 +57,18 @@ export function accept(
   count('deltas received', arrivals.length);
   count('deltas rejected', rejected.length);
   return { kind: 'accepted', standing: replica.standing(), forged: rejected.map(({ delta }) => trieKeyOf(delta)) };
+}
+
+/** What is no delta is left aside too. */
+function parse(replica: SimReplica, bytes: DeltaBytes): Delta | undefined {
+  const { room, count } = bind(replica);
+  try {
+    return bytesToDelta(room.hash, room.roomId, bytes);
+  } catch (error) {
+    if (!isMangroveError(error)) throw error;
+    count('deltas left aside: malformed');
+    return undefined;
+  }
 }
 
 /** [CX8] What cannot be read is kept, and said to be so. */

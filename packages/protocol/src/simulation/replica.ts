@@ -91,6 +91,7 @@ export class SimReplica implements DeskHost {
   start(): void {
     this.isUp = true;
     this.#life++;
+    this.state = offline(this.world.config, this.id);
     this.isPublishing = false;
     this.desk.own();
     this.#every(400, 900, () => this.#check());
@@ -166,6 +167,14 @@ export class SimReplica implements DeskHost {
 
   goOnline(): void {
     this.#wantsOnline = true;
+    this.#connect();
+  }
+
+  /** A new page: what a refused link would not do again. */
+  reload(): void {
+    if (this.state.kind !== 'refused') return;
+    this.disconnect();
+    this.state = offline(this.world.config, this.id);
     this.#connect();
   }
 

@@ -1,0 +1,60 @@
+import { bytesToU64, u64ToBytes } from '../bytes.js';
+import { type Hlc, msAhead } from '../hlc.js';
+import type { ReplicaId } from '../ids.js';
+import { defaultLimits } from '../limits.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import { dotKey, isAnyCovered } from './accept.js';
+import { bytesToOutboxPlace, type OutboxPlace } from './outbox.js';
+
+/**
+ * Whether a relay whose clock is right within `clockAheadMsMax` could have taken a delta with this stamp, though another refused
+ * it. Whoever holds it covers with its stamp all that this replica writes below it, seen or not [DL6].
+ */
+export function mayBeHeld(given: Hlc, nowMs: number): boolean {
+  return msAhead(given, nowMs) <= 2 * defaultLimits.clockAheadMsMax;
+}
+
+/**
+ * Drops what was superseded before a relay took it, and returns its seqs: it is never sent, so nobody will acknowledge it. It goes
+ * when nothing younger waits, as what superseded it has arrived by then. Where that was withdrawn instead, it waits for the next.
+ */
+export function* dropSettled(tx: Transaction, replica: ReplicaId): Steps<readonly number[]> {
+  const settled: number[] = [];
+  for (;;) {
+    const last = yield* unsentBelow(tx, replica, undefined);
+    if (last === undefined || !last.isCovered) return settled;
+    tx.delete('outbox', u64ToBytes(last.seq));
+    settled.push(last.seq);
+  }
+}
+
+/**
+ * Own deltas that no relay can have and no held delta covers, descending: they were superseded before they were sent, by one that
+ * was then withdrawn. `relayMs`: what a relay's clock shows, as our own may be wrong. Nobody will ever have them, and what follows them would have to lie above their stamps [JS5].
+ */
+export function* readForgotten(tx: Transaction, replica: ReplicaId, relayMs: number): Steps<readonly number[]> {
+  const forgotten: number[] = [];
+  for (let below: number | undefined; ; ) {
+    const last = yield* unsentBelow(tx, replica, below);
+    if (last === undefined) return forgotten;
+    if (!last.isCovered && !mayBeHeld(last.place.hlc, relayMs)) forgotten.push(last.seq);
+    below = last.seq;
+  }
+}
+
+interface Unsent {
+  readonly seq: number;
+  readonly place: OutboxPlace;
+  readonly isCovered: boolean;
+}
+
+/** The youngest in the outbox, or undefined where it is still in the set and so on its way. */
+function* unsentBelow(tx: Transaction, replica: ReplicaId, below: number | undefined): Steps<Unsent | undefined> {
+  const to = below === undefined ? undefined : u64ToBytes(below);
+  const [row] = yield* tx.rows('outbox', { from: new Uint8Array(), to, limit: 1, reverse: true });
+  if (row === undefined) return undefined;
+  const seq = bytesToU64(row[0]);
+  if ((yield* tx.get('dots', dotKey({ replica, seq }))) !== undefined) return undefined;
+  const place = bytesToOutboxPlace(row[1]);
+  return { seq, place, isCovered: yield* isAnyCovered(tx, [{ ...place, replica }]) };
+}
