@@ -7,6 +7,7 @@ import { goldenMessages } from './messages.js';
 
 /** One file a message: its bytes under the names that `goldenMessages` gives them. */
 export const goldenFolder = new URL('./golden/', import.meta.url);
+const vectorFolder = new URL('./vectors/', import.meta.url);
 const grammar = new URL('../../packages/protocol/src/wire/GRAMMAR.md', import.meta.url);
 
 export const goldenFile = (kind: string): URL => new URL(`${kind}.json`, goldenFolder);
@@ -22,11 +23,18 @@ export function readGolden(kind: Message['kind']): Record<string, string> {
   return JSON.parse(readFileSync(goldenFile(kind), 'utf8')) as Record<string, string>;
 }
 
-/** What the wire means, as far as bytes and grammar say it: prose may change, code blocks and golden files may not. */
+/**
+ * What the wire means, as far as bytes, grammar and constants say it: prose may change; code blocks, golden files and vectors, the limits
+ * among them, may not.
+ */
 export function schemaHash(): string {
   const blocks = readFileSync(grammar, 'utf8').match(/^```\n[\s\S]*?^```$/gm) ?? [];
-  const files = readdirSync(goldenFolder).sort();
-  const parts = [...blocks, ...files.flatMap((name) => [name, readFileSync(new URL(name, goldenFolder), 'utf8')])];
+  const files = [goldenFolder, vectorFolder].flatMap((folder) =>
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, JSON.stringify(JSON.parse(readFileSync(new URL(name, folder), 'utf8')))]),
+  );
+  const parts = [...blocks, ...files.flat()];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

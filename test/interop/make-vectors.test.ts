@@ -4,6 +4,7 @@ import type { Message } from '../../packages/protocol/src/wire/messages.js';
 import { makeEd25519Vectors } from './ed25519.js';
 import { goldenFile, goldenFolder, makeGolden } from './golden.js';
 import { goldenMessages } from './messages.js';
+import { vectorFolder, vectorMakers } from './vectors.js';
 
 /**
  * Writes the files that pin bytes, from fixed inputs: `MAKE_VECTORS=1 npx vitest run --project unit test/interop`. Not part of a
@@ -19,4 +20,10 @@ test.runIf(isAsked)('writes the golden bytes of each message', () => {
   mkdirSync(goldenFolder, { recursive: true });
   for (const kind of Object.keys(goldenMessages) as Message['kind'][])
     writeFileSync(goldenFile(kind), `${JSON.stringify(makeGolden(kind), null, 2)}\n`);
+});
+
+test.runIf(isAsked)('writes the vectors', () => {
+  mkdirSync(vectorFolder, { recursive: true });
+  for (const [name, make] of Object.entries(vectorMakers))
+    writeFileSync(new URL(`${name}.json`, vectorFolder), `${JSON.stringify(make(), null, 1)}\n`);
 });

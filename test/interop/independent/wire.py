@@ -1,0 +1,268 @@
+"""Messages and deltas, read as SPEC.md and GRAMMAR.md say. Standard library only; shares nothing with the packages."""
+
+import json
+import struct
+
+
+class Refused(Exception):
+    def __init__(self, code):
+        super().__init__(code)
+        self.code = code
+
+
+class Reader:
+    def __init__(self, data, code):
+        self.data, self.at, self.code = data, 0, code
+
+    def refuse(self, code=None):
+        raise Refused(code or self.code)
+
+    def fixed(self, count):
+        if count > len(self.data) - self.at:
+            self.refuse()
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def u8(self):
+        return self.fixed(1)[0]
+
+    def u16(self):
+        return struct.unpack(">H", self.fixed(2))[0]
+
+    def u32(self):
+        return struct.unpack(">I", self.fixed(4))[0]
+
+    def u64(self):
+        value = struct.unpack(">Q", self.fixed(8))[0]
+        return value if value < 2**53 else self.refuse()
+
+    def var_uint(self):
+        value, shift = 0, 0
+        while True:
+            byte = self.u8()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                break
+            shift += 7
+        if value >= 2**53 or (shift > 0 and byte == 0):
+            self.refuse()
+        return value
+
+    def count(self, most):
+        value = self.var_uint()
+        return value if value <= most and value <= len(self.data) - self.at else self.refuse()
+
+    def var_bytes(self, most):
+        return self.fixed(self.count(most))
+
+    def text(self, most):
+        try:
+            return self.var_bytes(most).decode("utf-8")
+        except UnicodeDecodeError:
+            self.refuse()
+
+    def flag(self):
+        value = self.u8()
+        return value == 1 if value < 2 else self.refuse()
+
+    def optional(self, read):
+        return read() if self.flag() else None
+
+    def end(self):
+        if self.at != len(self.data):
+            self.refuse()
+
+
+def u32(value):
+    return struct.pack(">I", value)
+
+
+def u64(value):
+    return struct.pack(">Q", value)
+
+
+def var_uint(value):
+    out = bytearray()
+    while value > 127:
+        out.append((value & 127) | 128)
+        value >>= 7
+    return bytes(out + bytes([value]))
+
+
+def var_string(text):
+    data = text.encode("utf-8")
+    return var_uint(len(data)) + data
+
+
+def read_vector(r, limits):
+    entries, last = {}, b""
+    for _ in range(r.count(limits["replicasPerKeyMax"])):
+        replica = r.fixed(8)
+        if entries and replica <= last:
+            r.refuse()
+        last = replica
+        entries[replica.hex()] = r.var_uint()
+    return entries
+
+
+def read_certificate(r):
+    return {"publicKey": r.fixed(32), "issuedAtMs": r.var_uint(), "issuer": r.fixed(32), "signature": r.fixed(64)}
+
+
+def read_position(r):
+    return {"offset": r.var_uint(), "roll": r.fixed(8), "root": r.fixed(32)}
+
+
+def read_deltas(r, limits):
+    return [r.var_bytes(limits["messageBytesMax"]) for _ in range(r.count(limits["deltasPerMessageMax"]))]
+
+
+def read_failure(r):
+    code = r.var_uint()
+    try:
+        facts = json.loads(r.var_bytes(4096).decode("utf-8"))
+    except ValueError:
+        r.refuse()
+    return {"code": code, "facts": facts} if isinstance(facts, dict) else r.refuse()
+
+
+def read_nibbles(r):
+    count = r.u8()
+    digits = r.fixed((count + 1) // 2).hex()
+    if count % 2 and digits[-1] != "0":
+        r.refuse()
+    return digits[:count]
+
+
+def read_diff(r, limits):
+    diff = {"salt": r.fixed(8), "root": r.fixed(32), "entries": []}
+    last = ""
+    for _ in range(r.count(limits["diffEntriesMax"])):
+        first = r.u8()
+        kind, shared = first & 7, first >> 3
+        if shared == 31:
+            shared += r.var_uint()
+        if shared > len(last):
+            r.refuse()
+        more = read_nibbles(r)
+        slot = last[:shared] + more
+        if len(slot) > 255 or (more and shared < len(last) and last[shared] == more[0]):
+            r.refuse()
+        entry = {"kind": kind, "slot": slot}
+        if kind == 0:
+            entry["prefix"] = slot + read_nibbles(r)
+            entry["map"] = r.u16()
+            entry["cuts"] = [r.u32() for _ in range(bin(entry["map"]).count("1"))]
+        elif kind in (1, 3):
+            entry["cuts"] = [r.u32() for _ in range(r.count(32))]
+        elif kind == 4:
+            entry["count"], entry["sum"] = r.u8(), r.u32()
+        elif kind != 2:
+            r.refuse()
+        diff["entries"].append(entry)
+        last = slot
+    return diff
+
+
+def read_head(r, limits):
+    head = {"replica": r.fixed(8), "timeMs": r.var_uint(), "root": r.fixed(32), "headsRoot": r.fixed(32)}
+    return {**head, "vector": read_vector(r, limits), "signature": r.fixed(64)}
+
+
+def read_rights(r):
+    bits = r.u8()
+    return bits if bits < 8 else r.refuse()
+
+
+# number: (who may say it, reader)
+MESSAGES = {
+    1: ("relay", lambda r, l: (r.var_uint(), r.fixed(8), r.fixed(32), r.fixed(32))),
+    2: (
+        "replica",
+        lambda r, l: (
+            *(r.var_uint(), r.fixed(32), r.u8(), r.fixed(32), r.optional(lambda: r.text(16384))),
+            *(r.optional(lambda: (r.fixed(8), r.var_uint(), r.fixed(8))), r.fixed(64)),
+        ),
+    ),
+    3: ("relay", lambda r, l: (read_rights(r), r.optional(lambda: read_certificate(r)), r.flag(), r.var_uint())),
+    4: ("relay", lambda r, l: read_failure(r)),
+    5: ("both", lambda r, l: [read_certificate(r) for _ in range(r.count(l["replicasPerKeyMax"]))]),
+    6: ("replica", lambda r, l: (r.flag(), read_deltas(r, l))),
+    7: (
+        "relay",
+        lambda r, l: (
+            r.optional(lambda: (r.var_uint(), r.fixed(8), r.optional(lambda: r.fixed(32)))),
+            read_deltas(r, l),
+        ),
+    ),
+    8: ("relay", lambda r, l: (read_position(r), read_vector(r, l))),
+    9: ("relay", lambda r, l: ([r.var_uint() for _ in range(r.count(l["deltasPerMessageMax"]))], read_position(r))),
+    10: ("relay", lambda r, l: (r.fixed(8), r.var_uint(), read_failure(r))),
+    11: ("replica", read_vector),
+    12: ("relay", read_vector),
+    13: ("both", read_diff),
+    14: ("both", read_head),
+    15: ("replica", lambda r, l: r.fixed(64)),
+    16: ("both", lambda r, l: (r.fixed(8), r.var_uint(), r.fixed(16), r.var_bytes(l["awarenessBytesMax"]))),
+    17: ("relay", lambda r, l: (r.fixed(8), r.flag())),
+}
+
+
+def read_message(data, said_by, limits):
+    """(number, fields) of a message that `said_by` may say, or Refused."""
+    r = Reader(data, "FRAME_MALFORMED")
+    number = r.u8()
+    sender, read = MESSAGES.get(number, (None, None))
+    if sender not in ("both", said_by):
+        r.refuse()
+    fields = read(r, limits)
+    r.end()
+    return number, fields
+
+
+def read_stamped(r, hlc, limits):
+    entries = []
+    for _ in range(r.count(limits["replicasPerKeyMax"])):
+        entry = (r.fixed(8).hex(), hlc - r.var_uint())
+        if not 0 < entry[1] < hlc or (entries and entry <= entries[-1]):
+            r.refuse()
+        entries.append(entry)
+    return entries
+
+
+def read_delta(data, room_id, limits):
+    """[DL1, DL3, DL4, DL6, DL7]"""
+    r = Reader(data, "DELTA_MALFORMED")
+    if r.u8() != 1:
+        r.refuse()
+    if r.fixed(4) != room_id[:4]:
+        r.refuse("WRONG_ROOM")
+    d = {"flags": r.u8(), "replica": r.fixed(8).hex(), "seq": r.var_uint(), "keyId": r.fixed(16).hex(), "hlc": r.u64()}
+    hlc = d["hlc"]
+    d["writtenAt"] = hlc - r.var_uint()
+    since_prev = r.var_uint()
+    d["prev"] = hlc - since_prev if since_prev else 0
+    stamps = read_stamped(r, hlc, limits)
+    d["dots"] = read_stamped(r, hlc, limits)
+    d["stamps"] = dict(stamps)
+    d["nonces"] = [r.u32() for _ in range(r.count(limits["noncesPerDeltaMax"]))]
+    d["header"] = data[: r.at]
+    body_bytes = r.var_uint()
+    if body_bytes > limits["bodyBytesMax"]:
+        r.refuse("BODY_TOO_LARGE")
+    d["body"] = r.fixed(body_bytes)
+    d["signature"] = r.fixed(64)
+    r.end()
+    is_sound = (
+        d["flags"] < 64
+        and d["seq"] >= 1
+        and hlc >= 1
+        and d["writtenAt"] >= 0
+        and d["prev"] >= 0
+        and (d["prev"] > 0 or since_prev == 0)
+        and len(d["stamps"]) == len(stamps)
+        and all(hlc_of > d["stamps"].get(replica, 0) for replica, hlc_of in d["dots"])
+        and all(a < b for a, b in zip(d["nonces"], d["nonces"][1:]))
+        and not (d["flags"] & 32 and d["nonces"])
+    )
+    return d if is_sound else r.refuse()
