@@ -71,6 +71,7 @@ function describeFacts(status: RoomStatus, elapsedMs: number): [name: string, te
     ['Last in sync', lastSyncedAtMs === null ? 'never' : `${formatAge(Date.now() - lastSyncedAtMs)} ago`],
     ['Storage', status.storage],
     ['Quarantined', String(status.quarantined)],
+    ['Taken on word', String(status.vouched)],
     ['Last error', lastError ? `${lastError.code}: ${lastError.message} ${lastError.remedy}` : 'none'],
   ];
 }

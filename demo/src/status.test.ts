@@ -10,6 +10,7 @@ const CALM: RoomStatus = {
   pending: { writes: 0, bytes: 0, oldestAgeMs: null },
   staleness: { lastSyncedAtMs: SYNCED_AT_MS, lagVersions: 0, exceeded: false },
   storage: 'indexeddb',
+  vouched: 0,
   quarantined: 0,
   root: ROOT,
   lastError: null,

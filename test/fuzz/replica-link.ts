@@ -22,6 +22,7 @@ import {
 } from '@mangrove/protocol';
 import type { Environment, Identity } from '../../packages/client/src/environment.js';
 import type { TransportEvents } from '../../packages/client/src/transports/transport.js';
+import { checkpointFault } from '../../packages/client/src/documents/compare.js';
 import { inspectDelta } from '../../packages/client/src/worker/inspect.js';
 import { type LinkHost, ReplicaLink } from '../../packages/client/src/worker/replica-link.js';
 import { bytesToRelayMessage } from '../../packages/protocol/src/wire/codec.js';
@@ -57,7 +58,8 @@ base.transact(function* (tx) {
   for (let n = 0; n < WRITERS; n++)
     tx.put('certificates', idToBytes(replicaOf(n)), certificateToBytes(certificateOf(n)));
   const arrivals = honest.slice(0, 20).map((delta) => inspectDelta(room, delta));
-  yield* receiveDeltas(tx, room, arrivals, [], { nowMs: NOW_MS, cursor: undefined });
+  const options = { nowMs: NOW_MS, cursor: undefined, replica: replicaOf(ME), compare: checkpointFault };
+  yield* receiveDeltas(tx, room, arrivals, [], options);
   yield* appendToJournal(
     tx,
     room,

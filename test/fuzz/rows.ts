@@ -85,7 +85,12 @@ export const storedRows: readonly Decoder[] = [
   rowsOf(
     'quarantine',
     (tx) =>
-      receiveDeltas(tx, room, [], [{ delta: first, fault: 'SIGNATURE_INVALID' }], { nowMs: 5, cursor: undefined }),
+      receiveDeltas(tx, room, [], [{ delta: first, fault: 'SIGNATURE_INVALID' }], {
+        nowMs: 5,
+        cursor: undefined,
+        replica: replicaOf(0),
+        compare: () => undefined,
+      }),
     (tx) => readQuarantine(tx, room),
   ),
   rowsOf(

@@ -14,7 +14,7 @@ import { goldenMessages } from './messages.js';
  * release the hash of version 1 is replaced.
  */
 const SCHEMAS: Readonly<Record<number, string>> = {
-  1: 'eee976358c90fa6f5d7a857cc9803c9d0a6e6f65e38fecbcf0d33fa4128e3006',
+  1: 'ad1447e69619e244b43fbc030c55aca400ee835c396322bbc5c4a15f80673c27',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];

@@ -17,6 +17,7 @@ import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from '../.
 import { PROTOCOL_VERSION } from '../../packages/protocol/src/wire/version.js';
 import { sha256 } from './fixture.js';
 import { goldenMessages } from './messages.js';
+import { makeCheckpointVectors } from './vectors-checkpoints.js';
 import { makeDeltaVectors } from './vectors-deltas.js';
 import { makeAcceptanceVectors, makeProofVectors, makeTrieVectors } from './vectors-sets.js';
 import { makeSignedVectors } from './vectors-signed.js';
@@ -38,6 +39,7 @@ export const vectorMakers: Readonly<Record<string, () => unknown>> = {
   tries: makeTrieVectors,
   proofs: makeProofVectors,
   acceptance: makeAcceptanceVectors,
+  checkpoints: makeCheckpointVectors,
 };
 
 export const readVectors = (name: string): unknown =>

@@ -18,7 +18,7 @@ function runSeed(seed: number): World {
   return world;
 }
 
-describe('worlds of mixed configurations converge and lose nothing [CX2, CX3, CX4, CX6, JS1, JS4, MK3, SY3, SY5]', () => {
+describe('worlds of mixed configurations converge and lose nothing [CX2, CX3, CX4, CX6, CP1, CP3, CP8, JS1, JS4, MK3, SY3, SY5]', () => {
   const blocks = Array.from({ length: SEEDS / SEEDS_PER_TEST }, (_, i) => 1 + i * SEEDS_PER_TEST);
   test.each(blocks)(`${SEEDS_PER_TEST} seeds from %i on`, (first) => {
     for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
@@ -44,6 +44,8 @@ test('the worlds met what they are made to meet', () => {
     'refused CLOCK_AHEAD',
     'refused UNCERTIFIED',
     'deltas left aside: clock ahead',
+    'checkpoints',
+    'checkpoints that lost their race',
     'seals that lost their race',
     'seals that waited for their time',
   ];

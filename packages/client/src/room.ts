@@ -269,6 +269,7 @@ function initialStatus(hasRelay: boolean): RoomStatus {
     staleness: { lastSyncedAtMs: null, lagVersions: 0, exceeded: false },
     storage: 'opening',
     quarantined: 0,
+    vouched: 0,
     root: bytesToHex(EMPTY_ROOT),
     lastError: null,
   });

@@ -25,6 +25,8 @@ export interface RoomStatus {
   readonly storage: 'opening' | 'indexeddb' | 'memory' | 'full' | 'lost';
   /** Deltas that were refused or cannot be used; they are kept and change nothing. */
   readonly quarantined: number;
+  /** Checkpoints of documents that came without what they were made of: their content is the word of the replica that signed them. */
+  readonly vouched: number;
   /** The Merkle root of what this replica holds, 64 lowercase hex digits. */
   readonly root: string;
   /** The latest fault, by its stable code. */

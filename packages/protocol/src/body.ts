@@ -1,7 +1,9 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
+import { concatBytes } from './bytes.js';
 import { decode, encode, readBytes, readFixed } from './codec.js';
 import { MangroveError } from './errors.js';
+import { type Delta, FLAG, hasFlag } from './delta.js';
 import { type KeyName, readKeyName, writeKeyName } from './ids.js';
 import { defaultLimits } from './limits.js';
 
@@ -28,6 +30,32 @@ export function bodyToBytes(body: Body): Uint8Array {
 /** Throws `DELTA_MALFORMED`. */
 export function bytesToBody(bytes: Uint8Array): Body {
   return decode(bytes, 'DELTA_MALFORMED', (decoder) => ({ name: readKeyName(decoder), payload: readRest(decoder) }));
+}
+
+/** A checkpoint's payload [CP1]: the hash of what it covers, and the merged document. */
+export interface CheckpointPayload {
+  readonly coverage: Uint8Array;
+  readonly update: Uint8Array;
+}
+
+export const COVERAGE_BYTES = 32;
+
+export function checkpointPayloadToBytes({ coverage, update }: CheckpointPayload): Uint8Array {
+  return concatBytes(coverage, update);
+}
+
+/** Throws `DELTA_MALFORMED`. */
+export function bytesToCheckpointPayload(bytes: Uint8Array): CheckpointPayload {
+  return decode(bytes, 'DELTA_MALFORMED', (decoder) => ({
+    coverage: readFixed(decoder, COVERAGE_BYTES),
+    update: readRest(decoder),
+  }));
+}
+
+/** What a delta of a document adds to it, a checkpoint's coverage left out. Throws `DELTA_MALFORMED`. */
+export function updateOfDelta(delta: Pick<Delta, 'flags' | 'body'>): Uint8Array {
+  const { payload } = bytesToBody(delta.body);
+  return hasFlag(delta, FLAG.checkpoint) ? bytesToCheckpointPayload(payload).update : payload;
 }
 
 export function recordPayloadToBytes(payload: RecordPayload): Uint8Array {

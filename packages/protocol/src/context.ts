@@ -52,6 +52,12 @@ function hasDot(dots: readonly Stamped[], wanted: Stamped): boolean {
   return false;
 }
 
+/** Whether everything that `inner` has seen lies within `outer`. A dot of `outer` stands for itself alone, never for a stamp. */
+export function includesContext(outer: Context, inner: Context): boolean {
+  for (const [replica, stamp] of inner.stamps) if ((outer.stamps.get(replica) ?? 0) < stamp) return false;
+  return inner.dots.every((dot) => covers(outer, dot));
+}
+
 /** The canonical form of stamps and dots: dots under stamps vanish, the rest is sorted and distinct. */
 export function makeContext(stamps: ReadonlyMap<ReplicaId, Hlc>, dots: Iterable<Stamped>): Context {
   const kept = [...dots].filter((dot) => (stamps.get(dot.replica) ?? 0) < dot.hlc).sort(compareStamped);

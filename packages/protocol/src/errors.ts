@@ -192,6 +192,12 @@ const ERRORS = {
     message: 'The option {option} is not valid: {reason}.',
     remedy: 'Correct the option; the guide says what it takes.',
   },
+  CHECKPOINT_WRONG: {
+    wire: 30,
+    retryable: false,
+    message: 'A checkpoint of replica {replica} is not what it covers: {reason}.',
+    remedy: 'It is quarantined, and what it covered is still read; a checkpoint with the right content answers it.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

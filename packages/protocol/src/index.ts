@@ -3,9 +3,13 @@ export {
   type Body,
   bodyToBytes,
   bytesToBody,
+  bytesToCheckpointPayload,
   bytesToRecordPayload,
+  type CheckpointPayload,
+  checkpointPayloadToBytes,
   type RecordPayload,
   recordPayloadToBytes,
+  updateOfDelta,
 } from './body.js';
 export {
   bytesToHex,
@@ -32,6 +36,7 @@ export {
   covers,
   EMPTY_CONTEXT,
   type HeldDelta,
+  includesContext,
   joinContexts,
   makeContext,
   type Stamped,
@@ -104,6 +109,24 @@ export {
   splitTrieKeys,
 } from './room/accept.js';
 export {
+  checkpointDelayMs,
+  checkpointDue,
+  type CheckpointLimits,
+  type CheckpointSources,
+  commitCheckpoint,
+  coverageOf,
+  draftCheckpoint,
+  readableSiblings,
+  readCheckpointSources,
+  readDocumentDeltas,
+  type Tail,
+  tailBytesWanted,
+  updatesOf,
+} from './room/checkpoint.js';
+export type { Arrival } from './room/arrival.js';
+export type { CompareUpdates, Judgement } from './room/judge.js';
+export { pruneRetained, readRetainedOf, settleRetained } from './room/retained.js';
+export {
   appendToJournal,
   collectionPrefix,
   type Edit,
@@ -111,6 +134,7 @@ export {
   type KeyState,
   nameKey,
   readJournal,
+  readJournalOf,
   readKeyState,
   readSiblings,
 } from './room/journal.js';
@@ -126,14 +150,16 @@ export {
 } from './room/log.js';
 export { readClock, readNumber, writeNumber } from './room/meta.js';
 export {
-  type Arrival,
   countOutbox,
+  faultOfQuarantine,
   nextEpoch,
   type QuarantinedDelta,
   readCursor,
   readQuarantine,
   readSyncedAt,
   receiveDeltas,
+  type ReceiveOptions,
+  type Reception,
   type Rejected,
   writeCursor,
   writeSyncedAt,
@@ -142,7 +168,6 @@ export {
   acknowledge,
   commitSeal,
   draftSeal,
-  type OutboxEntry,
   readOutbox,
   readOutboxEntries,
   type SealDraft,
@@ -221,6 +246,7 @@ export type {
   Welcome,
 } from './wire/messages.js';
 export { PROTOCOL_VERSION } from './wire/version.js';
+export type { OutboxEntry } from './room/outbox-entry.js';
 export { type OutboxPage, readOutboxPage } from './room/outbox.js';
 export { dropSettled } from './room/unsent.js';
 export { resetClock, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';

@@ -24,6 +24,16 @@ export interface Limits {
   readonly retainSupersededMs: number;
   /** A replica unseen for this long no longer holds up collection. */
   readonly replicaExpiryMs: number;
+  /** A checkpoint is due when the tail weighs this many times the last one: each is then paid for by as many bytes of edits. */
+  readonly checkpointRatio: number;
+  /** A smaller tail is not worth a checkpoint: opening it costs less than a disk's seek. */
+  readonly checkpointTailBytesMin: number;
+  /** So many deltas are merged whatever they weigh: opening a document applies each of them. At about 180 bytes apiece the largest body is rewritten for a third of it. */
+  readonly checkpointTailCountMax: number;
+  /** Dots in a checkpoint's context; what lies above so many gaps stays beside it. Below `replicasPerKeyMax`, with room for siblings. */
+  readonly checkpointDotsMax: number;
+  /** How much longer each replica waits with a due checkpoint than the one before it in the order of ids: longer than one takes to arrive. */
+  readonly checkpointStepMs: number;
   /** Bad frames on one connection before it is closed. */
   readonly badFramesMax: number;
   /** Presence of one tab. */
@@ -45,6 +55,11 @@ export const defaultLimits: Limits = {
   clockAheadMsMax: 300_000,
   retainSupersededMs: 7 * 24 * 3_600_000,
   replicaExpiryMs: 90 * 24 * 3_600_000,
+  checkpointRatio: 1,
+  checkpointTailBytesMin: 16_384,
+  checkpointTailCountMax: 16_384,
+  checkpointDotsMax: 1_024,
+  checkpointStepMs: 2_000,
   badFramesMax: 100,
   awarenessBytesMax: 65_536,
   sendBufferBytesMax: 16 * 1024 * 1024,

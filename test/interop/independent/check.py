@@ -172,6 +172,28 @@ def check_acceptance(sequences):
             expect(f"{what} vector", room.vector(), step["vector"])
 
 
+def check_checkpoints(vector):
+    """[CP1, CX4]"""
+    room_id = h(vector["roomId"])
+    merged = [delta_of(h(data), room_id) for data in vector["merged"]]
+    places = sorted(delta["trieKey"][16:] for delta in merged)
+    coverage = sha256(b"mangrove:checkpoint:1" + room_id + h(vector["keyId"]) + b"".join(places))
+    expect("CP1 coverage", coverage.hex(), vector["coverage"])
+    checkpoint = delta_of(h(vector["checkpoint"]), room_id)
+    name = key_name({"kind": "document", "collection": "", "id": "notes"})
+    expect("CP1 body", checkpoint["body"].hex(), (name + coverage + h(vector["update"])).hex())
+    expect("CP1 flags, nonces", (checkpoint["flags"], checkpoint["nonces"]), (16, []))
+    stamps, dots = {}, []
+    for delta in sorted(merged, key=lambda delta: delta["hlc"]):
+        replica, hlc = delta["replica"], delta["hlc"]
+        if delta["prev"] <= stamps.get(replica, 0):
+            stamps[replica] = hlc
+        else:
+            dots.append((replica, hlc))
+    expect("CX4 stamps", dict(checkpoint["stamps"]), stamps)
+    expect("CX4 dots", [tuple(dot) for dot in checkpoint["dots"]], dots)
+
+
 def check_malformed(cases):
     for case in cases:
         said_by = "replica" if case["reader"] == "relay" else "relay"
@@ -205,6 +227,7 @@ CHECKS = {
     "tries": check_tries,
     "proofs": check_proofs,
     "acceptance": check_acceptance,
+    "checkpoints": check_checkpoints,
     "malformed": check_malformed,
 }
 

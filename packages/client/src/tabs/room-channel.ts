@@ -54,6 +54,8 @@ export interface ReceivedKey {
   readonly collection: string | undefined;
   readonly id: string;
   readonly updates: readonly Uint8Array[];
+  /** Of the deltas that came. */
+  readonly bytes: number;
 }
 
 /** How far another replica says it has come with this one's deltas. */

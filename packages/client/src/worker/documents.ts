@@ -1,16 +1,16 @@
 import {
-  bytesToBody,
-  bytesToDeltaId,
   deriveClientId,
   deriveKeyId,
   type KeyId,
   type KeyName,
-  readKeyState,
+  readDocumentDeltas,
+  readJournalOf,
   type ReplicaId,
   type RoomRef,
   type Steps,
   type Store,
   type Transaction,
+  updateOfDelta,
 } from '@mangrove/protocol';
 import { updatesToState } from '../documents/merge.js';
 
@@ -46,8 +46,7 @@ export async function openDocument(
 
 /** What is quarantined is no part of what is shown; one bad delta does not keep the others from opening. */
 function* readUpdates(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Uint8Array[]> {
-  const { deltas, rows } = yield* readKeyState(tx, room, keyId);
-  const quarantined = new Set((yield* tx.keys('quarantine', { from: new Uint8Array() })).map(bytesToDeltaId));
-  const usable = deltas.filter((delta) => !quarantined.has(delta.id));
-  return [...usable.map((delta) => bytesToBody(delta.body).payload), ...rows.map((row) => row.payload)];
+  const deltas = yield* readDocumentDeltas(tx, room, keyId);
+  const rows = yield* readJournalOf(tx, keyId);
+  return [...deltas.map(updateOfDelta), ...rows.map((row) => row.payload)];
 }

@@ -12,6 +12,7 @@ import {
   isMangroveError,
   type KeyName,
   type RoomRef,
+  updateOfDelta,
 } from '@mangrove/protocol';
 import { updateFault } from '../documents/guard.js';
 
@@ -39,10 +40,11 @@ function inspectBody(room: RoomRef, delta: Delta): { name: KeyName | undefined; 
 function isUsable(room: RoomRef, delta: Delta, name: KeyName, payload: Uint8Array): boolean {
   if (hasFlag(delta, FLAG.tombstone)) return name.kind === 'record' && payload.length === 0;
   if (name.kind === 'record') {
+    if (hasFlag(delta, FLAG.checkpoint)) return false;
     bytesToValue(bytesToRecordPayload(payload).value);
     return true;
   }
-  return updateFault(payload, writersOf(room, delta)) === undefined;
+  return updateFault(updateOfDelta(delta), writersOf(room, delta)) === undefined;
 }
 
 /** Undefined where the signer vouches for operations of others. */

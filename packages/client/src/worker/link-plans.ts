@@ -27,12 +27,13 @@ export function* standing(tx: Transaction): Steps<Standing> {
 /** `done`: what is no longer waited for, the acknowledged ones among them. */
 export function* acknowledgeAndStand(
   tx: Transaction,
+  room: RoomRef,
   replica: ReplicaId,
   seqs: readonly number[],
   cursor: Cursor | undefined,
 ): Steps<{ done: readonly number[]; standing: Standing }> {
-  yield* acknowledge(tx, seqs);
-  const settled = yield* dropSettled(tx, replica);
+  yield* acknowledge(tx, room, replica, seqs);
+  const settled = yield* dropSettled(tx, room, replica);
   if (cursor !== undefined) writeCursor(tx, cursor);
   return { done: [...seqs, ...settled], standing: yield* standing(tx) };
 }
@@ -47,7 +48,7 @@ export function* withdrawAndStand(
 ): Steps<Withdrawal & { done: readonly number[]; standing: Standing }> {
   const isOwn = refused.replica === replica;
   const withdrawal = isOwn ? yield* withdrawRefused(tx, room, replica, refused, nowMs) : { rows: undefined, seqs: [] };
-  return { ...withdrawal, ...(yield* acknowledgeAndStand(tx, replica, [], undefined)) };
+  return { ...withdrawal, ...(yield* acknowledgeAndStand(tx, room, replica, [], undefined)) };
 }
 
 /** [SY11] The newest of each replica; false when a newer one is there. */

@@ -20,8 +20,24 @@ export interface LoadedRoom extends PendingBooks {
   readonly rows: readonly JournaledRow[];
   readonly root: Uint8Array;
   readonly syncedAtMs: number;
-  readonly quarantined: number;
+  readonly marks: Marks;
   readonly heads: readonly HeadSeq[];
+}
+
+/** Deltas that are not quite like the others. */
+export interface Marks {
+  /** Kept, and used for nothing. */
+  readonly quarantined: number;
+  /** Checkpoints whose content is their signer's word [CP7]. */
+  readonly vouched: number;
+}
+
+export function* readMarks(tx: Transaction): Steps<Marks> {
+  const everything = { from: new Uint8Array() };
+  return {
+    quarantined: (yield* tx.keys('quarantine', everything)).length,
+    vouched: (yield* tx.keys('vouched', everything)).length,
+  };
 }
 
 /** Also makes the rows this replica's, where another identity has left them. */
@@ -43,7 +59,7 @@ export function* readRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom
     seq: yield* readNumber(tx, 'seq'),
     root: (yield* readRoot(tx)).root,
     syncedAtMs: yield* readSyncedAt(tx),
-    quarantined: (yield* tx.keys('quarantine', { from: new Uint8Array() })).length,
+    marks: yield* readMarks(tx),
     heads,
   };
 }

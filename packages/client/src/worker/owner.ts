@@ -1,5 +1,6 @@
 import {
   bytesToHex,
+  type Delta,
   errorToFacts,
   type ErrorFacts,
   hlcToMs,
@@ -15,7 +16,9 @@ import {
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { SealedRows, TabNotice } from '../tabs/room-channel.js';
+import { Checkpointer } from './checkpointer.js';
 import { type Barrier, toNotice } from './journal-writer.js';
+import { Online } from './online.js';
 import type { Received } from './receive.js';
 import { ReplicaLink } from './replica-link.js';
 import type { RuntimeOptions } from './runtime-options.js';
@@ -51,6 +54,8 @@ export class Owner {
   readonly #host: OwnerHost;
   readonly #link: ReplicaLink;
   readonly #sealer: Sealer;
+  readonly #checkpointer: Checkpointer;
+  readonly #online = new Online();
   #epoch = 0;
   #isPaused: boolean;
   #attempt: Attempt = 'none';
@@ -68,12 +73,20 @@ export class Owner {
       sealed: (drafts, root) => this.#sealed(drafts, root),
       failed: (error) => this.#fault(errorToFacts(error)),
     });
+    this.#checkpointer = new Checkpointer(env, store, config.room, identity, config.limits, {
+      canCheckpoint: () => this.#epoch > 0 && this.#link.canPush && this.#link.state.kind === 'live',
+      epoch: () => this.#epoch,
+      online: () => this.#online.replicas(env.clock.nowMs()),
+      committed: (checkpoint, root) => this.#checkpointed(checkpoint, root),
+      failed: (error) => this.#fault(errorToFacts(error)),
+    });
     this.#link = new ReplicaLink(env, store, identity, config, {
       token: () => host.token(),
       received: (received) => this.#received(received),
       acknowledged: (seqs) => host.tell({ kind: 'acknowledged', seqs }),
       withdrawn: (refused, seqs, rows) => this.#withdrawn(refused, seqs, rows),
       head: ({ replica, vector, timeMs }) => {
+        this.#online.said(replica, timeMs);
         host.tell({ kind: 'heads', heads: [{ replica, seq: vector.get(identity.replica) ?? 0, timeMs }] });
       },
       show: (message) => this.#show(message),
@@ -93,7 +106,7 @@ export class Owner {
   /** Resolves when what is under way is written and told. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await Promise.all([this.#sealer.stop(), this.#link.stop()]);
+    await Promise.all([this.#sealer.stop(), this.#checkpointer.stop(), this.#link.stop()]);
   }
 
   /** There may be something to seal. */
@@ -133,6 +146,16 @@ export class Owner {
     this.#host.tell({ kind: 'sealed', deltas: drafts.map(sealedRows) });
     this.#host.status.set({ root: bytesToHex(root), settled: false });
     this.#link.post({ kind: 'sealed', deltas: drafts.map(({ delta }) => delta.bytes) });
+    for (const { delta, rows } of drafts)
+      if (rows[0]?.name.kind === 'document') this.#checkpointer.added(delta.keyId, delta.bytes.length);
+  }
+
+  /** Nobody's write, but an own delta that is to be sent. */
+  #checkpointed(checkpoint: Delta, root: Uint8Array): void {
+    const { seq, body, hlc } = checkpoint;
+    this.#host.tell({ kind: 'sealed', deltas: [{ seq, rows: [], bytes: body.length, atMs: hlcToMs(hlc) }] });
+    this.#host.status.set({ root: bytesToHex(root), settled: false });
+    this.#link.post({ kind: 'sealed', deltas: [checkpoint.bytes] });
   }
 
   #received(received: Received): void {
@@ -142,7 +165,9 @@ export class Owner {
     for (const fault of faults) this.#fault(fault);
     for (const { delta } of rejected)
       this.#fault(errorToFacts(new MangroveError('SIGNATURE_INVALID', { replica: delta.replica })));
-    this.#host.status.set({ root: bytesToHex(standing.root), quarantined: received.quarantined });
+    this.#host.status.set({ root: bytesToHex(standing.root), ...received.marks });
+    for (const { keyId, document, bytes } of keys) if (document !== undefined) this.#checkpointer.added(keyId, bytes);
+    for (const keyId of received.disputed) this.#checkpointer.disputed(keyId);
   }
 
   /** The content is in the journal again; sealing it at once would only be refused again. */
@@ -173,6 +198,7 @@ export class Owner {
   }
 
   #peers(replica: Peer['replica'] | 'all', present: boolean): void {
+    this.#online.came(replica, present);
     this.#host.peers(replica, present);
     this.#host.post({ kind: 'peers', replica, present });
   }
@@ -192,6 +218,7 @@ export class Owner {
     if (connection === 'connected') {
       this.#peers('all', true);
       this.#sealer.poke();
+      this.#checkpointer.poke();
     } else if (before.connection === 'connected') {
       this.#peers('all', false);
     }

@@ -1,4 +1,5 @@
 import {
+  checkpointPayloadToBytes,
   bodyToBytes,
   type Certificate,
   certificateMessage,
@@ -56,7 +57,7 @@ async function open() {
   const certifier = new Certifier(verifier, store, room);
   await certifier.trust(relayKeys.publicKey, [certificate(writerKeys.publicKey)]);
   const take = (deltas: readonly Uint8Array[], cursor: Cursor | undefined = CURSOR) =>
-    receive(store, room, certifier, deltas, cursor, NOW_MS);
+    receive(store, { room, replica: idOf(strangerKeys), certifier }, deltas, cursor, NOW_MS);
   const held = async (name: KeyName): Promise<number> =>
     (await store.transact((tx) => readSiblings(tx, room, keyIdOf(name)), { mode: 'read' })).length;
   return { store, take, held };
@@ -115,8 +116,15 @@ describe('receiving', () => {
     const received = await take([delta.bytes, edit.bytes]);
     expect(received.faults).toEqual([]);
     expect(received.keys).toEqual([
-      { keyId: delta.keyId, document: undefined, collection: 'todos', id: 'a', updates: [] },
-      { keyId: edit.keyId, document: 'note', collection: undefined, id: 'note', updates: [expect.any(Uint8Array)] },
+      { keyId: delta.keyId, document: undefined, collection: 'todos', id: 'a', updates: [], bytes: delta.bytes.length },
+      {
+        keyId: edit.keyId,
+        document: 'note',
+        collection: undefined,
+        id: 'note',
+        updates: [expect.any(Uint8Array)],
+        bytes: edit.bytes.length,
+      },
     ]);
     expect([await held(record('a')), await held(note)]).toEqual([1, 1]);
     expect(await store.transact(readCursor, { mode: 'read' })).toEqual(CURSOR);
@@ -138,7 +146,7 @@ describe('receiving', () => {
     const [good, forged] = [make({ name: record('a') }), make({ name: record('b'), isForged: true })];
     const received = await take([forged.bytes, good.bytes]);
     expect(received.rejected.map(({ delta }) => delta.id)).toEqual([forged.id]);
-    expect(received.quarantined).toBe(1);
+    expect(received.marks.quarantined).toBe(1);
     expect([await held(record('a')), await held(record('b'))]).toEqual([1, 0]);
     const quarantine = await store.transact((tx) => readQuarantine(tx, room), { mode: 'read' });
     expect(quarantine.map(({ delta, fault }) => [delta.id, fault])).toEqual([[forged.id, 'SIGNATURE_INVALID']]);
@@ -149,9 +157,9 @@ describe('receiving', () => {
     const honest = make({ name: record('a') });
     const spoiled = honest.bytes.slice();
     spoiled[spoiled.length - 1] = (spoiled.at(-1) as number) ^ 1;
-    expect((await take([spoiled])).quarantined).toBe(1);
+    expect((await take([spoiled])).marks.quarantined).toBe(1);
     const received = await take([honest.bytes]);
-    expect([received.quarantined, received.rejected.length, await held(record('a'))]).toEqual([0, 0, 1]);
+    expect([received.marks.quarantined, received.rejected.length, await held(record('a'))]).toEqual([0, 0, 1]);
   });
 
   test('[SY10] a spoiled copy of what is held quarantines nothing, and is reported all the same', async () => {
@@ -161,14 +169,14 @@ describe('receiving', () => {
     const spoiled = honest.bytes.slice();
     spoiled[spoiled.length - 1] = (spoiled.at(-1) as number) ^ 1;
     const received = await take([spoiled]);
-    expect([received.quarantined, received.rejected.length, await held(record('a'))]).toEqual([0, 1, 1]);
+    expect([received.marks.quarantined, received.rejected.length, await held(record('a'))]).toEqual([0, 1, 1]);
   });
 
   test('[SG3] a delta of a replica without a certificate is left out and told, not quarantined', async () => {
     const { take, held } = await open();
     const received = await take([make({ name: record('a'), keys: strangerKeys }).bytes]);
     expect(received.faults.map(({ code }) => code)).toEqual(['UNCERTIFIED']);
-    expect([received.quarantined, await held(record('a'))]).toEqual([0, 0]);
+    expect([received.marks.quarantined, await held(record('a'))]).toEqual([0, 0]);
   });
 
   test('[CX8] what cannot be decoded is held and quarantined; of a document nothing is told', async () => {
@@ -176,10 +184,10 @@ describe('receiving', () => {
     const broken = make({ name: note, payload: Uint8Array.of(1, 2, 3) });
     const received = await take([broken.bytes]);
     expect(received.faults.map(({ code }) => code)).toEqual(['UNDECODABLE']);
-    expect([received.quarantined, await held(note)]).toEqual([1, 1]);
+    expect([received.marks.quarantined, await held(note)]).toEqual([1, 1]);
     expect(received.keys.flatMap(({ updates }) => updates)).toEqual([]);
     // It comes again, and stays where it is.
-    expect((await take([broken.bytes])).quarantined).toBe(1);
+    expect((await take([broken.bytes])).marks.quarantined).toBe(1);
   });
 
   test('[CX8] a record whose value cannot be read is told as changed', async () => {
@@ -234,8 +242,12 @@ describe('inspecting', () => {
     expect(faultOf({ name: note, payload: mine(1), nonces: [1, 2] })).toBeUndefined();
     expect(faultOf({ name: note, payload: mine(1), nonces: [2] })).toBe('UNDECODABLE');
     expect(faultOf({ name: note, payload: mine(1) })).toBe('UNDECODABLE');
-    for (const flags of [FLAG.import, FLAG.checkpoint, FLAG.seed])
+    for (const flags of [FLAG.import, FLAG.seed])
       expect(faultOf({ name: note, payload: update(99), flags })).toBeUndefined();
+    const merged = checkpointPayloadToBytes({ coverage: new Uint8Array(32), update: update(99) });
+    expect(faultOf({ name: note, payload: merged, flags: FLAG.checkpoint })).toBeUndefined();
+    expect(faultOf({ name: note, payload: new Uint8Array(31), flags: FLAG.checkpoint })).toBe('UNDECODABLE');
+    expect(faultOf({ name: record('a'), flags: FLAG.checkpoint })).toBe('UNDECODABLE');
     expect(faultOf({ name: note, payload: update(99), flags: FLAG.import | FLAG.tombstone })).toBe('UNDECODABLE');
   });
 

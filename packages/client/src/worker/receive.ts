@@ -1,9 +1,6 @@
 import {
-  type Acceptance,
   type Arrival,
-  bytesToBody,
   bytesToDelta,
-  bytesToDeltaId,
   countOutbox,
   type Cursor,
   type Delta,
@@ -11,22 +8,31 @@ import {
   defaultLimits,
   errorToFacts,
   type ErrorFacts,
+  FLAG,
+  faultOfQuarantine,
+  hasFlag,
   idToBytes,
   isMangroveError,
+  type KeyId,
   MangroveError,
   msAhead,
   receiveDeltas,
+  type Reception,
   type Rejected,
+  type ReplicaId,
   type RoomRef,
   type Standing,
   type Steps,
   type Store,
   type Transaction,
   trieKeyOf,
+  updateOfDelta,
 } from '@mangrove/protocol';
+import { checkpointFault } from '../documents/compare.js';
 import type { ReceivedKey } from '../tabs/room-channel.js';
 import type { Certifier } from './certifier.js';
 import { inspectDelta } from './inspect.js';
+import { type Marks, readMarks } from './load.js';
 
 /** What came of a batch of deltas from a peer. */
 export interface Received {
@@ -35,15 +41,22 @@ export interface Received {
   readonly rejected: readonly Rejected[];
   /** What could not be taken, beyond forgeries: shown, and looked for again when roots differ. */
   readonly faults: readonly ErrorFacts[];
-  /** How many deltas are in quarantine now. */
-  readonly quarantined: number;
+  readonly marks: Marks;
+  /** Documents with a checkpoint that cannot be used: whoever has what it covers answers it [CP6]. */
+  readonly disputed: readonly KeyId[];
+}
+
+/** Who receives, and whom it believes. */
+export interface Receiver {
+  readonly room: RoomRef;
+  readonly replica: ReplicaId;
+  readonly certifier: Certifier;
 }
 
 /** Decodes, verifies and inspects what a peer sent, then takes it in one transaction. Bad deltas change nothing but the quarantine. */
 export async function receive(
   store: Store,
-  room: RoomRef,
-  certifier: Certifier,
+  { room, replica, certifier }: Receiver,
   batch: readonly DeltaBytes[],
   cursor: Cursor | undefined,
   nowMs: number,
@@ -64,45 +77,50 @@ export async function receive(
     else if (verdict === 'SIGNATURE_INVALID') rejected.push({ delta, fault: verdict });
     else faults.push(errorToFacts(new MangroveError('UNCERTIFIED', { replica: delta.replica })));
   }
-  for (const { delta, fault } of arrivals) {
-    if (fault !== undefined)
-      faults.push(
-        errorToFacts(new MangroveError(fault, { replica: delta.replica, reason: 'its body cannot be decoded' })),
-      );
-  }
-  const { acceptance, outbox, quarantined } = await store.transact(
+  const { reception, outbox, marks } = await store.transact(
     function* (tx) {
       const held = yield* tx.getMany(
         'deltas',
         rejected.map(({ delta }) => trieKeyOf(delta)),
       );
       const strange = rejected.filter((_, i) => held[i] === undefined);
-      const acceptance = yield* receiveDeltas(tx, room, arrivals, strange, { nowMs, cursor });
-      const quarantined = yield* release(tx, arrivals);
-      return { acceptance, outbox: yield* countOutbox(tx), quarantined };
+      const options = { nowMs, cursor, replica, compare: checkpointFault };
+      const reception = yield* receiveDeltas(tx, room, arrivals, strange, options);
+      yield* release(tx, reception.judgement.arrivals);
+      return { reception, outbox: yield* countOutbox(tx), marks: yield* readMarks(tx) };
     },
     // A relay has it, and what is later written strictly, or stated in a head, takes it along to the disk.
     { mode: 'write', durability: 'relaxed' },
   );
+  for (const { delta, fault, reason = 'its body cannot be decoded' } of reception.judgement.arrivals)
+    if (fault !== undefined) faults.push(errorToFacts(new MangroveError(fault, { replica: delta.replica, reason })));
   return {
-    standing: { root: acceptance.root, outbox },
-    keys: changedKeys(arrivals, acceptance),
+    standing: { root: reception.root, outbox },
+    keys: changedKeys(reception),
     rejected,
     faults,
-    quarantined,
+    marks,
+    disputed: reception.judgement.arrivals
+      .filter(({ delta, fault }) => fault !== undefined && hasFlag(delta, FLAG.checkpoint))
+      .map(({ delta }) => delta.keyId),
   };
 }
 
 /**
  * A delta's id does not say how it is signed: what came with a bad signature first, and was quarantined, may be an honest delta that
- * somebody spoiled on the way; nor is one quarantined that is held. How many are left in quarantine.
+ * somebody spoiled on the way; nor is one quarantined that is held. What was once found wrong stays so.
  */
-function* release(tx: Transaction, arrivals: readonly Arrival[]): Steps<number> {
-  const quarantined = new Set((yield* tx.keys('quarantine', { from: new Uint8Array() })).map(bytesToDeltaId));
-  for (const { delta, fault } of arrivals) {
-    if (fault === undefined && quarantined.delete(delta.id)) tx.delete('quarantine', idToBytes(delta.id));
+function* release(tx: Transaction, arrivals: readonly Arrival[]): Steps<void> {
+  const usable = arrivals.filter(({ fault }) => fault === undefined);
+  const rows = yield* tx.getMany(
+    'quarantine',
+    usable.map(({ delta }) => idToBytes(delta.id)),
+  );
+  for (const [i, { delta }] of usable.entries()) {
+    const row = rows[i];
+    if (row !== undefined && faultOfQuarantine(row) !== 'CHECKPOINT_WRONG')
+      tx.delete('quarantine', idToBytes(delta.id));
   }
-  return quarantined.size;
 }
 
 function parse(room: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | MangroveError {
@@ -119,10 +137,10 @@ function parse(room: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | Mangrov
 }
 
 /** Keys that read differently now, with the updates that are new of each document. */
-function changedKeys(arrivals: readonly Arrival[], acceptance: Acceptance): readonly ReceivedKey[] {
-  const keys = new Map<string, ReceivedKey & { updates: Uint8Array[] }>();
-  for (const [i, { delta, name, fault }] of arrivals.entries()) {
-    if (acceptance.outcomes[i] === 'known' || name === undefined) continue;
+function changedKeys({ outcomes, judgement }: Reception): readonly ReceivedKey[] {
+  const keys = new Map<string, ReceivedKey & { updates: Uint8Array[]; bytes: number }>();
+  for (const [i, { delta, name, fault }] of judgement.arrivals.entries()) {
+    if (outcomes[i] === 'known' || name === undefined) continue;
     const isDocument = name.kind === 'document';
     const key = keys.get(delta.keyId) ?? {
       keyId: delta.keyId,
@@ -130,8 +148,11 @@ function changedKeys(arrivals: readonly Arrival[], acceptance: Acceptance): read
       collection: isDocument ? undefined : name.collection,
       id: name.id,
       updates: [],
+      bytes: 0,
     };
-    if (isDocument && fault === undefined) key.updates.push(bytesToBody(delta.body).payload);
+    key.bytes += delta.bytes.length;
+    // A checkpoint that says what is held says nothing new.
+    if (isDocument && fault === undefined && !judgement.proven.has(delta.id)) key.updates.push(updateOfDelta(delta));
     keys.set(delta.keyId, key);
   }
   return [...keys.values()];

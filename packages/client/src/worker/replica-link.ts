@@ -220,7 +220,8 @@ export class ReplicaLink {
         return this.#checkIdentity(effect.lastSeq);
       case 'accept': {
         const nowMs = this.#env.clock.nowMs();
-        const received = await receive(this.#store, room, this.#certifier, effect.deltas, effect.cursor, nowMs);
+        const from = { room, replica: this.#identity.replica, certifier: this.#certifier };
+        const received = await receive(this.#store, from, effect.deltas, effect.cursor, nowMs);
         this.#host.received(received);
         return {
           kind: 'accepted',
@@ -231,7 +232,7 @@ export class ReplicaLink {
       case 'acknowledge': {
         const { replica } = this.#identity;
         const { seqs, cursor } = effect;
-        const { done, standing } = await this.#write((tx) => acknowledgeAndStand(tx, replica, seqs, cursor));
+        const { done, standing } = await this.#write((tx) => acknowledgeAndStand(tx, room, replica, seqs, cursor));
         if (done.length > 0) this.#host.acknowledged(done);
         return { kind: 'acknowledged', standing };
       }
@@ -334,7 +335,7 @@ export class ReplicaLink {
   async #readOutbox(fromSeq: number): Promise<ReplicaEvent> {
     const { replica } = this.#identity;
     if (fromSeq === 1) {
-      const settled = await this.#write((tx) => dropSettled(tx, replica));
+      const settled = await this.#write((tx) => dropSettled(tx, this.#config.room, replica));
       if (settled.length > 0) this.#host.acknowledged(settled);
     }
     const page = await this.#read((tx) => readOutboxPage(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));

@@ -101,7 +101,7 @@ export class RoomRuntime {
         storage: options.storage,
         root: bytesToHex(loaded.root),
         lastSyncedAtMs: loaded.syncedAtMs || null,
-        quarantined: loaded.quarantined,
+        ...loaded.marks,
       },
       this.#pending,
       {
@@ -271,7 +271,7 @@ export class RoomRuntime {
     this.#deliver(unheard.map(toReceivedKey), 'tab');
     const root = bytesToHex(loaded.root);
     if (root !== this.status.root) {
-      this.#status.set({ root, quarantined: loaded.quarantined });
+      this.#status.set({ root, ...loaded.marks });
       for (const id of this.#documents.names()) {
         const { state } = await openDocument(store, this.#room, identity.replica, id, 0);
         this.#documents.deliver([{ document: id, updates: [state] }]);

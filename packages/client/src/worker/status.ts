@@ -10,6 +10,7 @@ export interface LinkStatus {
   readonly root: string;
   readonly storage: RoomStatus['storage'];
   readonly quarantined: number;
+  readonly vouched: number;
   readonly lastError: RoomStatus['lastError'];
 }
 
@@ -20,12 +21,13 @@ export const INITIAL_STATUS: LinkStatus = {
   root: bytesToHex(EMPTY_ROOT),
   storage: 'opening',
   quarantined: 0,
+  vouched: 0,
   lastError: null,
 };
 
 /** What an application sees, from what the link and the journal say. */
 export function roomStatus(link: LinkStatus, pending: RoomStatus['pending']): RoomStatus {
-  const { connection, lastSyncedAtMs, root, storage, quarantined, lastError } = link;
+  const { connection, lastSyncedAtMs, root, storage, quarantined, vouched, lastError } = link;
   return {
     connection,
     sync: syncOf(link, pending),
@@ -33,6 +35,7 @@ export function roomStatus(link: LinkStatus, pending: RoomStatus['pending']): Ro
     staleness: { lastSyncedAtMs, lagVersions: 0, exceeded: false },
     storage,
     quarantined,
+    vouched,
     root,
     lastError,
   };

@@ -240,7 +240,7 @@ describe('acceptDeltas', () => {
     const second = makeDelta({ replica: a, seq: 2, hlc: 6, prev: 5, name: record('b') });
     const garbage = makeDelta({ replica: b, seq: 1, hlc: 9, context: contextOf([[a, 5]]) });
     const readable = makeDelta({ replica: b, seq: 2, hlc: 9, name: record('b'), context: contextOf([[a, 6]]) });
-    const retain = (superseding: Delta): boolean => superseding.id === garbage.id;
+    const retain = (superseding: Pick<Delta, 'id'>): boolean => superseding.id === garbage.id;
     for (const batches of [
       [
         [first, second],

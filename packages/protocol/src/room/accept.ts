@@ -36,8 +36,11 @@ export interface AcceptOptions {
   readonly nowMs: number;
   /** `author`: pushed by the replica that signed it, who must not reuse a dot. `others`: from anybody, both ids of a fork are kept. */
   readonly from: 'author' | 'others';
-  /** Superseded bytes go to `retained`: always at a relay; at a replica when the superseding body cannot be decoded [CX8]. */
-  readonly retain: (superseding: Delta) => boolean;
+  /**
+   * Superseded bytes go to `retained`, also those of what is superseded on arrival: always at a relay; at a replica when the
+   * superseding body cannot be used [CX8], and of what an own checkpoint covers until a relay has it [CP8].
+   */
+  readonly retain: (superseding: Pick<Delta, 'id'>) => boolean;
 }
 
 export interface Acceptance {
@@ -90,10 +93,12 @@ export function* acceptDeltas(
     const forked = idsOfDot.some((other) => other !== name);
     // Looked at before what is covered: that a dot was used twice is news even where the second delta is superseded.
     if (options.from === 'author' && forked) return 'reused';
-    if (siblings.contextual.some((sibling) => covers(sibling.context, delta))) {
+    const covering = siblings.contextual.filter((sibling) => covers(sibling.context, delta));
+    if (covering.length > 0) {
       if (seen || held[i] !== undefined || met.has(name)) return 'known';
       met.add(name);
       newDots.push(delta);
+      if (covering.every(({ trieKey }) => options.retain(parseTrieKey(trieKey)))) retained.push(delta);
       return 'superseded';
     }
     if (options.from === 'author' && seen) return 'reused';
@@ -182,11 +187,11 @@ export function splitTrieKeys(value: Uint8Array): readonly Uint8Array[] {
   );
 }
 
-interface Sibling extends Stamped {
+export interface Sibling extends Stamped {
   readonly trieKey: Uint8Array;
 }
 
-interface ContextualSibling extends Sibling {
+export interface ContextualSibling extends Sibling {
   readonly context: Context;
 }
 
@@ -272,7 +277,7 @@ function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonly Conte
   tx.put('contexts', idToBytes(keyId), row);
 }
 
-function readContexts(row: Uint8Array): ContextualSibling[] {
+export function readContexts(row: Uint8Array): ContextualSibling[] {
   return decodeRow('contexts', row, (decoder) => {
     const contextual: ContextualSibling[] = [];
     while (decoding.hasContent(decoder)) {

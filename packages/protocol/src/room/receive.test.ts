@@ -5,10 +5,12 @@ import type { Delta } from '../delta.js';
 import { hlcFromMs } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
+import { readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
 import { nameKey } from './journal.js';
 import { readClock, writeNumber } from './meta.js';
-import { type Arrival, countOutbox, nextEpoch, readCursor, readQuarantine, receiveDeltas } from './receive.js';
+import type { Arrival } from './arrival.js';
+import { countOutbox, nextEpoch, readCursor, readQuarantine, receiveDeltas } from './receive.js';
 
 const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
 const NOW = 1_000_000;
@@ -21,7 +23,8 @@ const garbage = (delta: Delta): Arrival => ({ delta, name: undefined, fault: 'UN
 function receive(tables: MemoryTables, arrivals: readonly Arrival[], rejected: readonly Delta[] = []) {
   const cursor = { storeId: new Uint8Array(8).fill(1), offset: 300, roll: new Uint8Array(8).fill(2) };
   const bad = rejected.map((delta) => ({ delta, fault: 'SIGNATURE_INVALID' as const }));
-  return tables.transact((tx) => receiveDeltas(tx, room, arrivals, bad, { nowMs: NOW, cursor })).result;
+  const options = { nowMs: NOW, cursor, replica: b, compare: () => undefined };
+  return tables.transact((tx) => receiveDeltas(tx, room, arrivals, bad, options)).result;
 }
 
 const heldIn = (tables: MemoryTables): string[] =>
@@ -48,7 +51,16 @@ describe('receiveDeltas', () => {
     const tables = new MemoryTables();
     const first = makeDelta({ replica: a, seq: 1, hlc: 5 });
     const bad = makeDelta({ replica: b, seq: 1, hlc: 9, context: contextOf([[a, 5]]) });
-    const good = makeDelta({ replica: b, seq: 2, hlc: 12, prev: 9, context: contextOf([[b, 9]]) });
+    const good = makeDelta({
+      replica: b,
+      seq: 2,
+      hlc: 12,
+      prev: 9,
+      context: contextOf([
+        [a, 5],
+        [b, 9],
+      ]),
+    });
     receive(tables, [readable(first)]);
     receive(tables, [garbage(bad)]);
     expect(heldIn(tables)).toEqual([bad.id]);
@@ -61,7 +73,31 @@ describe('receiveDeltas', () => {
     ).toEqual([first.bytes]);
     receive(tables, [readable(good)]);
     // What a readable delta supersedes is gone for good.
-    expect([heldIn(tables), tables.table('retained').size]).toEqual([[good.id], 1]);
+    expect([heldIn(tables), tables.table('retained').size]).toEqual([[good.id], 0]);
+  });
+
+  test('[CX2] what only an unusable delta had superseded stands again when that is answered', () => {
+    const tables = new MemoryTables();
+    const first = makeDelta({ replica: a, seq: 1, hlc: 5 });
+    const bad = makeDelta({ replica: b, seq: 1, hlc: 9, context: contextOf([[a, 7]]) });
+    const late = makeDelta({ replica: a, seq: 2, hlc: 7, prev: 5 });
+    const answer = makeDelta({
+      replica: b,
+      seq: 2,
+      hlc: 12,
+      prev: 9,
+      context: contextOf([
+        [a, 5],
+        [b, 9],
+      ]),
+    });
+    receive(tables, [readable(first), garbage(bad)]);
+    receive(tables, [readable(late)]);
+    expect(heldIn(tables)).toEqual([bad.id]);
+    const { root } = receive(tables, [readable(answer)]);
+    expect(new Set(heldIn(tables))).toEqual(new Set([late.id, answer.id]));
+    expect(root).toEqual(tables.transact(readRoot).result.root);
+    expect(tables.table('retained').size).toBe(0);
   });
 
   test('[SY10] a delta with a bad signature is quarantined and changes nothing of the set', () => {

@@ -5,22 +5,28 @@ import { decodeRow, encode, readFixed, readVarUint } from '../codec.js';
 import { bytesToDelta, type Delta } from '../delta.js';
 import { type ErrorCode, errorCodeFromWire, errorCodeToWire } from '../errors.js';
 import { receiveHlc } from '../hlc.js';
-import { idToBytes, type KeyName } from '../ids.js';
+import { bytesToDeltaId, type DeltaId, idToBytes, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
+import { readRoot } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { Cursor } from '../wire/messages.js';
+import type { Arrival } from './arrival.js';
 import { type Acceptance, acceptDeltas, type RoomRef } from './accept.js';
 import { nameKey } from './journal.js';
+import { type CompareUpdates, judgeCheckpoints, type Judgement } from './judge.js';
 import { ROLL_BYTES, STORE_ID_BYTES } from './log.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { settleRetained } from './retained.js';
 
-/** A delta that came from a peer and whose signature verified. */
-export interface Arrival {
-  readonly delta: Delta;
-  /** Undefined when the body cannot be decoded: then the delta counts, and its content is quarantined [CX8]. */
-  readonly name: KeyName | undefined;
-  /** Why its content cannot be used, where it cannot. */
-  readonly fault: ErrorCode | undefined;
+export interface ReceiveOptions {
+  readonly nowMs: number;
+  readonly cursor: Cursor | undefined;
+  readonly replica: ReplicaId;
+  readonly compare: CompareUpdates;
+}
+
+export interface Reception extends Acceptance {
+  readonly judgement: Judgement;
 }
 
 /** A delta whose signature did not verify: kept to be looked at, no part of the set [SY10]. */
@@ -34,32 +40,30 @@ export interface QuarantinedDelta {
   readonly fault: ErrorCode;
 }
 
+const EVERYTHING = { from: new Uint8Array() };
 const CURSOR = utf8ToBytes('cursor');
 const SYNCED_AT = utf8ToBytes('synced-at');
 
-/** Takes what came from a peer into the set, with names, clock, quarantine and cursor in the same transaction [CX3, HLC3]. */
+/**
+ * Takes what came from a peer into the set, with names, clock, quarantine and cursor in the same transaction [CX3, HLC3]. Checkpoints
+ * are compared with what they cover before that goes [CP6].
+ */
 export function* receiveDeltas(
   tx: Transaction,
   room: RoomRef,
   arrivals: readonly Arrival[],
   rejected: readonly Rejected[],
-  options: { readonly nowMs: number; readonly cursor: Cursor | undefined },
-): Steps<Acceptance> {
-  const { nowMs, cursor } = options;
-  const undecodable = new Set(arrivals.filter(({ fault }) => fault !== undefined).map(({ delta }) => delta.id));
-  const acceptance = yield* acceptDeltas(
-    tx,
-    room,
-    arrivals.map(({ delta }) => delta),
-    {
-      nowMs,
-      from: 'others',
-      retain: (superseding) => undecodable.has(superseding.id),
-    },
-  );
+  { nowMs, cursor, replica, compare }: ReceiveOptions,
+): Steps<Reception> {
+  const judgement = yield* judgeCheckpoints(tx, room, replica, arrivals, compare);
+  const unusable = new Set((yield* tx.keys('quarantine', EVERYTHING)).map(bytesToDeltaId));
+  for (const { delta, fault } of judgement.arrivals) if (fault !== undefined) unusable.add(delta.id);
+  const deltas = arrivals.map(({ delta }) => delta);
+  const retain = ({ id }: Pick<Delta, 'id'>): boolean => unusable.has(id);
+  let acceptance = yield* acceptDeltas(tx, room, deltas, { nowMs, from: 'others', retain });
   const before = yield* readClock(tx);
   let clock = before;
-  for (const { delta, name, fault } of arrivals) {
+  for (const { delta, name, fault } of judgement.arrivals) {
     clock = receiveHlc(clock, delta.hlc, nowMs, defaultLimits.clockAheadMsMax);
     if (name !== undefined) tx.put('names', nameKey(name), idToBytes(delta.keyId));
     if (fault !== undefined) quarantine(tx, delta, fault);
@@ -67,7 +71,28 @@ export function* receiveDeltas(
   for (const { delta, fault } of rejected) quarantine(tx, delta, fault);
   if (clock !== before) writeNumber(tx, 'clock', clock);
   if (cursor !== undefined) writeCursor(tx, cursor);
-  return acceptance;
+  noteVouched(tx, acceptance, judgement);
+  if (acceptance.removed.some(({ id }) => unusable.has(id))) {
+    // What was wrong has been answered: what it alone covered stands again.
+    yield* settleRetained(tx, room, replica);
+    acceptance = { ...acceptance, ...(yield* readRoot(tx)) };
+  }
+  return { ...acceptance, judgement };
+}
+
+/** What an unusable one superseded is kept, and so is what is known of it. */
+function noteVouched(tx: Transaction, { outcomes, removed }: Acceptance, { arrivals, vouched }: Judgement): void {
+  const kept = new Set(arrivals.flatMap(({ delta, fault }) => (fault === undefined ? [] : [delta.keyId])));
+  const gone = new Set<DeltaId>();
+  for (const { id, keyId } of removed) {
+    gone.add(id);
+    if (!kept.has(keyId)) tx.delete('vouched', idToBytes(id));
+  }
+  for (const [i, { delta }] of arrivals.entries()) {
+    const isAdded = outcomes[i] === 'added' || outcomes[i] === 'forked';
+    if (isAdded && vouched.has(delta.id) && !gone.has(delta.id))
+      tx.put('vouched', idToBytes(delta.id), new Uint8Array());
+  }
 }
 
 /** Number of own deltas that no relay has acknowledged. */
@@ -83,6 +108,15 @@ export function* readQuarantine(tx: Transaction, room: RoomRef): Steps<readonly 
       return { fault, delta: bytesToDelta(room.hash, room.roomId, decoding.readTailAsUint8Array(decoder)) };
     }),
   );
+}
+
+/** Why the delta of a row of `quarantine` is there. */
+export function faultOfQuarantine(row: Uint8Array): ErrorCode {
+  return decodeRow('quarantine', row, (decoder) => {
+    const fault = errorCodeFromWire(readVarUint(decoder));
+    decoding.readTailAsUint8Array(decoder);
+    return fault;
+  });
 }
 
 /** Where this replica has read to in a relay's log. */

@@ -432,7 +432,7 @@ describe('outbox', () => {
     const deltas = replica.seal();
     expect(replica.outbox()).toEqual(deltas);
     expect(replica.outbox(2, 2).map(({ seq }) => seq)).toEqual([2, 3]);
-    replica.tables.transact((tx) => acknowledge(tx, [1, 3, 99]));
+    replica.tables.transact((tx) => acknowledge(tx, room, me, [1, 3, 99]));
     expect(replica.outbox().map(({ seq }) => seq)).toEqual([2, 4]);
   });
 
@@ -454,8 +454,8 @@ describe('outbox', () => {
     replica.put('a', 'two');
     const [second] = replica.seal();
     expect(replica.outbox()).toEqual([second]);
-    expect(replica.tables.transact((tx) => dropSettled(tx, me)).result, 'the second waits').toEqual([]);
-    replica.tables.transact((tx) => acknowledge(tx, [2]));
-    expect(replica.tables.transact((tx) => dropSettled(tx, me)).result).toEqual([1]);
+    expect(replica.tables.transact((tx) => dropSettled(tx, room, me)).result, 'the second waits').toEqual([]);
+    replica.tables.transact((tx) => acknowledge(tx, room, me, [2]));
+    expect(replica.tables.transact((tx) => dropSettled(tx, room, me)).result).toEqual([1]);
   });
 });

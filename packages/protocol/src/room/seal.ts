@@ -1,17 +1,16 @@
-import * as encoding from 'lib0/encoding';
 import { bodyToBytes } from '../body.js';
 import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
-import { encode, writeU64 } from '../codec.js';
 import { EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
 import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
-import { idToBytes, type ReplicaId } from '../ids.js';
+import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Acceptance, acceptDeltas, dotKey, isAnyCovered, type RoomRef, splitTrieKeys } from './accept.js';
 import { type JournalRow, journalKey, readJournal } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
-import { readOutboxRow } from './outbox.js';
+import { bytesToOutboxEntry, type OutboxEntry, outboxEntryToBytes } from './outbox-entry.js';
+import { settleRetained } from './retained.js';
 import { mayBeHeld } from './unsent.js';
 
 /** How many rows one sealing looks at, and how many payload bytes of one key it joins: bounded work, bounded bodies. */
@@ -36,14 +35,6 @@ export interface SealedDraft {
   readonly rows: readonly JournalRow[];
 }
 
-/** What an own delta that no relay has acknowledged stands for. */
-export interface OutboxEntry {
-  readonly seq: number;
-  readonly writes: number;
-  readonly bytes: number;
-  readonly oldestAtMs: number;
-}
-
 /**
  * Turns journal rows into unsigned deltas [JS2]. Signing is asynchronous, so this reads, the caller signs, and {@link commitSeal}
  * writes, provided that nothing has moved in between [JS3].
@@ -61,13 +52,10 @@ export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions)
   for (const group of groupRows(rows)) {
     const [first] = group as [JournalRow, ...JournalRow[]];
     seq++;
-    const stored = yield* tx.get('previous', idToBytes(first.keyId));
-    const prev = prevByKey.get(first.keyId) ?? ((stored === undefined ? 0 : bytesToU64(stored)) as Hlc);
+    const prev = prevByKey.get(first.keyId) ?? (yield* readPrevious(tx, first.keyId));
     // A clock that was set back knows less than what the delta names, and a delta lies above all that it names [DL7].
     const named = Math.max(prev, ...group.map((row) => highestEntry(row.context)));
-    const above = mayBeHeld(given, options.nowMs) ? given : 0;
-    hlc = tickHlc(Math.max(hlc, named, above) as Hlc, options.nowMs);
-    assertNotAhead(hlc, options.nowMs, defaultLimits.clockAheadMsMax);
+    hlc = nextStamp(hlc, named, given, options.nowMs);
     prevByKey.set(first.keyId, hlc);
     drafts.push({ unsigned: draftDelta(room, options, group, { seq, hlc, prev }), rows: group });
   }
@@ -103,7 +91,8 @@ export function* commitSeal(
   for (const key of rowKeys) tx.delete('journal', key);
   for (const { delta, rows } of sealed) {
     tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
-    tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes(rows, delta));
+    const oldestAtMs = Math.min(...rows.map((row) => hlcToMs(row.writtenAt)));
+    tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes: rows.length, oldestAtMs }, delta));
   }
   writeNumber(tx, 'seq', last.delta.seq);
   writeNumber(tx, 'clock', Math.max(clock, last.delta.hlc));
@@ -144,9 +133,13 @@ export function* readOutboxEntries(tx: Transaction): Steps<readonly OutboxEntry[
   return rows.map(([key, value]) => bytesToOutboxEntry(bytesToU64(key), value));
 }
 
-/** A relay has these on its disk [SY6]. */
-export function* acknowledge(tx: Transaction, seqs: readonly number[]): Steps<void> {
-  for (const seq of seqs) tx.delete('outbox', u64ToBytes(seq));
+/** A relay has these on its disk [SY6]. What a checkpoint among them has merged need not be kept any longer [CP8]. */
+export function* acknowledge(tx: Transaction, room: RoomRef, replica: ReplicaId, seqs: readonly number[]): Steps<void> {
+  const keys = seqs.map(u64ToBytes);
+  const rows = yield* tx.getMany('outbox', keys);
+  for (const key of keys) tx.delete('outbox', key);
+  if (rows.some((row, i) => row !== undefined && bytesToOutboxEntry(seqs[i] as number, row).writes === 0))
+    yield* settleRetained(tx, room, replica);
 }
 
 /** The range of all dots of a replica. */
@@ -179,8 +172,22 @@ function isSameRun(a: JournalRow, b: JournalRow): boolean {
   return a.keyId === b.keyId && (a.flags & ~FLAG.tombstone) === (b.flags & ~FLAG.tombstone);
 }
 
+/** The stamp of the next delta: above the clock, all that the delta names, and what somebody may hold of ours [HLC4, JS5]. */
+export function nextStamp(clock: Hlc, named: number, given: Hlc, nowMs: number): Hlc {
+  const above = mayBeHeld(given, nowMs) ? given : 0;
+  const hlc = tickHlc(Math.max(clock, named, above) as Hlc, nowMs);
+  assertNotAhead(hlc, nowMs, defaultLimits.clockAheadMsMax);
+  return hlc;
+}
+
+/** The stamp of this replica's youngest delta of the key that stands, 0 for none [JS5]. */
+export function* readPrevious(tx: Transaction, keyId: KeyId): Steps<Hlc> {
+  const row = yield* tx.get('previous', idToBytes(keyId));
+  return (row === undefined ? 0 : bytesToU64(row)) as Hlc;
+}
+
 /** Whether what the first draft of each key comes after is still the youngest that stands [JS5]. */
-function* areInPlace(tx: Transaction, deltas: readonly Delta[]): Steps<boolean> {
+export function* areInPlace(tx: Transaction, deltas: readonly Delta[]): Steps<boolean> {
   const firsts = deltas.filter((delta, i) => deltas[i - 1]?.keyId !== delta.keyId);
   const rows = yield* tx.getMany(
     'previous',
@@ -211,21 +218,4 @@ function draftDelta(
   };
   const body = bodyToBytes({ name: last.name, payload: hasFlag(last, FLAG.tombstone) ? new Uint8Array() : payload });
   return makeUnsignedDelta(room.hash, room.roomId, header, body);
-}
-
-/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev` */
-function outboxEntryToBytes(rows: readonly JournalRow[], delta: Delta): Uint8Array {
-  return encode((encoder) => {
-    encoding.writeVarUint(encoder, rows.length);
-    encoding.writeVarUint(encoder, delta.body.length);
-    encoding.writeVarUint(encoder, Math.min(...rows.map((row) => hlcToMs(row.writtenAt))));
-    encoding.writeUint8Array(encoder, idToBytes(delta.keyId));
-    writeU64(encoder, delta.hlc);
-    writeU64(encoder, delta.prev);
-  });
-}
-
-function bytesToOutboxEntry(seq: number, bytes: Uint8Array): OutboxEntry {
-  const { writes, bytes: bodyBytes, oldestAtMs } = readOutboxRow(bytes);
-  return { seq, writes, bytes: bodyBytes, oldestAtMs };
 }

@@ -3,8 +3,9 @@ import { type Hlc, msAhead } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { dotKey, isAnyCovered } from './accept.js';
-import { bytesToOutboxPlace, type OutboxPlace } from './outbox.js';
+import { dotKey, isAnyCovered, type RoomRef } from './accept.js';
+import { type OutboxPlace, readOutboxRow } from './outbox.js';
+import { settleRetained } from './retained.js';
 
 /**
  * Whether a relay whose clock is right within `clockAheadMsMax` could have taken a delta with this stamp, though another refused
@@ -18,14 +19,19 @@ export function mayBeHeld(given: Hlc, nowMs: number): boolean {
  * Drops what was superseded before a relay took it, and returns its seqs: it is never sent, so nobody will acknowledge it. It goes
  * when nothing younger waits, as what superseded it has arrived by then. Where that was withdrawn instead, it waits for the next.
  */
-export function* dropSettled(tx: Transaction, replica: ReplicaId): Steps<readonly number[]> {
+export function* dropSettled(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<readonly number[]> {
   const settled: number[] = [];
+  let isCheckpoint = false;
   for (;;) {
     const last = yield* unsentBelow(tx, replica, undefined);
-    if (last === undefined || !last.isCovered) return settled;
+    if (last === undefined || !last.isCovered) break;
+    isCheckpoint ||= last.isCheckpoint;
     tx.delete('outbox', u64ToBytes(last.seq));
     settled.push(last.seq);
   }
+  // Another has covered what an own checkpoint did, and it itself.
+  if (isCheckpoint) yield* settleRetained(tx, room, replica);
+  return settled;
 }
 
 /**
@@ -46,6 +52,7 @@ interface Unsent {
   readonly seq: number;
   readonly place: OutboxPlace;
   readonly isCovered: boolean;
+  readonly isCheckpoint: boolean;
 }
 
 /** The youngest in the outbox, or undefined where it is still in the set and so on its way. */
@@ -55,6 +62,7 @@ function* unsentBelow(tx: Transaction, replica: ReplicaId, below: number | undef
   if (row === undefined) return undefined;
   const seq = bytesToU64(row[0]);
   if ((yield* tx.get('dots', dotKey({ replica, seq }))) !== undefined) return undefined;
-  const place = bytesToOutboxPlace(row[1]);
-  return { seq, place, isCovered: yield* isAnyCovered(tx, [{ ...place, replica }]) };
+  const place = readOutboxRow(row[1]);
+  const isCovered = yield* isAnyCovered(tx, [{ ...place, replica }]);
+  return { seq, place, isCovered, isCheckpoint: place.writes === 0 };
 }

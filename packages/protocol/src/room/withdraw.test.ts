@@ -64,7 +64,7 @@ test('[JS5] deltas of one key that are refused one after the other leave the nex
   const replica = createReplica();
   replica.put('standing', NOW - 1_000);
   const standing = replica.seal(NOW - 1_000);
-  replica.run((tx) => acknowledge(tx, [standing.seq]));
+  replica.run((tx) => acknowledge(tx, room, me, [standing.seq]));
   replica.put('one', AHEAD);
   const first = replica.seal(AHEAD);
   replica.put('two', AHEAD);
@@ -100,7 +100,7 @@ test('[JS5] a row keeps a context that names an own delta which was sealed after
   replica.put('two', NOW - 4_000);
   expect(replica.commit(drafts)).toBeDefined();
   const first = drafts[0]?.delta as Delta;
-  replica.run((tx) => acknowledge(tx, [first.seq]));
+  replica.run((tx) => acknowledge(tx, room, me, [first.seq]));
   const second = replica.seal(NOW);
   expect(second.writtenAt).toBeLessThan(first.hlc);
   const [row] = replica.refuse(second) ?? [];
@@ -171,11 +171,11 @@ test('[SY6, JS5] what was superseded unsent is not settled by a delta that was w
   const first = replica.seal(at);
   replica.put('two', at + 1);
   replica.refuse(replica.seal(at + 1));
-  expect(replica.run((tx) => dropSettled(tx, me))).toEqual([]);
+  expect(replica.run((tx) => dropSettled(tx, room, me))).toEqual([]);
   const again = replica.seal(NOW + 200_000);
   expect(again.prev, 'it may be held, so it is covered').toBe(first.hlc);
-  expect(replica.run((tx) => acknowledge(tx, [again.seq]))).toBeUndefined();
-  expect(replica.run((tx) => dropSettled(tx, me))).toEqual([first.seq]);
+  expect(replica.run((tx) => acknowledge(tx, room, me, [again.seq]))).toBeUndefined();
+  expect(replica.run((tx) => dropSettled(tx, room, me))).toEqual([first.seq]);
 });
 
 test('[CX7, JS5] what a copy of this profile sealed under the same dot is not taken back with it', () => {

@@ -1,15 +1,16 @@
-import { bytesToBody } from '../body.js';
+import { bytesToBody, updateOfDelta } from '../body.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
-import { type Context, makeContext, type Stamped } from '../context.js';
-import { type Delta, FLAG, parseTrieKey } from '../delta.js';
+import { type Context, contextOfHeld, EMPTY_CONTEXT, includesContext, makeContext, type Stamped } from '../context.js';
+import { type Delta, FLAG, hasFlag, parseTrieKey } from '../delta.js';
 import { HLC_ZERO, type Hlc, hlcFromMs, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { Refusal } from '../sync/event.js';
 import { removeDelta, type RoomRef } from './accept.js';
 import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
-import { type JournalRow, journalKey, journalRowToBytes, readJournalOf } from './journal.js';
+import { type JournalRow, journalKey, journalRowToBytes, readJournalOf, readSiblings } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { readRetainedOf, settleRetained } from './retained.js';
 import { readForgotten } from './unsent.js';
 
 const KEYS_PAGE = 4_096;
@@ -38,6 +39,7 @@ export function* withdrawDelta(
   const rows: JournalRow[] = [];
   for (const delta of deltas) {
     yield* removeDelta(tx, room, delta);
+    if (hasFlag(delta, FLAG.checkpoint) && (yield* restoreCovered(tx, room, replica, delta))) continue;
     const row = yield* journalAgain(tx, delta, lowerOwn(delta.context, replica, previous));
     if (row !== undefined) rows.push(row);
   }
@@ -74,6 +76,22 @@ export function* withdrawRefused(
 }
 
 /**
+ * A checkpoint wrote nothing that it does not cover, and that was kept: it is in the set again [CP8]. False where some of it is not,
+ * which is then to be sealed again from the checkpoint's own content.
+ */
+function* restoreCovered(tx: Transaction, room: RoomRef, replica: ReplicaId, checkpoint: Delta): Steps<boolean> {
+  const id = idToBytes(checkpoint.id);
+  if ((yield* tx.get('vouched', id)) !== undefined) {
+    tx.delete('vouched', id);
+    for (const kept of yield* readRetainedOf(tx, room, checkpoint.keyId))
+      if (hasFlag(kept, FLAG.checkpoint)) tx.put('vouched', idToBytes(kept.id), new Uint8Array());
+  }
+  yield* settleRetained(tx, room, replica);
+  const held = contextOfHeld(yield* readSiblings(tx, room, checkpoint.keyId));
+  return includesContext(held, checkpoint.context);
+}
+
+/**
  * Sets a clock that ran ahead back to the highest stamp that was really given or accepted: once the deltas with its stamps are
  * withdrawn, nothing that is left was made in that future [HLC4].
  */
@@ -93,7 +111,9 @@ export function* resetClock(tx: Transaction, nowMs: number): Steps<void> {
 
 /** The row keeps the context of the write: what the writer had seen has not changed, but for what was withdrawn. */
 function* journalAgain(tx: Transaction, delta: Delta, context: Context): Steps<JournalRow | undefined> {
-  const { name, payload } = bytesToBody(delta.body);
+  const { name, payload: whole } = bytesToBody(delta.body);
+  const isCheckpoint = hasFlag(delta, FLAG.checkpoint);
+  const payload = isCheckpoint ? updateOfDelta(delta) : whole;
   if (name.kind === 'record') {
     const prefix = idToBytes(delta.keyId);
     const newer = yield* tx.keys('journal', { from: prefix, to: prefixEnd(prefix), limit: 1 });
@@ -101,9 +121,20 @@ function* journalAgain(tx: Transaction, delta: Delta, context: Context): Steps<J
   }
   const number = (yield* readNumber(tx, 'row')) + 1;
   writeNumber(tx, 'row', number);
-  const { keyId, nonces } = delta;
-  const flags = delta.flags & (FLAG.import | FLAG.seed | FLAG.tombstone);
-  const row: JournalRow = { number, keyId, name, flags, writtenAt: delta.writtenAt, context, nonces, payload };
+  const { keyId, nonces, writtenAt } = delta;
+  // A checkpoint's content comes from everybody, and adds to what is there.
+  const row: JournalRow = isCheckpoint
+    ? { number, keyId, name, flags: FLAG.import, writtenAt, context: EMPTY_CONTEXT, nonces: [], payload }
+    : {
+        number,
+        keyId,
+        name,
+        flags: delta.flags & (FLAG.import | FLAG.seed | FLAG.tombstone),
+        writtenAt,
+        context,
+        nonces,
+        payload,
+      };
   tx.put('journal', journalKey(row), journalRowToBytes(row));
   return row;
 }

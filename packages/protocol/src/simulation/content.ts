@@ -1,6 +1,6 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { bytesToBody, bytesToRecordPayload, recordPayloadToBytes } from '../body.js';
+import { bytesToBody, bytesToRecordPayload, recordPayloadToBytes, updateOfDelta } from '../body.js';
 import { encode } from '../codec.js';
 import { type Delta, FLAG, hasFlag } from '../delta.js';
 import type { KeyName } from '../ids.js';
@@ -22,26 +22,35 @@ export function editOf(name: KeyName, kind: WriteKind, write: number): Edit {
 
 /** The `mergeUpdates` of sealing: a union. */
 export function mergeIds(updates: readonly Uint8Array[]): Uint8Array {
-  return idsToBytes([...new Set(updates.flatMap(bytesToIds))].sort((a, b) => a - b));
+  return idsToBytes([...new Set(updates.flatMap(idsOfUpdate))].sort((a, b) => a - b));
+}
+
+/** What is wrong with a checkpoint's ids beside those it covers [CP6]. */
+export function compareIds(update: Uint8Array, covered: readonly Uint8Array[], isExact: boolean): string | undefined {
+  const claimed = new Set(idsOfUpdate(update));
+  const merged = new Set(covered.flatMap(idsOfUpdate));
+  for (const id of merged) if (!claimed.has(id)) return `it leaves out write ${id}`;
+  for (const id of claimed) if (isExact && !merged.has(id)) return `it has write ${id}, which was not merged`;
+  return undefined;
 }
 
 /** The write ids that a delta's body says; of a tombstone none, it has no value. */
 export function writesOfBody(delta: Delta): readonly number[] {
   const { name, payload } = bytesToBody(delta.body);
-  if (name.kind === 'document') return bytesToIds(payload);
+  if (name.kind === 'document') return idsOfUpdate(updateOfDelta(delta));
   if (hasFlag(delta, FLAG.tombstone)) return [];
   const value = bytesToValue(bytesToRecordPayload(payload).value) as { write: number };
   return [value.write];
 }
 
-function idsToBytes(ids: readonly number[]): Uint8Array {
+export function idsToBytes(ids: readonly number[]): Uint8Array {
   return encode((encoder) => {
     encoding.writeVarUint(encoder, ids.length);
     for (const id of ids) encoding.writeVarUint(encoder, id);
   });
 }
 
-function bytesToIds(bytes: Uint8Array): number[] {
+export function idsOfUpdate(bytes: Uint8Array): number[] {
   const decoder = decoding.createDecoder(bytes);
   return Array.from({ length: decoding.readVarUint(decoder) }, () => decoding.readVarUint(decoder));
 }

@@ -2,13 +2,14 @@ import { bytesToU64 } from '../bytes.js';
 import { type Delta, signDelta } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { deriveKeyId, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
-import { appendToJournal, type JournalRow, readJournal, readKeyState } from '../room/journal.js';
+import { appendToJournal, type JournalRow, readJournal, readJournalOf, readKeyState } from '../room/journal.js';
+import { readDocumentDeltas } from '../room/checkpoint.js';
 import { readNumber } from '../room/meta.js';
 import { nextEpoch } from '../room/receive.js';
 import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
 import { resetClock, withdrawRefused } from '../room/withdraw.js';
 import type { Refusal } from '../sync/event.js';
-import { editOf, mergeIds } from './content.js';
+import { editOf, mergeIds, writesOfBody } from './content.js';
 import type { Disk } from './disk.js';
 import type { WriteKind } from './ledger.js';
 import type { Random } from './random.js';
@@ -74,7 +75,17 @@ export class Desk {
   /** The writes that reading shows, ascending. */
   read(name: KeyName): readonly number[] {
     const { hash, roomId } = this.#host.world.room;
-    return [...new Set(this.#visible(deriveKeyId(hash, roomId, name)))].sort((a, b) => a - b);
+    const keyId = deriveKeyId(hash, roomId, name);
+    const writes = name.kind === 'document' ? this.#document(keyId) : this.#visible(keyId);
+    return [...new Set(writes)].sort((a, b) => a - b);
+  }
+
+  /** What the bodies say: a checkpoint stands for all that it has merged. */
+  #document(keyId: KeyId): readonly number[] {
+    const { world, disk } = this.#host;
+    const deltas = disk.read((tx) => readDocumentDeltas(tx, world.room, keyId));
+    const rows = disk.read((tx) => readJournalOf(tx, keyId));
+    return [...deltas.flatMap(writesOfBody), ...rows.flatMap((row) => this.#writesOf(row))];
   }
 
   /** The journal of a profile that was copied. */

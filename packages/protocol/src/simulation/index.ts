@@ -1,3 +1,4 @@
+export { idsToBytes } from './content.js';
 export { cheapCrypto, cheapHash, simulatedSign, type WorldCrypto } from './crypto.js';
 export { SimulationFailure } from './failure.js';
 export { defaultOptions, FAULTS, type FaultKind, mixedOptions, type WorldOptions } from './options.js';

@@ -60,14 +60,33 @@ export class Ledger {
 
   sealed(delta: Delta, replica: number, writes: readonly number[]): void {
     const record: SealedRecord = { delta, replica, writes, atRelay: false, withdrawn: false };
-    this.deltas.set(delta.id, record);
     const ofKey = this.#deltasByKey.get(delta.keyId) ?? [];
-    this.#deltasByKey.set(delta.keyId, [...ofKey, record]);
+    this.#add(record);
+    for (const id of writes) this.get(id).delta ??= delta.id;
+    if (this.#isWatched && hasContext(delta)) this.#assertContext(record, ofKey);
+  }
+
+  #add(record: SealedRecord): void {
+    const { delta } = record;
+    this.deltas.set(delta.id, record);
+    this.#deltasByKey.set(delta.keyId, [...(this.#deltasByKey.get(delta.keyId) ?? []), record]);
     const bySeq = this.#deltasByReplica.get(delta.replica) ?? new Map<number, readonly SealedRecord[]>();
     const ofDot = bySeq.get(delta.seq) ?? [];
     this.#deltasByReplica.set(delta.replica, bySeq.set(delta.seq, [...ofDot, record]));
-    for (const id of writes) this.get(id).delta ??= delta.id;
-    if (this.#isWatched && hasContext(delta)) this.#assertContext(record, ofKey);
+  }
+
+  /** Nobody's write: it repeats those of what it covers, all of them [CX4, CP1]. */
+  checkpointed(delta: Delta, replica: number, writes: readonly number[]): void {
+    const others = this.#deltasByKey.get(delta.keyId) ?? [];
+    this.#add({ delta, replica, writes, atRelay: false, withdrawn: false });
+    if (!this.#isWatched) return;
+    const merged = new Set(writes);
+    for (const other of others) {
+      if (other.withdrawn || !covers(delta.context, other.delta)) continue;
+      const missing = other.writes.find((write) => !merged.has(write));
+      if (missing !== undefined)
+        throw new Error(`[CP1] checkpoint ${name(delta)} covers ${name(other.delta)} and leaves out write ${missing}`);
+    }
   }
 
   /** [CX4] A context covers exactly what its writer had seen, which the values that it saw tell. */

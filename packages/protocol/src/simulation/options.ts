@@ -63,6 +63,8 @@ export interface WorldOptions {
   readonly sendBufferBytesMax: number;
   /** How a relay catches up a replica that has no cursor. */
   readonly newcomers: 'log' | 'vector';
+  /** From which weight of its tail on a document is merged. */
+  readonly checkpointTailBytesMin: number;
   readonly faults: readonly FaultKind[];
   readonly faultEveryMs: number;
   /** False where somebody misbehaves on purpose: the test says what must hold then, instead of the oracles. */
@@ -89,6 +91,7 @@ export const defaultOptions: WorldOptions = {
   frameBytesMax: 262_144,
   sendBufferBytesMax: 16 * 1024 * 1024,
   newcomers: 'log',
+  checkpointTailBytesMin: 16_384,
   faults: [],
   faultEveryMs: 400,
   isWatched: true,
@@ -138,6 +141,7 @@ export function mixedOptions(seed: number): WorldOptions {
     frameBytesMax: random.pick([ONE_BYTE_PARTS, 256, 2_048, 262_144]),
     sendBufferBytesMax: random.pick([8_192, 65_536, 16 * 1024 * 1024]),
     newcomers: random.pick(['log', 'vector']),
+    checkpointTailBytesMin: random.pick([200, 600, 2_000, 1e9]),
     faults: random.chance(0.15) ? [] : faults,
     faultEveryMs: random.pick([150, 400, 1_500]),
   };

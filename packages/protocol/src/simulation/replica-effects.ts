@@ -125,9 +125,9 @@ function greet(replica: SimReplica, { storeId, relayKey, challenge }: EffectOf<'
 function acknowledged(replica: SimReplica, seqs: readonly number[], cursor: Cursor | undefined): ReplicaEvent {
   const { ledger } = replica.world;
   replica.disk.write(function* (tx) {
-    yield* acknowledge(tx, seqs);
+    yield* acknowledge(tx, replica.world.room, replica.id, seqs);
     if (cursor !== undefined) writeCursor(tx, cursor);
-    yield* dropSettled(tx, replica.id);
+    yield* dropSettled(tx, replica.world.room, replica.id);
   }, replica.durability);
   for (const seq of seqs) {
     const record = ledger.ownDelta(replica.index, replica.id, seq);
@@ -138,7 +138,7 @@ function acknowledged(replica: SimReplica, seqs: readonly number[], cursor: Curs
 
 function readOutboxPage(replica: SimReplica, fromSeq: number): ReplicaEvent {
   const { disk, world } = replica;
-  if (fromSeq === 1) disk.write((tx) => dropSettled(tx, replica.id), replica.durability);
+  if (fromSeq === 1) disk.write((tx) => dropSettled(tx, world.room, replica.id), replica.durability);
   const deltas = disk.read((tx) => readOutbox(tx, world.room, replica.id, fromSeq, OUTBOX_PAGE));
   const last = deltas.at(-1);
   const nextSeq = last === undefined || deltas.length < OUTBOX_PAGE ? undefined : last.seq + 1;

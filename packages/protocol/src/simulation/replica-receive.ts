@@ -1,15 +1,16 @@
 import { bytesToBody } from '../body.js';
 import { equalBytes } from '../bytes.js';
 import { bytesToCertificate, type Certificate, certificateMessage, certificateToBytes } from '../certificate.js';
-import { bytesToDelta, type Delta, deltaMessage, trieKeyOf } from '../delta.js';
+import { bytesToDelta, type Delta, deltaMessage, FLAG, hasFlag, trieKeyOf } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { headMessage, type HeadStatement, headStatementToBytes } from '../head-statement.js';
 import { msAhead } from '../hlc.js';
 import { deriveKeyId, deriveReplicaId, idToBytes, type ReplicaId } from '../ids.js';
-import { type Arrival, receiveDeltas, type Rejected } from '../room/receive.js';
+import type { Arrival } from '../room/arrival.js';
+import { receiveDeltas, type Rejected } from '../room/receive.js';
 import type { ReplicaEvent } from '../sync/event.js';
 import type { Cursor, DeltaBytes } from '../wire/messages.js';
-import { writesOfBody } from './content.js';
+import { compareIds, writesOfBody } from './content.js';
 import type { SimReplica } from './replica.js';
 
 /** Keeps the certificates that the relay one is connected to has signed [SG3]. */
@@ -53,7 +54,16 @@ export function accept(
     else if (crypto.verify(author, deltaMessage(delta.id), delta.signature)) arrivals.push(inspect(replica, delta));
     else rejected.push({ delta, fault: 'SIGNATURE_INVALID' });
   }
-  replica.disk.write((tx) => receiveDeltas(tx, room, arrivals, rejected, { nowMs, cursor }), replica.durability);
+  const options = { nowMs, cursor, replica: replica.id, compare: compareIds };
+  const { judgement } = replica.disk.write(
+    (tx) => receiveDeltas(tx, room, arrivals, rejected, options),
+    replica.durability,
+  );
+  const wrong = judgement.arrivals.filter(({ fault }) => fault === 'CHECKPOINT_WRONG').length;
+  if (wrong > 0) replica.world.alarm('an honest checkpoint was found wrong');
+  count('checkpoints found wrong', wrong);
+  const touched = arrivals.filter(({ delta, name }) => name?.kind === 'document' || hasFlag(delta, FLAG.checkpoint));
+  replica.compactor.added(touched.map(({ delta }) => delta.keyId));
   count('deltas received', arrivals.length);
   count('deltas rejected', rejected.length);
   return { kind: 'accepted', standing: replica.standing(), forged: rejected.map(({ delta }) => trieKeyOf(delta)) };

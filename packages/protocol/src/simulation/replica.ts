@@ -1,4 +1,4 @@
-import type { Delta } from '../delta.js';
+import { type Delta, FLAG, hasFlag } from '../delta.js';
 import { deriveReplicaId, type KeyName, type ReplicaId } from '../ids.js';
 import { readRoot } from '../merkle/trie.js';
 import { takeIdentity } from '../room/identity.js';
@@ -9,6 +9,7 @@ import type { ReplicaEvent, Standing } from '../sync/event.js';
 import { offline, type ReplicaState } from '../sync/state.js';
 import { stepSync } from '../sync/step.js';
 import type { DeltaBytes, Message } from '../wire/messages.js';
+import { Compactor } from './compactor.js';
 import { Desk, type DeskHost } from './desk.js';
 import { Disk } from './disk.js';
 import { drawHabits, Executor } from './executor.js';
@@ -33,6 +34,7 @@ export class SimReplica implements DeskHost {
   id: ReplicaId;
   readonly disk: Disk;
   readonly desk: Desk;
+  readonly compactor: Compactor;
   skewMs = 0;
   /** The relay it connects to. */
   relay = 0;
@@ -59,6 +61,7 @@ export class SimReplica implements DeskHost {
     this.disk = new Disk(profile?.disk.tables.clone());
     this.state = offline(world.config, this.id);
     this.desk = new Desk(this);
+    this.compactor = new Compactor(this);
     if (profile === undefined) this.#takeIdentity();
     else this.desk.copyFrom(profile.desk);
   }
@@ -85,7 +88,7 @@ export class SimReplica implements DeskHost {
 
   /** Nothing of it waits to be sealed, sent or acknowledged. */
   get isSilent(): boolean {
-    return this.desk.size === 0 && this.standing().outbox === 0;
+    return this.desk.size === 0 && this.standing().outbox === 0 && this.compactor.isIdle;
   }
 
   start(): void {
@@ -94,6 +97,7 @@ export class SimReplica implements DeskHost {
     this.state = offline(this.world.config, this.id);
     this.isPublishing = false;
     this.desk.own();
+    this.compactor.restart();
     this.#every(400, 900, () => this.#check());
     if (this.world.options.disk === 'barriers') this.#every(50, 400, () => this.#barrier());
     this.later(this.random.between(0, 50), () => this.#connect());
@@ -114,7 +118,9 @@ export class SimReplica implements DeskHost {
   }
 
   /** Own deltas that are behind a barrier go out. */
-  sealed(deltas: readonly Pick<Delta, 'bytes'>[]): void {
+  sealed(deltas: readonly Pick<Delta, 'bytes' | 'keyId' | 'flags'>[]): void {
+    const edits = deltas.filter((delta) => !hasFlag(delta, FLAG.checkpoint));
+    this.compactor.added(edits.map(({ keyId }) => keyId));
     this.#executor?.happen({ kind: 'sealed', deltas: deltas.map((delta) => delta.bytes) });
   }
 

@@ -27,6 +27,8 @@ const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
 const DRAIN_MS_MAX = 30 * 60_000;
 const DRAIN_EVENTS_MAX = 400_000;
 const DRAIN_LOOK_MS = 200;
+/** A world's days are short. */
+const CHECKPOINT_STEP_MS = 100;
 const LOOK_EVENTS = 300;
 const PENDING_MAX = 100_000;
 /** Longer than anything lingers on a wire. */
@@ -60,7 +62,8 @@ export class World implements Cast {
     this.options = options;
     this.random = new Random(options.seed);
     this.ledger = new Ledger(options.isWatched);
-    const limits = { ...defaultLimits, frameBytesMax: options.frameBytesMax };
+    const { frameBytesMax, checkpointTailBytesMin } = options;
+    const limits = { ...defaultLimits, frameBytesMax, checkpointTailBytesMin, checkpointStepMs: CHECKPOINT_STEP_MS };
     const roomId = deriveRoomId(crypto.hash, `world ${options.seed}`, ROOM_CONFIG);
     this.config = { room: { hash: crypto.hash, roomId }, roomConfig: ROOM_CONFIG, limits };
     this.#wires = this.#makeWires();

@@ -19,7 +19,7 @@ export const TABLES = [
   'certificates',
   /** replica 8 → newest head statement. Both. */
   'heads',
-  /** u64 ms • trieKey → delta: superseded bytes that are still kept. Both. */
+  /** u64 ms • trieKey → delta: superseded bytes that are still kept [CX8, CP8]. Both. */
   'retained',
   /** u64 offset → roll 8 • trieKey. Relay. */
   'log',
@@ -33,6 +33,8 @@ export const TABLES = [
   'previous',
   /** deltaId 32 → reason and delta. Replica. */
   'quarantine',
+  /** deltaId 32 → nothing: checkpoints in the set whose content is their signer's word [CP7]. Replica. */
+  'vouched',
 ] as const;
 
 export type Table = (typeof TABLES)[number];

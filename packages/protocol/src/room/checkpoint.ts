@@ -1,0 +1,284 @@
+import { bodyToBytes, bytesToBody, checkpointPayloadToBytes, updateOfDelta } from '../body.js';
+import { compareBytes, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { type Context, contextOfHeld, covers, EMPTY_CONTEXT, highestEntry, includesContext } from '../context.js';
+import { type Delta, FLAG, hasContext, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
+import { errorCodeFromWire } from '../errors.js';
+import { type Hlc, hlcToMs } from '../hlc.js';
+import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
+import type { Limits } from '../limits.js';
+import { readRoot } from '../merkle/trie.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import { type Acceptance, acceptDeltas, isAnyCovered, type RoomRef } from './accept.js';
+import { readSiblings } from './journal.js';
+import { readClock, readNumber, writeNumber } from './meta.js';
+import { outboxEntryToBytes } from './outbox-entry.js';
+import { readRetainedOf, settleRetained } from './retained.js';
+import { areInPlace, nextStamp, readPrevious } from './seal.js';
+
+const DOMAIN = utf8ToBytes('mangrove:checkpoint:1');
+
+/** What of a document would be merged. Bytes are those of whole deltas, as they are stored. */
+export interface Tail {
+  /** Deltas that add, covered by nothing. */
+  readonly count: number;
+  readonly bytes: number;
+  readonly checkpoints: number;
+  /** Of the largest checkpoint; 0 without one. */
+  readonly checkpointBytes: number;
+}
+
+export type CheckpointLimits = Pick<
+  Limits,
+  'checkpointRatio' | 'checkpointTailBytesMin' | 'checkpointTailCountMax' | 'checkpointDotsMax'
+>;
+
+/** What a checkpoint is made of. */
+export interface CheckpointSources {
+  readonly keyId: KeyId;
+  readonly name: KeyName;
+  /** What is merged, in trie order. */
+  readonly merged: readonly Delta[];
+  /** Checkpoints that were found wrong and that this one answers: covered, and not merged [CP6]. */
+  readonly answered: readonly Delta[];
+  /** Exactly the merged and the answered [CX4]. */
+  readonly context: Context;
+}
+
+/**
+ * Whether a document wants a checkpoint [CP3]: never without new edits, so that checkpoints are not checkpointed; not before the tail
+ * has outgrown the last one, so that rewriting costs about as much as was written. Two that stand beside each other are merged
+ * with the next worthwhile tail.
+ */
+export function checkpointDue(tail: Tail, limits: CheckpointLimits): boolean {
+  if (tail.count === 0 || tail.count + tail.checkpoints < 2) return false;
+  return tail.bytes >= tailBytesWanted(tail, limits) || tail.count >= limits.checkpointTailCountMax;
+}
+
+/** How many bytes a tail must weigh before it is worth a checkpoint. */
+export function tailBytesWanted({ checkpoints, checkpointBytes }: Tail, limits: CheckpointLimits): number {
+  const outgrown = checkpoints > 1 ? 0 : limits.checkpointRatio * checkpointBytes;
+  return Math.max(limits.checkpointTailBytesMin, outgrown);
+}
+
+/**
+ * How long a replica waits with a due checkpoint [CP4]: the lowest id online goes first, and each other one gives it and those before
+ * it the time to be heard. `jitter`: from 0 to 1, drawn anew each time.
+ */
+export function checkpointDelayMs(own: ReplicaId, online: Iterable<ReplicaId>, jitter: number, stepMs: number): number {
+  const before = [...new Set(online)].filter((replica) => replica < own).length;
+  return (before + jitter / 2) * stepMs;
+}
+
+/** [CP1] The hash of exactly what was merged: whoever holds it can recompute it. */
+export function coverageOf(room: RoomRef, keyId: KeyId, merged: readonly Delta[]): Uint8Array {
+  const places = merged.map((delta) => trieKeyOf(delta).subarray(16)).sort(compareBytes);
+  return room.hash(concatBytes(DOMAIN, idToBytes(room.roomId), idToBytes(keyId), ...places));
+}
+
+/** [CP5] A checkpoint is nobody's intention: one is not read where a sibling tombstone has seen all that it covers. */
+export function readableSiblings(siblings: readonly Delta[]): readonly Delta[] {
+  const tombstones = siblings.filter((delta) => hasFlag(delta, FLAG.tombstone));
+  if (tombstones.length === 0) return siblings;
+  return siblings.filter(
+    (delta) =>
+      !hasFlag(delta, FLAG.checkpoint) || !tombstones.some(({ context }) => includesContext(context, delta.context)),
+  );
+}
+
+/** Those of them that none of the others covers. */
+export function uncovered(deltas: readonly Delta[]): readonly Delta[] {
+  const contextual = deltas.filter(hasContext);
+  return deltas.filter((delta) => !contextual.some(({ context }) => covers(context, delta)));
+}
+
+/**
+ * What a checkpoint of the document would be made of, or undefined where none is due. Left out is what is quarantined, and what is
+ * ours and no relay has acknowledged: a checkpoint that is refused must cover nothing that only it brings [CP2].
+ */
+export function* readCheckpointSources(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  keyId: KeyId,
+  limits: CheckpointLimits,
+): Steps<{ readonly sources: CheckpointSources | undefined; readonly tail: Tail }> {
+  const { usable, wrong } = yield* readUsable(tx, room, replica, keyId);
+  const repaired = wrong.length === 0 ? [] : yield* readRepaired(tx, room, keyId, wrong, usable);
+  const answered = repaired.length === 0 ? [] : wrong;
+  const { merged, context } = select([...usable, ...repaired], answered, limits.checkpointDotsMax);
+  const tail = tailOf(merged);
+  const [first] = merged;
+  const isDue = answered.length > 0 || checkpointDue(tail, limits);
+  if (first === undefined || !isDue) return { sources: undefined, tail };
+  const { name } = bytesToBody(first.body);
+  return { sources: name.kind === 'document' ? { keyId, name, merged, answered, context } : undefined, tail };
+}
+
+/** The unsigned checkpoint, above everything that it covers; `update` is what merging gives [CP1]. Throws `BODY_TOO_LARGE`, `CLOCK_AHEAD`. */
+export function* draftCheckpoint(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  { keyId, name, merged, context }: CheckpointSources,
+  update: Uint8Array,
+  nowMs: number,
+): Steps<UnsignedDelta> {
+  const prev = yield* readPrevious(tx, keyId);
+  const given = (yield* readNumber(tx, 'given')) as Hlc;
+  const hlc = nextStamp(yield* readClock(tx), Math.max(prev, highestEntry(context)), given, nowMs);
+  const newest = merged.reduce((latest, { writtenAt }) => Math.max(latest, writtenAt), 0);
+  const payload = checkpointPayloadToBytes({ coverage: coverageOf(room, keyId, merged), update });
+  const header = {
+    replica,
+    seq: (yield* readNumber(tx, 'seq')) + 1,
+    keyId,
+    hlc,
+    writtenAt: Math.min(newest, hlc) as Hlc,
+    prev,
+    context,
+    flags: FLAG.checkpoint,
+    nonces: [],
+  };
+  return makeUnsignedDelta(room.hash, room.roomId, header, bodyToBytes({ name, payload }));
+}
+
+/**
+ * Makes the signed checkpoint part of the set, as `commitSeal` does [JS3]. Undefined, and nothing written, when another tab has
+ * taken over, the next `seq` has moved, or something of what it was made of is not there any more: then look again.
+ */
+export function* commitCheckpoint(
+  tx: Transaction,
+  room: RoomRef,
+  delta: Delta,
+  sources: CheckpointSources,
+  epoch: number,
+  nowMs: number,
+): Steps<Acceptance | undefined> {
+  if ((yield* readNumber(tx, 'epoch')) !== epoch) return undefined;
+  if ((yield* readNumber(tx, 'seq')) !== delta.seq - 1) return undefined;
+  if (yield* isAnyCovered(tx, [delta])) return undefined;
+  if (!(yield* areInPlace(tx, [delta]))) return undefined;
+  if (!(yield* isStillThere(tx, room, sources))) return undefined;
+
+  const clock = yield* readClock(tx);
+  const isVouched = (yield* tx.getMany(
+    'vouched',
+    sources.merged.map(({ id }) => idToBytes(id)),
+  )).some((row) => row !== undefined);
+  // What it covers is kept until a relay has it: if it is refused, all of that is in the set again [CP8].
+  const acceptance = yield* acceptDeltas(tx, room, [delta], { nowMs, from: 'others', retain: () => true });
+  for (const { id } of [...sources.merged, ...sources.answered]) tx.delete('vouched', idToBytes(id));
+  if (isVouched) tx.put('vouched', idToBytes(delta.id), new Uint8Array());
+  tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
+  tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes: 0, oldestAtMs: hlcToMs(delta.hlc) }, delta));
+  writeNumber(tx, 'seq', delta.seq);
+  writeNumber(tx, 'clock', Math.max(clock, delta.hlc));
+  if (sources.answered.length === 0) return acceptance;
+  // What the wrong one alone covered stands again.
+  yield* settleRetained(tx, room, delta.replica);
+  return { ...acceptance, ...(yield* readRoot(tx)) };
+}
+
+/** The updates of a document that are to be merged for reading: of the readable siblings, and of what a wrong one superseded [CX8]. */
+export function* readDocumentDeltas(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<readonly Delta[]> {
+  const siblings = yield* readSiblings(tx, room, keyId);
+  const faults = yield* readFaults(tx, siblings);
+  const usable = siblings.filter((_, i) => faults[i] === undefined);
+  const unusable = siblings.filter((delta, i) => faults[i] !== undefined && hasContext(delta));
+  const repaired = unusable.length === 0 ? [] : yield* readRepaired(tx, room, keyId, unusable, usable);
+  return [...readableSiblings(usable), ...repaired];
+}
+
+/** The wire codes of why each is quarantined; undefined for those that are not. */
+export function* readFaults(
+  tx: Transaction,
+  deltas: readonly Pick<Delta, 'id'>[],
+): Steps<readonly (number | undefined)[]> {
+  const rows = yield* tx.getMany(
+    'quarantine',
+    deltas.map(({ id }) => idToBytes(id)),
+  );
+  return rows.map((row) => row?.[0]);
+}
+
+function* readUsable(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  keyId: KeyId,
+): Steps<{ usable: readonly Delta[]; wrong: readonly Delta[] }> {
+  const siblings = yield* readSiblings(tx, room, keyId);
+  const faults = yield* readFaults(tx, siblings);
+  const own = siblings.filter((delta) => delta.replica === replica);
+  const outbox = yield* tx.getMany(
+    'outbox',
+    own.map(({ seq }) => u64ToBytes(seq)),
+  );
+  const unsent = new Set(own.filter((_, i) => outbox[i] !== undefined));
+  const usable = siblings.filter((delta, i) => faults[i] === undefined && !unsent.has(delta));
+  // A newer version's checkpoint is not wrong because this one cannot read it.
+  const isWrong = (fault: number | undefined) =>
+    fault !== undefined && ['UNDECODABLE', 'CHECKPOINT_WRONG'].includes(errorCodeFromWire(fault));
+  const wrong = siblings.filter((delta, i) => hasFlag(delta, FLAG.checkpoint) && isWrong(faults[i]));
+  return { usable, wrong };
+}
+
+/** What was superseded by something that cannot be used, and by nothing that can. */
+export function* readRepaired(
+  tx: Transaction,
+  room: RoomRef,
+  keyId: KeyId,
+  wrong: readonly Delta[],
+  usable: readonly Delta[],
+): Steps<readonly Delta[]> {
+  const retained = yield* readRetainedOf(tx, room, keyId);
+  const faults = yield* readFaults(tx, retained);
+  const candidates = retained.filter(
+    (delta, i) =>
+      faults[i] === undefined &&
+      wrong.some(({ context }) => covers(context, delta)) &&
+      !usable.some(({ context }) => covers(context, delta)),
+  );
+  return uncovered(candidates);
+}
+
+/** Leaves out what lies above more gaps than a context may name. */
+function select(
+  held: readonly Delta[],
+  answered: readonly Delta[],
+  dotsMax: number,
+): { merged: readonly Delta[]; context: Context } {
+  const plain = answered.map(({ replica, hlc, prev }) => ({ replica, hlc, prev, context: EMPTY_CONTEXT }));
+  const context = contextOfHeld([...held, ...plain]);
+  const inOrder = held.toSorted((a, b) => compareBytes(trieKeyOf(a), trieKeyOf(b)));
+  if (context.dots.length <= dotsMax) return { merged: inOrder, context };
+  const left = new Set(context.dots.slice(dotsMax).map(({ replica, hlc }) => `${replica} ${hlc}`));
+  const merged = inOrder.filter(({ replica, hlc }) => !left.has(`${replica} ${hlc}`));
+  const narrower = contextOfHeld([...merged, ...plain]);
+  return narrower.dots.length <= dotsMax ? { merged, context: narrower } : { merged: [], context: EMPTY_CONTEXT };
+}
+
+function tailOf(merged: readonly Delta[]): Tail {
+  const checkpoints = merged.filter((delta) => hasFlag(delta, FLAG.checkpoint));
+  const added = merged.filter((delta) => !hasFlag(delta, FLAG.checkpoint));
+  return {
+    count: added.length,
+    bytes: added.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    checkpoints: checkpoints.length,
+    checkpointBytes: Math.max(0, ...checkpoints.map(({ bytes }) => bytes.length)),
+  };
+}
+
+function* isStillThere(tx: Transaction, room: RoomRef, { keyId, merged, answered }: CheckpointSources): Steps<boolean> {
+  const all = [...merged, ...answered];
+  const rows = yield* tx.getMany('deltas', all.map(trieKeyOf));
+  const missing = all.filter((_, i) => rows[i] === undefined);
+  if (missing.length === 0) return true;
+  const retained = new Set((yield* readRetainedOf(tx, room, keyId)).map(({ id }) => id));
+  return answered.length > 0 && missing.every(({ id }) => retained.has(id));
+}
+
+/** The updates that a checkpoint of these sources merges. */
+export function updatesOf({ merged }: Pick<CheckpointSources, 'merged'>): readonly Uint8Array[] {
+  return merged.map(updateOfDelta);
+}

@@ -1,0 +1,34 @@
+import * as encoding from 'lib0/encoding';
+import { encode, writeU64 } from '../codec.js';
+import type { Delta } from '../delta.js';
+import { idToBytes } from '../ids.js';
+import { readOutboxRow } from './outbox.js';
+
+/** What an own delta that no relay has acknowledged stands for. */
+export interface OutboxEntry {
+  readonly seq: number;
+  /** Journal rows that it was made of; 0 for a checkpoint, which is nobody's write. */
+  readonly writes: number;
+  readonly bytes: number;
+  readonly oldestAtMs: number;
+}
+
+/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev` */
+export function outboxEntryToBytes(
+  { writes, oldestAtMs }: Pick<OutboxEntry, 'writes' | 'oldestAtMs'>,
+  delta: Pick<Delta, 'body' | 'keyId' | 'hlc' | 'prev'>,
+): Uint8Array {
+  return encode((encoder) => {
+    encoding.writeVarUint(encoder, writes);
+    encoding.writeVarUint(encoder, delta.body.length);
+    encoding.writeVarUint(encoder, Math.max(0, Math.floor(oldestAtMs)));
+    encoding.writeUint8Array(encoder, idToBytes(delta.keyId));
+    writeU64(encoder, delta.hlc);
+    writeU64(encoder, delta.prev);
+  });
+}
+
+export function bytesToOutboxEntry(seq: number, bytes: Uint8Array): OutboxEntry {
+  const { writes, bytes: bodyBytes, oldestAtMs } = readOutboxRow(bytes);
+  return { seq, writes, bytes: bodyBytes, oldestAtMs };
+}
