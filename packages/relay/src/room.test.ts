@@ -72,6 +72,21 @@ test('[SY6] pushes that come while a transaction is under way share the next one
   expect((await room.version())?.offset).toBe(50);
 });
 
+test('[SY6] an acknowledgement comes after everything that its position counts', async () => {
+  const world = new World();
+  const room = await world.open();
+  const peers = [new Peer(room, 1), new Peer(room, 2)] as const;
+  for (const peer of peers) await peer.hello();
+  for (const peer of peers) peer.push(peer.draft());
+  for (const [i, peer] of peers.entries()) {
+    await peer.acknowledged(1);
+    const acked = peer.messages.findIndex(({ kind }) => kind === 'ack');
+    const before = peer.messages.slice(0, acked);
+    const told = before.flatMap((message) => (message.kind === 'deltas' ? message.deltas : []));
+    expect(told, `what peer ${1 - i} pushed in the same commit`).toHaveLength(1);
+  }
+});
+
 test('[SY6] nothing is acknowledged or forwarded when the disk is full, and the room lives on', async () => {
   const world = new World();
   const room = await world.open();

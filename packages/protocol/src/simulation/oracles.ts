@@ -10,6 +10,9 @@ import type { Table } from '../store/table.js';
 import { writesOfBody } from './content.js';
 import type { Cast } from './cast.js';
 
+/** Broken ones linger for as long as a side has not noticed. */
+const LINKS_PER_REPLICA_MAX = 40;
+
 interface Node {
   readonly name: string;
   readonly tables: MemoryTables;
@@ -21,23 +24,39 @@ export class Oracles {
   /** One set, one root, over all nodes and all of a world's time. */
   readonly #setByRoot = new Map<string, string>();
   readonly #rootBySet = new Map<string, string>();
+  readonly #looked = new WeakMap<MemoryTables, number>();
 
   constructor(world: Cast) {
     this.#world = world;
   }
 
-  /** While the world goes on. */
+  /** After every step: at those whose set has changed by it. */
   look(): void {
     for (const node of this.#nodes()) {
-      this.#assertRoot(node);
-      // A vector is a relay's word, and a flipped bit may make it any other.
-      if (this.#world.options.flipRatio === 0) this.#assertVector(node);
+      if (this.#looked.get(node.tables) === node.tables.setChanges) continue;
+      this.#looked.set(node.tables, node.tables.setChanges);
+      this.#lookAt(node);
     }
+    this.#assertBounds();
+  }
+
+  #lookAt(node: Node): void {
+    this.#assertRoot(node);
+    // A vector is a relay's word, and a flipped bit may make it any other.
+    if (this.#world.options.flipRatio === 0) this.#assertVector(node);
+  }
+
+  /** No edit, delta or connection leaves anything that stays. */
+  #assertBounds(): void {
+    const { relays, replicas, options } = this.#world;
+    for (const { index, links } of relays)
+      if (links.size > LINKS_PER_REPLICA_MAX * replicas.length)
+        throw new Error(`relay ${index} holds ${links.size} links of ${options.replicaCount} replicas`);
   }
 
   /** When everything has arrived. */
   lookAtEnd(): void {
-    this.look();
+    for (const node of this.#nodes()) this.#lookAt(node);
     const { ledger, replicas, relays } = this.#world;
     for (const replica of replicas) if (replica.isDead) ledger.died(replica.index);
     for (const write of ledger.writes) {

@@ -29,7 +29,6 @@ const DRAIN_EVENTS_MAX = 400_000;
 const DRAIN_LOOK_MS = 200;
 /** A world's days are short. */
 const CHECKPOINT_STEP_MS = 100;
-const LOOK_EVENTS = 300;
 const PENDING_MAX = 100_000;
 /** Longer than anything lingers on a wire. */
 const STILL_MS = 5_000;
@@ -218,7 +217,7 @@ export class World implements Cast {
     if (!this.loop.step()) return false;
     this.#steps++;
     if (this.loop.size > PENDING_MAX) throw new Error(`${this.loop.size} things are on the way`);
-    if (this.options.isWatched && this.#steps % LOOK_EVENTS === 0) this.#oracles.look();
+    if (this.options.isWatched) this.#oracles.look();
     return true;
   }
 

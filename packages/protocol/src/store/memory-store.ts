@@ -50,9 +50,17 @@ export class MemoryTable {
   }
 }
 
+const OF_THE_SET: ReadonlySet<Table> = new Set(['deltas', 'nodes', 'vector']);
+
 /** The tables of one room in memory: the reference for every other store, and what the simulator runs on. */
 export class MemoryTables {
   readonly #tables = new Map<Table, MemoryTable>(TABLES.map((table) => [table, new MemoryTable()]));
+  #setChanges = 0;
+
+  /** Rises when the set, its index or its vector may have changed: for those who look at it from outside. */
+  get setChanges(): number {
+    return this.#setChanges;
+  }
 
   table(table: Table): MemoryTable {
     return this.#tables.get(table) as MemoryTable;
@@ -79,6 +87,7 @@ export class MemoryTables {
 
   apply(writes: readonly Write[]): void {
     for (const write of writes) {
+      if (OF_THE_SET.has(write.table)) this.#setChanges++;
       if (write.kind === 'put') this.table(write.table).put(write.key, write.value);
       else this.table(write.table).delete(write.key);
     }
