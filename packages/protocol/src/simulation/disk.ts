@@ -1,5 +1,5 @@
 import { MemoryTables } from '../store/memory-store.js';
-import { type Plan, runPlan } from '../store/plan.js';
+import { type Plan, type Read, type ReadResult, runPlan, type Write } from '../store/plan.js';
 import type { Table } from '../store/table.js';
 
 interface Undo {
@@ -8,12 +8,20 @@ interface Undo {
   readonly before: Uint8Array | undefined;
 }
 
+/** One transaction as a store meets it: what was read, what it got, and what was written. */
+export interface Transacted {
+  readonly reads: readonly (readonly [Read, ReadResult])[];
+  readonly writes: readonly Write[];
+}
+
 /**
  * A replica's tables with a power switch. Transactions since the last strict one are taken back in a power cut, the youngest
  * first and each as a whole, as browsers were measured to do.
  */
 export class Disk {
   readonly tables: MemoryTables;
+  /** For tests: hears of every transaction, and of a power cut as one that takes its predecessors back. */
+  heard: ((transacted: Transacted) => void) | undefined;
   /** One list for each transaction that is not behind a barrier. */
   #unsafe: Undo[][] = [];
 
@@ -26,13 +34,13 @@ export class Disk {
   }
 
   read<Result>(plan: Plan<Result>): Result {
-    const { result, writes } = runPlan(plan, (read) => this.tables.read(read));
+    const { result, writes } = this.#run(plan);
     if (writes.length > 0) throw new Error('assertion failed: a read plan wrote');
     return result;
   }
 
   write<Result>(plan: Plan<Result>, durability: 'strict' | 'relaxed'): Result {
-    const { result, writes } = runPlan(plan, (read) => this.tables.read(read));
+    const { result, writes } = this.#run(plan);
     if (durability === 'relaxed') {
       const undo = writes.map(({ table, key }) => ({ table, key, before: this.tables.table(table).get(key) }));
       this.#unsafe.push(undo);
@@ -50,11 +58,23 @@ export class Disk {
   cutPower(keep: number): void {
     const kept = Math.floor(this.#unsafe.length * keep);
     for (const undo of this.#unsafe.slice(kept).reverse()) {
-      for (const { table, key, before } of undo) {
-        if (before === undefined) this.tables.table(table).delete(key);
-        else this.tables.table(table).put(key, before);
-      }
+      const writes = undo.map(({ table, key, before }): Write => {
+        return before === undefined ? { kind: 'delete', table, key } : { kind: 'put', table, key, value: before };
+      });
+      this.tables.apply(writes);
+      this.heard?.({ reads: [], writes });
     }
     this.#unsafe = [];
+  }
+
+  #run<Result>(plan: Plan<Result>): { readonly result: Result; readonly writes: readonly Write[] } {
+    const reads: (readonly [Read, ReadResult])[] = [];
+    const outcome = runPlan(plan, (read) => {
+      const answer = this.tables.read(read);
+      if (this.heard !== undefined) reads.push([read, answer]);
+      return answer;
+    });
+    this.heard?.({ reads, writes: outcome.writes });
+    return outcome;
   }
 }
