@@ -22,7 +22,7 @@ const HAPPENS: Readonly<Record<string, number>> = {
   'step refused': 1_000,
 };
 
-// The longer target is `npm run fuzz -- --frames 5000000 --seed 7`; what it finds becomes a test in regressions.test.ts.
+// The longer target is `npm run fuzz -- --frames 5000000 --seed 7`; what it finds becomes a test beside the code that was wrong.
 describe('hostile bytes', () => {
   test(`[SY14] [SY7] [MK6] ${FRAMES} mutated frames: no crash, no hang, nothing large, no change by what is refused, no false proof`, {
     timeout: RUN_MS_MAX,
