@@ -3,7 +3,7 @@ import type { Hash } from '../hash.js';
 import { defaultLimits, type Limits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Cut, makeCut } from './cut.js';
-import { describe, lookAhead } from './describe.js';
+import { describe, describeDown, lookAhead } from './describe.js';
 import { cutItems, type DiffEntry, type DiffEntryOf, type DiffMessage, sumCuts } from './diff-message.js';
 import { holdingAt, leafUnder, type Holding } from './holding.js';
 import { keysUnder, together } from './node-table.js';
@@ -176,7 +176,8 @@ function* sendUnder(scope: Scope, slot: Slot): Steps<DiffAnswer> {
 
 function* describeUnder(scope: Scope, slot: Slot): Steps<DiffAnswer> {
   const held = yield* holdingAt(scope.tx, slot);
-  return { entries: [held.kind === 'none' ? { kind: 'want', slot } : describe(scope.cut, slot, held)], send: [] };
+  if (held.kind === 'none') return { entries: [{ kind: 'want', slot }], send: [] };
+  return { entries: yield* describeDown(scope.tx, scope.cut, slot, held), send: [] };
 }
 
 /** What of a holding lies under a prefix that is longer than its slot. */

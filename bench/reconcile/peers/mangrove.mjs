@@ -1,0 +1,50 @@
+import { versionOf } from '../../support/machine.mjs';
+import { MangroveLink } from '../mangrove-link.mjs';
+import { fillTables, makeDeltas } from '../mangrove-room.mjs';
+import { AUTHORS, heldBy, LEFT, RIGHT, timed } from '../workload.mjs';
+
+const shared = {
+  carries: 'items, whose own bytes are told apart',
+  versions: () => ({ '@mangrove/protocol': versionOf('@mangrove/protocol') }),
+};
+
+export const mangroveVector = {
+  ...shared,
+  id: 'mangrove',
+  name: 'Mangrove',
+  about: 'stepSync at both ends over memory stores; strangers: no cursor, so version vectors, then a Merkle diff where roots differ',
+  canRun: () => true,
+  run: (workload) => run(workload, false),
+};
+
+export const mangroveCursor = {
+  ...shared,
+  id: 'mangrove-cursor',
+  name: 'Mangrove, returning',
+  about: 'the same for a client that this relay knows: its cursor names the place in the log; scattered: rows were lost at both ends since',
+  canRun: () => true,
+  run: (workload) => run(workload, true),
+};
+
+function run(workload, returns) {
+  const { items } = workload;
+  const deltas = makeDeltas(workload);
+  const held = (side) => heldBy(side, items).map((index) => deltas[index]);
+  const replica = fillTables(held(LEFT));
+  const relay = fillTables(held(RIGHT), { logged: true });
+  const own = items.flatMap(({ author, side }, i) => (author === AUTHORS && side === LEFT ? [deltas[i]] : []));
+  const isTail = own.length > 0;
+  const inCommon = items.filter(({ side }) => side === 0).length;
+  const after = returns ? (isTail ? inCommon : held(RIGHT).length) : undefined;
+  const link = new MangroveLink({ replica, relay, author: AUTHORS, outbox: own, after });
+  const { result, cpuMs } = timed(() => link.run());
+  const { bytes, knownAt, heldAt, takenCpuMs, deltaBytes, setUpBytes, messages, byKind } = result;
+  const wanted = items.flatMap(({ side }, i) => (side === 0 ? [] : [deltas[i].bytes.length]));
+  const wantedBytes = wanted.reduce((sum, length) => sum + length, 0);
+  return {
+    bytes: bytes + Math.max(0, deltaBytes - wantedBytes),
+    roundTrips: Math.floor(heldAt),
+    cpuMs: Math.max(0, cpuMs - takenCpuMs),
+    notes: { deltaBytes, wantedBytes, setUpBytes, messages, heldAt, knownAt, takenCpuMs, byKind },
+  };
+}
