@@ -17,6 +17,7 @@ import {
   PROTOCOL_VERSION,
   readLogPage,
   readPosition,
+  readReach,
   readRoot,
   readVectorRows,
   roomConfigToByte,
@@ -79,7 +80,6 @@ export class MangroveLink {
   }
 
   #send(from, message) {
-    if (process.env.TRACE) console.log(from, message.kind, this.#arrived[from], message.deltas?.length ?? "", message.entries ? JSON.stringify(Object.entries(message.entries.reduce((m, e) => ({ ...m, [e.kind]: (m[e.kind] ?? 0) + 1 }), {}))) : "");
     const frames = messageToFrames(messageToBytes(message), defaultLimits);
     const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
     const { tally } = this;
@@ -101,14 +101,15 @@ export class MangroveLink {
       if (bytes === undefined) continue;
       const message = to === 'relay' ? bytesToReplicaMessage(bytes) : bytesToRelayMessage(bytes);
       // Admission is over: the clock of the reconciliation begins.
-      if (message.kind === 'admitted') this.#arrived = { replica: 0, relay: 0 };
-      if (message.deltas?.length > 0) this.tally.heldAt = this.#arrived[to];
-      if (to === 'replica' && TELLS.has(message.kind)) this.tally.toldAt = this.#arrived[to];
+      if (message.kind === 'admitted') this.#admittedAt = at;
+      if (message.deltas?.length > 0) this.tally.heldAt = at - this.#admittedAt;
+      if (to === 'replica' && TELLS.has(message.kind)) this.tally.toldAt = at - this.#admittedAt;
       this.#step(to, { kind: 'message', message, nowMs });
       if (to === 'replica' && this.tally.heldAt > 0 && !this.#isKnown) this.#lookWhetherKnown();
     }
   }
 
+  #admittedAt = 0;
   #isKnown = false;
 
   #lookWhetherKnown() {
@@ -143,7 +144,7 @@ export class MangroveLink {
     show: nothing,
     'read-outbox': () => ({ kind: 'outbox-read', deltas: [...this.#outbox.values()], nextSeq: undefined }),
     'read-certificates': () => ({ kind: 'certificates-read', certificates: [] }),
-    'read-vector': () => ({ kind: 'vector-read', vector: this.#read('replica', readVectorRows) }),
+    'read-vector': () => ({ kind: 'vector-read', vector: this.#read('replica', readReach) }),
     accept: ({ deltas }) => {
       const options = { nowMs, from: 'others', retain: () => false };
       this.#take(() => this.#read('replica', (tx) => acceptDeltas(tx, room, deltas.map(parse), options)));
@@ -180,9 +181,9 @@ export class MangroveLink {
     }),
     'read-beyond': (effect) => this.#read('relay', planFor(room, effect)),
     'answer-diff': (effect) => this.#read('relay', planFor(room, effect)),
-    'finish-beyond': () =>
+    'finish-beyond': ({ pulled }) =>
       this.#read('relay', function* (tx) {
-        return { kind: 'beyond-done', position: yield* readPosition(tx), vector: yield* readVectorRows(tx) };
+        return { kind: 'beyond-done', pulled, position: yield* readPosition(tx), vector: yield* readVectorRows(tx) };
       }),
     'accept-push': ({ deltas }) => {
       const options = { nowMs, from: 'others', retain: () => true };

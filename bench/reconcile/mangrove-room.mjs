@@ -57,7 +57,14 @@ export function makeDeltas({ items, authors }) {
     const body = concatBytes(name.bytes, payload.subarray(0, PAYLOAD_BYTES));
     const signature = concatBytes(payload);
     const delta = signDelta(makeUnsignedDelta(hash, room.roomId, header, body), signature);
-    return { author, seq: delta.seq, replica: delta.replica, trieKey: trieKeyOf(delta), bytes: delta.bytes, id: delta.id };
+    return {
+      author,
+      seq: delta.seq,
+      replica: delta.replica,
+      trieKey: trieKeyOf(delta),
+      bytes: delta.bytes,
+      id: delta.id,
+    };
   });
 }
 

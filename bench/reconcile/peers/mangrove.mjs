@@ -12,7 +12,8 @@ export const mangroveVector = {
   ...shared,
   id: 'mangrove',
   name: 'Mangrove',
-  about: 'stepSync at both ends over memory stores; strangers: no cursor, so version vectors, then a Merkle diff where roots differ',
+  about:
+    'stepSync at both ends over memory stores; strangers: no cursor, so version vectors, then a Merkle diff where roots differ',
   canRun: () => true,
   run: (workload) => run(workload, false),
 };
@@ -21,7 +22,8 @@ export const mangroveCursor = {
   ...shared,
   id: 'mangrove-cursor',
   name: 'Mangrove, returning',
-  about: 'the same for a client that this relay knows: its cursor names the place in the log; scattered: rows were lost at both ends since',
+  about:
+    'the same for a client that this relay knows: its cursor names the place in the log; scattered: rows were lost at both ends since',
   canRun: () => true,
   run: (workload) => run(workload, true),
 };

@@ -132,7 +132,7 @@ export class RelayRoom implements LinkHost {
       case 'answer-diff':
         return this.#answerRead(link, effect);
       case 'finish-beyond':
-        return this.#finishBeyond();
+        return this.#finishBeyond(effect);
       case 'certify':
         return this.#certify(effect);
       case 'accept-head':
@@ -201,8 +201,8 @@ export class RelayRoom implements LinkHost {
     return this.#room().read(planFor(ref, effect));
   }
 
-  async #finishBeyond(): Promise<RelayEvent> {
-    return { kind: 'beyond-done', ...(await this.#room().standing()) };
+  async #finishBeyond({ pulled }: EffectOf<'finish-beyond'>): Promise<RelayEvent> {
+    return { kind: 'beyond-done', pulled, ...(await this.#room().standing()) };
   }
 
   async #certify({ certificates }: EffectOf<'certify'>): Promise<undefined> {

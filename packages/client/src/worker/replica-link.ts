@@ -25,6 +25,7 @@ import {
   PROTOCOL_VERSION,
   readCursor,
   readNumber,
+  readReach,
   readOutboxPage,
   readRoot,
   readVectorRows,
@@ -248,7 +249,7 @@ export class ReplicaLink {
       case 'read-certificates':
         return { kind: 'certificates-read', certificates: await this.#certifier.certificates() };
       case 'read-vector':
-        return { kind: 'vector-read', vector: await this.#read(readVectorRows) };
+        return { kind: 'vector-read', vector: await this.#read(readReach) };
       case 'read-outbox':
         return this.#readOutbox(effect.fromSeq);
       case 'open-diff':

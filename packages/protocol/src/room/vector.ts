@@ -2,6 +2,7 @@ import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import type { Delta } from '../delta.js';
 import type { Hash } from '../hash.js';
 import { bytesToReplicaId, idToBytes, type ReplicaId } from '../ids.js';
+import { together } from '../merkle/node-table.js';
 import { buildTrie } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { VersionVector } from '../version-vector.js';
@@ -13,6 +14,27 @@ const RUN = 256;
 export function* readVectorRows(tx: Transaction): Steps<VersionVector> {
   const rows = yield* tx.rows('vector', EVERYTHING);
   return new Map(rows.map(([key, value]) => [bytesToReplicaId(key), bytesToU64(value)]));
+}
+
+/**
+ * How far the store reaches: for each replica of the vector its entry, or the highest seq held where that lies above a gap. It says what need
+ * not be sent; what lacks below it is for the Merkle diff to find. A replica of which nothing is contiguous is left to that too.
+ */
+export function* readReach(tx: Transaction, only?: ReadonlySet<ReplicaId>): Steps<VersionVector> {
+  const vector = yield* readVectorRows(tx);
+  const replicas = [...vector.keys()].filter((replica) => only === undefined || only.has(replica));
+  const lastDots = yield* together(
+    replicas.map((replica) => {
+      const from = idToBytes(replica);
+      return tx.keys('dots', { from, to: prefixEnd(from), reverse: true, limit: 1 });
+    }),
+  );
+  return new Map(
+    replicas.map((replica, i) => {
+      const [last] = lastDots[i] as readonly Uint8Array[];
+      return [replica, Math.max(vector.get(replica) ?? 0, last === undefined ? 0 : bytesToU64(last, 8))];
+    }),
+  );
 }
 
 /** The entries of some replicas; absent ones are absent. */

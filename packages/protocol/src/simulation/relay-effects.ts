@@ -58,7 +58,12 @@ function perform(
       return relay.transact(planFor(room, effect));
     case 'finish-beyond':
       return relay.transact(function* (tx) {
-        return { kind: 'beyond-done', position: yield* readPosition(tx), vector: yield* readVectorRows(tx) };
+        return {
+          kind: 'beyond-done',
+          pulled: effect.pulled,
+          position: yield* readPosition(tx),
+          vector: yield* readVectorRows(tx),
+        };
       });
     case 'certify': {
       const issued = effect.certificates.flatMap(({ publicKey }) => certify(relay, publicKey) ?? []);

@@ -6,8 +6,7 @@ import { readNumber } from '../room/meta.js';
 import { readCursor, writeCursor } from '../room/receive.js';
 import { acknowledge, readOutbox } from '../room/seal.js';
 import { dropSettled } from '../room/unsent.js';
-import { adoptVector, headsRootOf, readVectorRows } from '../room/vector.js';
-
+import { adoptVector, headsRootOf, readReach, readVectorRows } from '../room/vector.js';
 import type { ReplicaEffect } from '../sync/effect.js';
 import type { ReplicaEvent } from '../sync/event.js';
 import { planFor, planOpenDiff } from '../sync/plans.js';
@@ -76,7 +75,7 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
           .map(([, row]) => bytesToCertificate(row)),
       };
     case 'read-vector':
-      return { kind: 'vector-read', vector: disk.read(readVectorRows) };
+      return { kind: 'vector-read', vector: disk.read(readReach) };
     case 'read-outbox':
       return readOutboxPage(replica, effect.fromSeq);
     case 'open-diff':

@@ -33,7 +33,7 @@ export type ReplicaEffect =
   | { readonly kind: 'acknowledge'; readonly seqs: readonly number[]; readonly cursor: Cursor | undefined }
   /** Roots are equal: what the other has held or covered, we have. */
   | { readonly kind: 'adopt'; readonly vector: VersionVector; readonly cursor: Cursor }
-  /** → `vector-read` */
+  /** How far the store reaches → `vector-read` */
   | { readonly kind: 'read-vector' }
   /** What a relay that has lost its disk is to certify again [SG4] → `certificates-read` */
   | { readonly kind: 'read-certificates' }
@@ -56,7 +56,7 @@ export type RelayEffect =
   /** → `log-read` */
   | { readonly kind: 'read-log'; readonly after: number; readonly met: readonly ReplicaId[] }
   /** Where the relay stands after a read by vector → `beyond-done` */
-  | { readonly kind: 'finish-beyond' }
+  | { readonly kind: 'finish-beyond'; readonly pulled: VersionVector }
   /** Verify what must be, commit → `pushed` */
   | { readonly kind: 'accept-push'; readonly deltas: readonly PushedDelta[] }
   /** Issue certificates for keys that an admitted writer shows [SG4]. */

@@ -37,6 +37,9 @@ type ReadEvent =
       readonly kind: 'beyond-read';
       readonly deltas: readonly DeltaBytes[];
       readonly next: BeyondCursor | undefined;
+      /** What was asked about. */
+      readonly pulled: VersionVector;
+      /** At the end: the replicas of it that the own store reaches less far, with how far. */
       readonly vector: VersionVector;
     }
   | {
@@ -50,6 +53,8 @@ type ReadEvent =
 /** Where a read by vector goes on: the vector asked about and the last dot read. */
 export interface BeyondCursor {
   readonly vector: VersionVector;
+  /** Of the replicas that the vector names, or of all. */
+  readonly of: 'named' | 'all';
   readonly after: Uint8Array;
 }
 
@@ -86,7 +91,12 @@ export type RelayEvent =
   | ({ readonly kind: 'authenticated' } & AuthenticatedReplica)
   | { readonly kind: 'denied'; readonly code: ErrorCode; readonly facts: Readonly<Record<string, string | number>> }
   | ({ readonly kind: 'log-read'; readonly met: readonly ReplicaId[] } & LogPage)
-  | { readonly kind: 'beyond-done'; readonly position: Position; readonly vector: VersionVector }
+  | {
+      readonly kind: 'beyond-done';
+      readonly pulled: VersionVector;
+      readonly position: Position;
+      readonly vector: VersionVector;
+    }
   | {
       readonly kind: 'pushed';
       readonly seqs: readonly number[];

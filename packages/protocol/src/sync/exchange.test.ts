@@ -206,42 +206,54 @@ describe('catching up', () => {
     expect(replica.hear({ kind: 'deltas', position: positionAt(40), deltas: [theirs.bytes] })).toEqual([
       { kind: 'accept', deltas: [theirs.bytes], cursor: undefined },
     ]);
-    const theirVector = new Map([[other, 1]]);
+    const theirVector = new Map([[me, 3]]);
     expect(replica.hear({ kind: 'vector', vector: theirVector })).toEqual([
-      { kind: 'read-beyond', cursor: { vector: theirVector, after: new Uint8Array() } },
+      { kind: 'read-beyond', cursor: { vector: theirVector, of: 'named', after: new Uint8Array() } },
     ]);
-    const next = { vector: theirVector, after: filled(16, 1) };
-    expect(replica.step({ kind: 'beyond-read', deltas: [mine.bytes], next, vector })).toEqual([
+    const next = { vector: theirVector, of: 'named', after: filled(16, 1) } as const;
+    const pulled = theirVector;
+    expect(replica.step({ kind: 'beyond-read', deltas: [mine.bytes], next, pulled, vector })).toEqual([
       { kind: 'send', message: { kind: 'push', repair: true, deltas: [mine.bytes] } },
       { kind: 'read-beyond', cursor: next },
     ]);
-    replica.hear({ kind: 'caught-up', position: positionAt(41), vector: theirVector });
+    // It names what is not as it was pulled, and says with that what is.
+    replica.hear({ kind: 'caught-up', position: positionAt(41), vector: new Map([[other, 1]]) });
     expect(replica.step({ kind: 'acknowledged', standing: standingAt(50) })).toEqual([
-      { kind: 'adopt', vector: theirVector, cursor: cursorAt(41) },
+      { kind: 'adopt', vector: new Map([...vector, [other, 1]]), cursor: cursorAt(41) },
     ]);
   });
 
-  test('[SY3] the relay answers a pull page by page, then says its vector, then where it stands', () => {
+  test('[SY3] the relay answers a pull page by page, then what it lacks, then where it stands', () => {
     const relay = createRelay();
     relay.admit(undefined);
     const vector = new Map([[me, 1]]);
-    const start = { vector, after: new Uint8Array() };
+    const start = { vector, of: 'all', after: new Uint8Array() };
     expect(relay.hear({ kind: 'pull', vector })).toEqual([{ kind: 'read-beyond', cursor: start }]);
-    const next = { vector, after: filled(16, 1) };
+    const next = { vector, of: 'all', after: filled(16, 1) } as const;
     const deltas = [theirs.bytes];
     const outOfOrder = { kind: 'send', message: { kind: 'deltas', position: undefined, deltas } } as const;
-    expect(relay.step({ kind: 'beyond-read', deltas, next, vector })).toEqual([
+    expect(relay.step({ kind: 'beyond-read', deltas, next, pulled: vector, vector: new Map() })).toEqual([
       outOfOrder,
       { kind: 'read-beyond', cursor: next },
     ]);
-    expect(relay.step({ kind: 'beyond-read', deltas, next: undefined, vector })).toEqual([
+    expect(relay.step({ kind: 'beyond-read', deltas, next: undefined, pulled: vector, vector })).toEqual([
       outOfOrder,
       { kind: 'send', message: { kind: 'vector', vector } },
-      { kind: 'finish-beyond' },
+      { kind: 'finish-beyond', pulled: vector },
     ]);
-    expect(relay.step({ kind: 'beyond-done', position: positionAt(4), vector })).toEqual([
-      { kind: 'send', message: { kind: 'caught-up', position: positionAt(4), vector } },
-    ]);
+    const done = { kind: 'beyond-done', position: positionAt(4) } as const;
+    const saidOf = (pulled: Map<ReplicaId, number>, own: Map<ReplicaId, number>): unknown => {
+      const [effect] = relay.step({ ...done, pulled, vector: own });
+      return effect;
+    };
+    const caughtUp = (own: Map<ReplicaId, number>): unknown => ({
+      kind: 'send',
+      message: { kind: 'caught-up', position: positionAt(4), vector: own },
+    });
+    expect(saidOf(vector, vector), 'as pulled').toEqual(caughtUp(new Map()));
+    expect(saidOf(vector, new Map([...vector, [other, 2]]))).toEqual(caughtUp(new Map([[other, 2]])));
+    expect(saidOf(vector, new Map([[me, 3]]))).toEqual(caughtUp(new Map([[me, 3]])));
+    expect(saidOf(vector, new Map()), 'unknown here').toEqual(caughtUp(new Map([[me, 0]])));
   });
 
   test('[SY2] a replaying relay reads what is committed, and does not forward it', () => {
@@ -532,7 +544,15 @@ describe('pushing', () => {
     expect(kindsOf(replica.connect({ resumed: true, rights: ['read'] }))).toEqual(['trust', 'check-identity']);
     replica.hear({ kind: 'caught-up', position: positionAt(3), vector: new Map() });
     expect(replica.step({ kind: 'sealed', deltas: [mine.bytes] })).toEqual([]);
-    expect(replica.step({ kind: 'beyond-read', deltas: [mine.bytes], next: undefined, vector: new Map() })).toEqual([]);
+    expect(
+      replica.step({
+        kind: 'beyond-read',
+        deltas: [mine.bytes],
+        next: undefined,
+        pulled: new Map(),
+        vector: new Map(),
+      }),
+    ).toEqual([]);
     expect(createRelayWithout('read').hear({ kind: 'pull', vector: new Map() })).toMatchObject([
       { message: { kind: 'fault', code: 'UNAUTHORIZED' } },
     ]);

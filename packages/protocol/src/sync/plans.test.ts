@@ -6,7 +6,7 @@ import { bytesToHex } from '../bytes.js';
 import { bytesToDelta, type Delta } from '../delta.js';
 import type { ReplicaId } from '../ids.js';
 import { acceptDeltas } from '../room/accept.js';
-import { readVectorRows } from '../room/vector.js';
+import { readReach } from '../room/vector.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { VersionVector } from '../version-vector.js';
 import { planFor, planOpenDiff } from './plans.js';
@@ -24,7 +24,7 @@ function accept(tables: MemoryTables, deltas: readonly Delta[]): void {
   tables.transact((tx) => acceptDeltas(tx, room, deltas, { nowMs: 0, from: 'others', retain: () => false }));
 }
 
-const vectorOf = (tables: MemoryTables): VersionVector => tables.transact(readVectorRows).result;
+const reachOf = (tables: MemoryTables): VersionVector => tables.transact(readReach).result;
 const heldIn = (tables: MemoryTables): string[] =>
   tables
     .table('deltas')
@@ -32,36 +32,52 @@ const heldIn = (tables: MemoryTables): string[] =>
     .map(([, bytes]) => bytesToHex(bytes));
 
 /** All pages of what a vector does not reach. */
-function readBeyond(tables: MemoryTables, vector: VersionVector) {
+function readBeyond(tables: MemoryTables, vector: VersionVector, of: 'named' | 'all' = 'all') {
   const pages: (readonly Uint8Array[])[] = [];
   let after = new Uint8Array();
   for (;;) {
-    const { result } = tables.transact(planFor(room, { kind: 'read-beyond', cursor: { vector, after } }));
+    const { result } = tables.transact(planFor(room, { kind: 'read-beyond', cursor: { vector, of, after } }));
     if (result.kind !== 'beyond-read') throw new Error('another answer');
     pages.push(result.deltas);
-    if (result.next === undefined) return { pages, deltas: pages.flat() };
+    if (result.next === undefined) return { pages, deltas: pages.flat(), short: result.vector };
     expect(result.next.after).not.toEqual(after);
     after = result.next.after as typeof after;
   }
 }
 
 describe('read-beyond', () => {
-  test('[SY3] each side sends what the vector of the other does not reach, and then both hold the same', () => {
-    const split = fc.array(fc.integer({ min: 0, max: 2 }), { minLength: 24, maxLength: 24 });
+  test('[SY3] one pull, and its answers, make two stores without gaps one', () => {
+    const cuts = fc.array(fc.nat(8), { minLength: 3, maxLength: 3 });
     fc.assert(
-      fc.property(historySteps, split, (steps, sides) => {
+      fc.property(historySteps, cuts, cuts, (steps, leftCuts, rightCuts) => {
         const deltas = makeHistory(steps).map(({ delta }) => delta);
-        const left = tablesOf(deltas.filter((_, i) => sides[i] !== 0));
-        const right = tablesOf(deltas.filter((_, i) => sides[i] !== 1));
+        const upTo = (seqs: readonly number[]): MemoryTables =>
+          tablesOf(deltas.filter(({ replica, seq }) => seqs.some((cut, i) => replica === replicaOf(i) && seq <= cut)));
+        const [left, right] = [upTo(leftCuts), upTo(rightCuts)];
         const decode = (bytes: Uint8Array): Delta => bytesToDelta(room.hash, room.roomId, bytes);
-        const toRight = readBeyond(left, vectorOf(right)).deltas.map(decode);
-        const toLeft = readBeyond(right, vectorOf(left)).deltas.map(decode);
+        const answer = readBeyond(right, reachOf(left));
+        const toRight = readBeyond(left, answer.short, 'named').deltas.map(decode);
         accept(right, toRight);
-        accept(left, toLeft);
+        accept(left, answer.deltas.map(decode));
         expect(heldIn(left)).toEqual(heldIn(right));
       }),
       { numRuns: 100 },
     );
+  });
+
+  test('[SY3] what lies in a gap is not asked for by vector, nor is everything above the gap', () => {
+    const deltas = [1, 2, 3, 4].map((seq) => makeDelta({ replica: a, seq, hlc: seq, prev: seq - 1 }));
+    const [withGap, whole] = [tablesOf(deltas.filter(({ seq }) => seq === 1 || seq === 3)), tablesOf(deltas)];
+    expect(reachOf(withGap)).toEqual(new Map([[a, 3]]));
+    expect(readBeyond(whole, reachOf(withGap))).toMatchObject({ deltas: [deltas[3]?.bytes], short: new Map() });
+    expect(readBeyond(withGap, reachOf(whole))).toMatchObject({ deltas: [], short: new Map([[a, 3]]) });
+  });
+
+  test('[SY3] only the replicas that are named are read where that is asked', () => {
+    const tables = tablesOf([a, b].map((replica) => makeDelta({ replica, seq: 1, hlc: 1 })));
+    expect(readBeyond(tables, new Map([[b, 0]]), 'named').deltas).toHaveLength(1);
+    expect(readBeyond(tables, new Map(), 'named').deltas).toEqual([]);
+    expect(readBeyond(tables, new Map(), 'all').deltas).toHaveLength(2);
   });
 
   test('[SY3] what the vector reaches is not sent, forks above it are sent whole', () => {
@@ -98,7 +114,11 @@ describe('read-beyond', () => {
   });
 
   test('[SY3] an empty store has nothing beyond anything', () => {
-    expect(readBeyond(new MemoryTables(), new Map([[a, 9]]))).toEqual({ pages: [[]], deltas: [] });
+    expect(readBeyond(new MemoryTables(), new Map([[a, 9]]))).toEqual({
+      pages: [[]],
+      deltas: [],
+      short: new Map([[a, 0]]),
+    });
   });
 });
 

@@ -1,16 +1,20 @@
-import { bytesToU64 } from '../bytes.js';
-import { bytesToReplicaId } from '../ids.js';
+import { compareBytes, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToReplicaId, idToBytes } from '../ids.js';
 import { answerDiff, openDiff } from '../merkle/diff.js';
+import { together } from '../merkle/node-table.js';
 import { readRoot } from '../merkle/trie.js';
 import { type RoomRef, splitTrieKeys } from '../room/accept.js';
 import { fetchWhileSmall } from '../room/fetch.js';
-import { readVectorRows } from '../room/vector.js';
+import { readReach } from '../room/vector.js';
 import type { Plan, Steps, Transaction } from '../store/plan.js';
+import type { VersionVector } from '../version-vector.js';
 import type { DeltaBytes } from '../wire/messages.js';
 import type { ReadEffect } from './effect.js';
 import type { BeyondCursor, RelayEvent, ReplicaEvent } from './event.js';
 
 const DOTS_PAGE = 512;
+/** Replicas whose dots are looked for in one step. */
+const REPLICAS_STEP = 64;
 /** Dots whose deltas are read in one step, and the bytes after which a page ends: bodies may be large. */
 const DOTS_STEP = 16;
 const BEYOND_BYTES = 1024 * 1024;
@@ -55,11 +59,7 @@ function* readBeyond(
   tx: Transaction,
   cursor: BeyondCursor,
 ): Steps<ReplicaEvent & RelayEvent & { kind: 'beyond-read' }> {
-  const vector = yield* readVectorRows(tx);
-  const keys = yield* tx.keys('dots', { from: cursor.after, limit: DOTS_PAGE });
-  const missing = keys.filter(
-    (key) => (cursor.vector.get(bytesToReplicaId(key.subarray(0, 8))) ?? 0) < bytesToU64(key, 8),
-  );
+  const missing = yield* dotsBeyond(tx, cursor);
   const deltas: DeltaBytes[] = [];
   let bytes = 0;
   let read = 0;
@@ -72,15 +72,40 @@ function* readBeyond(
       bytes += delta?.length ?? 0;
     }
   }
-  const isWhole = read === missing.length;
-  const last = isWhole ? keys.at(-1) : missing[read - 1];
-  const isEnd = last === undefined || (isWhole && keys.length < DOTS_PAGE);
-  return {
-    kind: 'beyond-read',
-    deltas,
-    next: isEnd ? undefined : { vector: cursor.vector, after: successor(last) },
-    vector,
-  };
+  const isEnd = read === missing.length && missing.length < DOTS_PAGE;
+  const { vector: pulled } = cursor;
+  if (!isEnd) {
+    const after = successor(missing[read - 1] as Uint8Array);
+    return { kind: 'beyond-read', deltas, next: { ...cursor, after }, pulled, vector: new Map() };
+  }
+  return { kind: 'beyond-read', deltas, next: undefined, pulled, vector: yield* shortOf(tx, pulled) };
+}
+
+/** The first page of dots beyond; full where there may be more. Reads the runs beyond the vector and passes over all else. */
+function* dotsBeyond(tx: Transaction, { vector, of, after }: BeyondCursor): Steps<readonly Uint8Array[]> {
+  const known =
+    of === 'named' ? [...vector.keys()].sort().map(idToBytes) : yield* tx.keys('vector', { from: new Uint8Array() });
+  const replicas = known.filter((replica) => compareBytes(replica, after.subarray(0, replica.length)) >= 0);
+  const dots: Uint8Array[] = [];
+  for (let at = 0; at < replicas.length && dots.length < DOTS_PAGE; at += REPLICAS_STEP) {
+    const runs = replicas.slice(at, at + REPLICAS_STEP).map((replica) => {
+      const first = concatBytes(replica, u64ToBytes((vector.get(bytesToReplicaId(replica)) ?? 0) + 1));
+      const from = compareBytes(first, after) < 0 ? after : first;
+      return tx.keys('dots', { from, to: prefixEnd(replica), limit: DOTS_PAGE });
+    });
+    dots.push(...(yield* together(runs)).flat());
+  }
+  return dots.slice(0, DOTS_PAGE);
+}
+
+/** How far the own store reaches where that is less than in `vector`; 0 for a replica that it does not know. */
+function* shortOf(tx: Transaction, vector: VersionVector): Steps<VersionVector> {
+  const reach = yield* readReach(tx, new Set(vector.keys()));
+  const entries = [...vector].flatMap(([replica, seq]) => {
+    const own = reach.get(replica) ?? 0;
+    return own < seq ? [[replica, own] as const] : [];
+  });
+  return new Map(entries);
 }
 
 /** The least key above `key`. */

@@ -25,7 +25,13 @@ export type ReplicaState =
   /** Our hello is being made, or is on its way. */
   | (ReplicaBase & { readonly kind: 'greeting'; readonly storeId: Uint8Array; readonly relayKey: Uint8Array })
   /** Admitted; what we lack is coming. */
-  | (ReplicaBase & Session & { readonly kind: 'catching-up'; readonly by: 'cursor' | 'vector' })
+  | (ReplicaBase &
+      Session & {
+        readonly kind: 'catching-up';
+        readonly by: 'cursor' | 'vector';
+        /** What the relay was told in a pull, as its answers name only what differs from it. */
+        readonly pulled: VersionVector;
+      })
   /** Roots differ though nothing is under way: a Merkle diff finds out where. */
   | (ReplicaBase &
       Session &
@@ -60,7 +66,7 @@ interface Session {
 interface Settling {
   /** Where the relay stood when it last said so. */
   readonly position: Position;
-  /** The relay's vector of those it met for us: adopted when roots are equal. */
+  /** The relay's vector of those it was asked about or met for us: adopted when roots are equal. */
   readonly vector: VersionVector;
 }
 

@@ -48,7 +48,7 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
       return isAdmitted(state) ? stepBeyondRead(state, event) : stay(state);
     case 'beyond-done':
       if (!isAdmitted(state)) return stay(state);
-      return { state, effects: [send({ kind: 'caught-up', position: event.position, vector: event.vector })] };
+      return { state, effects: [caughtUp(event)] };
     case 'pushed':
       if (!isAdmitted(state)) return stay(state);
       return {
@@ -131,7 +131,10 @@ function stepMessage(state: Admitted, message: Exclude<ReplicaMessage, Hello>, n
     case 'push':
       return stepPush(state, message, nowMs);
     case 'pull':
-      return { state, effects: [{ kind: 'read-beyond', cursor: { vector: message.vector, after: new Uint8Array() } }] };
+      return {
+        state,
+        effects: [{ kind: 'read-beyond', cursor: { vector: message.vector, of: 'all', after: new Uint8Array() } }],
+      };
     case 'diff':
       return { state, effects: [{ kind: 'answer-diff', message }] };
     case 'certificates':
@@ -199,8 +202,15 @@ function stepLogRead(state: RelayState & { kind: 'replaying' }, event: RelayEven
 function stepBeyondRead(state: Admitted, event: RelayEvent & { kind: 'beyond-read' }): Result {
   const effects: RelayEffect[] = outOfOrder(event.deltas);
   if (event.next !== undefined) effects.push({ kind: 'read-beyond', cursor: event.next });
-  else effects.push(send({ kind: 'vector', vector: event.vector }), { kind: 'finish-beyond' });
+  else effects.push(send({ kind: 'vector', vector: event.vector }), { kind: 'finish-beyond', pulled: event.pulled });
   return { state, effects };
+}
+
+/** [SY3] A room may have thousands of replicas, and a pull has just told how far each of them has come at the other side. */
+function caughtUp({ pulled, position, vector }: RelayEvent & { kind: 'beyond-done' }): RelayEffect {
+  const unlike = [...vector].filter(([replica, seq]) => pulled.get(replica) !== seq);
+  const absent = [...pulled.keys()].flatMap((replica) => (vector.has(replica) ? [] : [[replica, 0] as const]));
+  return send({ kind: 'caught-up', position, vector: new Map([...unlike, ...absent]) });
 }
 
 function stepCommitted(state: Admitted, event: RelayEvent & { kind: 'committed' }): Result {

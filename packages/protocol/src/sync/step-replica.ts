@@ -1,6 +1,7 @@
 import { equalBytes } from '../bytes.js';
 import { unreachable } from '../assert.js';
 import type { Position } from '../room/log.js';
+import type { VersionVector } from '../version-vector.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { CaughtUp, Cursor, DeltaBytes, Deltas, Diff, RelayMessage } from '../wire/messages.js';
 import { certificateMessages, chunkDeltas } from './chunk.js';
@@ -35,7 +36,7 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
     case 'certificates-read':
       return isInSession(state) ? { state, effects: certificateMessages(event.certificates).map(send) } : stay(state);
     case 'vector-read':
-      return isInSession(state) ? { state, effects: [send({ kind: 'pull', vector: event.vector })] } : stay(state);
+      return isInSession(state) ? stepVectorRead(state, event.vector) : stay(state);
     case 'beyond-read':
       return isInSession(state) ? stepBeyondRead(state, event) : stay(state);
     case 'accepted':
@@ -71,7 +72,10 @@ function stepMessage(state: ReplicaState, message: RelayMessage): Result {
     case 'refused':
       return stepRefused(state, message);
     case 'vector':
-      return { state, effects: [{ kind: 'read-beyond', cursor: { vector: message.vector, after: new Uint8Array() } }] };
+      return {
+        state,
+        effects: [{ kind: 'read-beyond', cursor: { vector: message.vector, of: 'named', after: new Uint8Array() } }],
+      };
     case 'diff':
       return stepDiff(state, message);
     case 'head':
@@ -117,7 +121,8 @@ function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'adm
     effects.push({ kind: 'read-vector' });
   }
   const hasShown = !resumed && rights.includes('write');
-  return { state: { ...state, kind: 'catching-up', rights, hasShown, by: resumed ? 'cursor' : 'vector' }, effects };
+  const by = resumed ? 'cursor' : 'vector';
+  return { state: { ...state, kind: 'catching-up', rights, hasShown, by, pulled: new Map() }, effects };
 }
 
 /** While catching up by vector deltas come in no order of the log, so a position must not become the cursor. */
@@ -141,7 +146,7 @@ function stepCaughtUp(state: InSession, message: CaughtUp): Result {
     rights,
     hasShown,
     position: message.position,
-    vector: message.vector,
+    vector: state.kind === 'catching-up' ? new Map([...state.pulled, ...message.vector]) : message.vector,
     settled: false,
     passes: 0,
   };
@@ -160,6 +165,11 @@ function stepAck(state: InSession, seqs: readonly number[], position: Position):
   if (state.kind !== 'comparing') return { state: { ...state, position }, effects };
   const next = { ...state, position, moved: state.moved || hasMoved(state, position.root) };
   return { state: state.rounds === 0 ? live(next) : next, effects };
+}
+
+function stepVectorRead(state: InSession, vector: VersionVector): Result {
+  const pulled = state.kind === 'catching-up' ? { ...state, pulled: vector } : state;
+  return { state: pulled, effects: [send({ kind: 'pull', vector })] };
 }
 
 /** [SY10] */

@@ -46,7 +46,7 @@ const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaS
   offline: { ...replicaBase, kind: 'offline' },
   connecting: { ...replicaBase, kind: 'connecting' },
   greeting: { ...replicaBase, kind: 'greeting', storeId: relay.storeId, relayKey: relay.relayKey },
-  'catching-up': { ...replicaBase, ...session, kind: 'catching-up', by: 'cursor' },
+  'catching-up': { ...replicaBase, ...session, kind: 'catching-up', by: 'cursor', pulled: vector },
   comparing: {
     ...replicaBase,
     ...session,
@@ -62,7 +62,8 @@ const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaS
   refused: { ...replicaBase, kind: 'refused' },
 };
 
-const beyond = { kind: 'beyond-read', deltas: [delta.bytes], next: { vector, after: filled(1, 1) }, vector } as const;
+const next = { vector, of: 'all', after: filled(1, 1) } as const;
+const beyond = { kind: 'beyond-read', deltas: [delta.bytes], next, pulled: vector, vector } as const;
 const answered = {
   kind: 'diff-answered',
   salt: filled(8, 9),
@@ -131,7 +132,7 @@ const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, 
   },
   denied: { kind: 'denied', code: 'UNAUTHORIZED', facts: {} },
   'log-read': { kind: 'log-read', deltas: [delta.bytes], end, caughtUp: undefined, vector, met: [other] },
-  'beyond-done': { kind: 'beyond-done', position, vector },
+  'beyond-done': { kind: 'beyond-done', pulled: vector, position, vector },
   pushed: { kind: 'pushed', seqs: [1], refusals: [], position },
   committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: other }], position },
   forward: { kind: 'forward', message: goldenMessages.peer.came as never },

@@ -103,13 +103,13 @@ export interface Refused {
   readonly facts: Readonly<Record<string, string | number>>;
 }
 
-/** Asks for all that this vector does not reach, and for the other's vector [SY3]. */
+/** Asks for all that this vector does not reach, and how far the other reaches [SY3]. */
 export interface Pull {
   readonly kind: 'pull';
   readonly vector: VersionVector;
 }
 
-/** The relay's own vector, so that the client can send what the relay lacks. */
+/** Of the replicas that were pulled those that the relay reaches less far, with how far: so that the client can send what it lacks. */
 export interface Vector {
   readonly kind: 'vector';
   readonly vector: VersionVector;
