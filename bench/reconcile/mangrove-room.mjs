@@ -94,7 +94,10 @@ function putLog(put, deltas) {
 
 function vectorOf(deltas) {
   const vector = new Map();
-  for (const { replica, seq } of deltas) if ((vector.get(replica) ?? 0) === seq - 1) vector.set(replica, seq);
+  for (const { replica, seq } of deltas) {
+    const last = vector.get(replica) ?? 0;
+    vector.set(replica, last === seq - 1 ? seq : last);
+  }
   return vector;
 }
 

@@ -22,6 +22,11 @@ const position = fc.record({ offset: natural, roll: fixed(8), root: fixed(32) })
 const vector = fc
   .uniqueArray(fc.tuple(replica, natural), { selector: ([id]) => id, maxLength: 6 })
   .map((entries) => new Map(entries));
+const seqs = fc
+  .uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 20 })
+  .chain((some) =>
+    optional(fc.maxSafeNat()).map((one) => [...new Set([...some, ...(one ? [one] : [])])].sort((a, b) => a - b)),
+  );
 const failure = {
   code: fc.integer({ min: 1, max: 28 }).map(errorCodeFromWire),
   facts: fc.dictionary(
@@ -88,7 +93,7 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
     deltas: fc.array(bytes, { maxLength: 5 }),
   }),
   'caught-up': fc.record({ ...kind('caught-up'), position, vector }),
-  ack: fc.record({ ...kind('ack'), seqs: fc.array(natural, { maxLength: 5 }), position }),
+  ack: fc.record({ ...kind('ack'), seqs, position }),
   refused: fc.record({ ...kind('refused'), replica, seq: natural, ...failure }),
   pull: fc.record({ ...kind('pull'), vector }),
   vector: fc.record({ ...kind('vector'), vector }),
@@ -191,7 +196,7 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
     empty: { kind: 'caught-up', position: { ...aPosition, offset: 0 }, vector: new Map() },
   },
   ack: {
-    usual: { kind: 'ack', seqs: [1, 128, 16_384], position: aPosition },
+    usual: { kind: 'ack', seqs: [1, 128, 129, 130, 16_384], position: aPosition },
     empty: { kind: 'ack', seqs: [], position: aPosition },
   },
   refused: {

@@ -13,15 +13,18 @@ const RUN = 256;
 /** The whole vector: one entry for each replica. */
 export function* readVectorRows(tx: Transaction): Steps<VersionVector> {
   const rows = yield* tx.rows('vector', EVERYTHING);
-  return new Map(rows.map(([key, value]) => [bytesToReplicaId(key), bytesToU64(value)]));
+  return new Map(
+    rows.map(([key, value]) => [bytesToReplicaId(key), bytesToU64(value)] as const).filter(([, seq]) => seq > 0),
+  );
 }
 
 /**
  * How far the store reaches: for each replica of the vector its entry, or the highest seq held where that lies above a gap. It says what need
- * not be sent; what lacks below it is for the Merkle diff to find. A replica of which nothing is contiguous is left to that too.
+ * not be sent; what lacks below it is for the Merkle diff to find.
  */
 export function* readReach(tx: Transaction, only?: ReadonlySet<ReplicaId>): Steps<VersionVector> {
-  const vector = yield* readVectorRows(tx);
+  const rows = yield* tx.rows('vector', EVERYTHING);
+  const vector = new Map(rows.map(([key, value]) => [bytesToReplicaId(key), bytesToU64(value)]));
   const replicas = [...vector.keys()].filter((replica) => only === undefined || only.has(replica));
   const lastDots = yield* together(
     replicas.map((replica) => {
@@ -66,7 +69,8 @@ export function* advanceVector(tx: Transaction, deltas: readonly Pick<Delta, 're
     let seq = before;
     // In turns: what was superseded on arrival has no row in `dots`, what came earlier is in no batch.
     while (arrived.has(seq + 1)) seq = yield* runOfDots(tx, replica, seq + 1);
-    if (seq > before) tx.put('vector', idToBytes(replica), u64ToBytes(seq));
+    // A row of 0 says that there is such a replica, though its first delta is missing.
+    if (seq > before || !seqs.has(replica)) tx.put('vector', idToBytes(replica), u64ToBytes(seq));
   }
 }
 

@@ -13,7 +13,7 @@ export const TABLES = [
   'dots',
   /** keyId 16 → the contexts of those siblings that have one. Both. */
   'contexts',
-  /** replica 8 → u64 highest contiguous seq held or covered. Both. */
+  /** replica 8 → u64 highest contiguous seq held or covered; 0 where the first is missing. Both. */
   'vector',
   /** replica 8 → certificate. Both. */
   'certificates',

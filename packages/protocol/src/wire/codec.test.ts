@@ -151,10 +151,19 @@ describe('codec', () => {
   });
 
   test('[SY14] a number over 2^53 - 1, or in more bytes than it needs, is FRAME_MALFORMED', () => {
-    const seqs = (...seq: readonly number[]): Uint8Array => framed('ack', [1], seq, new Uint8Array(41));
+    const seqs = (...seq: readonly number[]): Uint8Array => framed('ack', [1], seq, [0], new Uint8Array(41));
     expect(read(seqs(...varUint(Number.MAX_SAFE_INTEGER)))).toMatchObject({ seqs: [Number.MAX_SAFE_INTEGER] });
     for (const seq of [varUint(2 ** 53), [0x80, 0], [0x81, 0x80, 0], [...Array<number>(160).fill(128), 0]])
       expect(read(seqs(...seq)), String(seq)).toBe('FRAME_MALFORMED');
+  });
+
+  test('[SY14] a run of acknowledged numbers is bounded as a list of them would be', () => {
+    const { deltasPerMessageMax: max } = defaultLimits;
+    const run = (...run: readonly number[]): Uint8Array => framed('ack', run, new Uint8Array(41));
+    expect(read(run(1, 5, ...varUint(max - 1)))).toMatchObject({ seqs: Array.from({ length: max }, (_, i) => 5 + i) });
+    expect(read(run(1, 5, ...varUint(max)))).toBe('FRAME_MALFORMED');
+    expect(read(run(2, 5, ...varUint(max - 1), 2, 0))).toBe('FRAME_MALFORMED');
+    expect(read(run(1, ...varUint(Number.MAX_SAFE_INTEGER), 1))).toBe('FRAME_MALFORMED');
   });
 
   test('[SY14] limits hold where the bytes would be there', () => {

@@ -158,13 +158,11 @@ const codecs: Codecs<Message> = {
   ack: {
     number: 9,
     write: (encoder, { seqs, position }) => {
-      encoding.writeVarUint(encoder, seqs.length);
-      for (const seq of seqs) encoding.writeVarUint(encoder, seq);
+      writeSeqs(encoder, seqs);
       writePosition(encoder, position);
     },
     read: (decoder) => {
-      const count = readCount(decoder, 1, defaultLimits.deltasPerMessageMax);
-      const seqs = Array.from({ length: count }, () => readVarUint(decoder));
+      const seqs = readSeqs(decoder);
       return { kind: 'ack', seqs, position: readPosition(decoder) };
     },
   },
@@ -294,6 +292,34 @@ function bytesToMessage(bytes: Uint8Array, allowed: ReadonlySet<string>): Messag
       throw new MangroveError('FRAME_MALFORMED', { reason: `a message of type ${number}` });
     return message;
   });
+}
+
+/** As runs, in ascending order: a push is of what was sealed one after the other. */
+function writeSeqs(encoder: encoding.Encoder, seqs: readonly number[]): void {
+  const runs: { first: number; last: number }[] = [];
+  for (const seq of [...seqs].sort((a, b) => a - b)) {
+    const run = runs.at(-1);
+    if (run !== undefined && seq <= run.last + 1) run.last = seq;
+    else runs.push({ first: seq, last: seq });
+  }
+  encoding.writeVarUint(encoder, runs.length);
+  for (const [i, { first, last }] of runs.entries()) {
+    encoding.writeVarUint(encoder, first - (runs[i - 1]?.last ?? 0));
+    encoding.writeVarUint(encoder, last - first);
+  }
+}
+
+function readSeqs(decoder: decoding.Decoder): readonly number[] {
+  const { deltasPerMessageMax } = defaultLimits;
+  const seqs: number[] = [];
+  for (let runs = readCount(decoder, 2, deltasPerMessageMax); runs > 0; runs--) {
+    const first = (seqs.at(-1) ?? 0) + readVarUint(decoder);
+    const more = readVarUint(decoder);
+    if (seqs.length + more >= deltasPerMessageMax) throw new Error('an acknowledgement of too much');
+    if (!Number.isSafeInteger(first + more)) throw new Error('a number is over 2^53 - 1');
+    for (let seq = first; seq <= first + more; seq++) seqs.push(seq);
+  }
+  return seqs;
 }
 
 function writePosition(encoder: encoding.Encoder, { offset, roll, root }: Position): void {
