@@ -10,9 +10,9 @@ import { childSlot } from './slot.js';
 const SUM_COUNT_MIN = 3;
 /**
  * What a message may weigh with levels that nobody has asked for yet. Each spares half a round trip; where differences are many,
- * what must be said is more than this and nothing is added.
+ * what must be said is more than this and nothing is added. The first message knows nothing of where, so it has the root's grandchildren.
  */
-const LOOK_AHEAD_BYTES = 1_400;
+export const LOOK_AHEAD_BYTES = { opening: 1_400, answer: 600 } as const;
 /** An inner node of at most this many items is told with all that is below it: a few sums more for half a round trip less. */
 const SMALL_COUNT_MAX = 128;
 /** Kind, a few nibbles of a slot that begins like the one before it, and what little an entry has at least. */
@@ -56,7 +56,7 @@ export function* lookAhead(
   tx: Transaction,
   cut: Cut,
   entries: readonly DiffEntry[],
-  entriesMax: number,
+  { bytesMax, entriesMax }: { readonly bytesMax: number; readonly entriesMax: number },
 ): Steps<DiffEntry[]> {
   const told = [...entries];
   let bytes = weigh(entries);
@@ -69,11 +69,11 @@ export function* lookAhead(
       )
       .filter((slot) => !slotsTold.has(slot));
     if (slots.length === 0 || told.length + slots.length > entriesMax) break;
-    if (bytes + slots.length * ENTRY_BYTES > LOOK_AHEAD_BYTES) break;
+    if (bytes + slots.length * ENTRY_BYTES > bytesMax) break;
     const held = yield* together(slots.map((slot) => holdingAt(tx, slot)));
     level = held.map((below, i) => describe(cut, slots[i] as DiffEntry['slot'], below));
     bytes += weigh(level);
-    if (bytes > LOOK_AHEAD_BYTES) break;
+    if (bytes > bytesMax) break;
     told.push(...level);
     for (const slot of slots) slotsTold.add(slot);
   }

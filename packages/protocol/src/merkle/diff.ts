@@ -3,7 +3,7 @@ import type { Hash } from '../hash.js';
 import { defaultLimits, type Limits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Cut, makeCut } from './cut.js';
-import { describe, describeDown, lookAhead } from './describe.js';
+import { describe, describeDown, LOOK_AHEAD_BYTES, lookAhead } from './describe.js';
 import { cutItems, type DiffEntry, type DiffEntryOf, type DiffMessage, sumCuts } from './diff-message.js';
 import { holdingAt, leafUnder, type Holding } from './holding.js';
 import { keysUnder, together } from './node-table.js';
@@ -44,7 +44,10 @@ const NOTHING: DiffAnswer = { entries: [], send: [] };
 export function* openDiff(tx: Transaction, hash: Hash, salt: Uint8Array): Steps<DiffEntry[]> {
   const cut = makeCut(hash, salt);
   const top = yield* holdingAt(tx, ROOT_SLOT);
-  return yield* lookAhead(tx, cut, [describe(cut, ROOT_SLOT, top)], defaultLimits.diffEntriesMax);
+  return yield* lookAhead(tx, cut, [describe(cut, ROOT_SLOT, top)], {
+    bytesMax: LOOK_AHEAD_BYTES.opening,
+    entriesMax: defaultLimits.diffEntriesMax,
+  });
 }
 
 /**
@@ -83,7 +86,10 @@ export function* answerDiff(
       for (const key of answer.send) send.set(bytesToHex(key), key);
     }
   }
-  const further = yield* lookAhead(tx, scope.cut, entries.slice(0, max), max);
+  const further = yield* lookAhead(tx, scope.cut, entries.slice(0, max), {
+    bytesMax: LOOK_AHEAD_BYTES.answer,
+    entriesMax: max,
+  });
   return { entries: further, send: [...send.values()].slice(0, max) };
 }
 
