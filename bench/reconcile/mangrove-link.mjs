@@ -34,7 +34,7 @@ const HALF = 0.5;
  * A replica and a relay with the step function and the plans of the product over memory stores: every frame is encoded, counted and
  * decoded. `outbox`: own deltas of the replica that no relay has acknowledged. Runs until neither has anything to say.
  *
- * Bytes are those of whole frames. A delta's own bytes are told apart; the length before it counts as overhead. CPU of taking deltas in
+ * Bytes are those of whole frames. A delta's own bytes, with the length before it, are told apart. CPU of taking deltas in
  * (`accept`, `accept-push`), which no other peer here does, is told apart too.
  */
 export class MangroveLink {
@@ -85,7 +85,7 @@ export class MangroveLink {
     const { tally } = this;
     if (SET_UP.has(message.kind)) tally.setUpBytes += bytes;
     else {
-      const own = (message.deltas ?? []).reduce((sum, delta) => sum + delta.length, 0);
+      const own = (message.deltas ?? []).reduce((sum, delta) => sum + framedBytes(delta), 0);
       tally.messages++;
       tally.bytes += bytes - own;
       tally.deltaBytes += own;
@@ -224,6 +224,9 @@ export class MangroveLink {
 const SET_UP = new Set(['welcome', 'hello', 'admitted', 'certificates', 'head', 'peer']);
 /** From these the replica learns what there is to send and to fetch. */
 const TELLS = new Set(['deltas', 'vector', 'diff', 'caught-up']);
+
+/** With its length, as it stands in a message. */
+export const framedBytes = ({ length }) => length + (length < 128 ? 1 : length < 16_384 ? 2 : 3);
 
 const parse = (bytes) => bytesToDelta(hash, room.roomId, bytes);
 

@@ -1,5 +1,5 @@
 import { versionOf } from '../../support/machine.mjs';
-import { MangroveLink } from '../mangrove-link.mjs';
+import { framedBytes, MangroveLink } from '../mangrove-link.mjs';
 import { fillTables, makeDeltas } from '../mangrove-room.mjs';
 import { AUTHORS, heldBy, LEFT, RIGHT, timed } from '../workload.mjs';
 
@@ -41,11 +41,12 @@ function run(workload, returns) {
   const link = new MangroveLink({ replica, relay, author: AUTHORS, outbox: own, after });
   const { result, cpuMs } = timed(() => link.run());
   const { bytes, knownAt, heldAt, takenCpuMs, deltaBytes, setUpBytes, messages, byKind } = result;
-  const wanted = items.flatMap(({ side }, i) => (side === 0 ? [] : [deltas[i].bytes.length]));
+  const wanted = items.flatMap(({ side }, i) => (side === 0 ? [] : [framedBytes(deltas[i].bytes)]));
   const wantedBytes = wanted.reduce((sum, length) => sum + length, 0);
   return {
+    // What was sent in vain is no payload.
     bytes: bytes + Math.max(0, deltaBytes - wantedBytes),
-    roundTrips: Math.floor(heldAt),
+    roundTrips: Math.ceil(knownAt),
     cpuMs: Math.max(0, cpuMs - takenCpuMs),
     notes: { deltaBytes, wantedBytes, setUpBytes, messages, heldAt, knownAt, takenCpuMs, byKind },
   };
