@@ -54,12 +54,17 @@ export const bytesToHeadStatement = (bytes: Uint8Array): HeadStatement =>
  * counts as 0, so the other side sends more than it must, which changes nothing [SY3].
  */
 export function writeVector(encoder: encoding.Encoder, vector: VersionVector): void {
-  const told = [...vector].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, defaultLimits.replicasPerKeyMax);
+  const told = toldEntries(vector);
   encoding.writeVarUint(encoder, told.length);
   for (const [replica, seq] of told) {
     encoding.writeUint8Array(encoder, idToBytes(replica));
     encoding.writeVarUint(encoder, seq);
   }
+}
+
+/** What of a vector goes onto the wire [SY3]: the entries of the lowest ids, ascending. */
+export function toldEntries(vector: VersionVector): readonly (readonly [ReplicaId, number])[] {
+  return [...vector].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, defaultLimits.replicasPerKeyMax);
 }
 
 export function readVector(decoder: decoding.Decoder): VersionVector {

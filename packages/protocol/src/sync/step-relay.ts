@@ -2,6 +2,7 @@ import { unreachable } from '../assert.js';
 import { bytesToDelta, type Delta, hasContext } from '../delta.js';
 import { errorToFacts, type MangroveError, isMangroveError } from '../errors.js';
 import { msAhead } from '../hlc.js';
+import { defaultLimits } from '../limits.js';
 import type { DeltaBytes, Hello, Message, Push, ReplicaMessage } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import { certificateMessages, chunkDeltas } from './chunk.js';
@@ -208,9 +209,14 @@ function stepBeyondRead(state: Admitted, event: RelayEvent & { kind: 'beyond-rea
 
 /** [SY3] A room may have thousands of replicas, and a pull has just told how far each of them has come at the other side. */
 function caughtUp({ pulled, position, vector }: RelayEvent & { kind: 'beyond-done' }): RelayEffect {
-  const unlike = [...vector].filter(([replica, seq]) => pulled.get(replica) !== seq);
-  const absent = [...pulled.keys()].flatMap((replica) => (vector.has(replica) ? [] : [[replica, 0] as const]));
-  return send({ kind: 'caught-up', position, vector: new Map([...unlike, ...absent]) });
+  const unlike = [...pulled].flatMap(([replica, seq]) => {
+    const own = vector.get(replica) ?? 0;
+    return own === seq ? [] : [[replica, own] as const];
+  });
+  // Those come first where there is no room for all: silence about them would say something.
+  const others = [...vector].filter(([replica]) => !pulled.has(replica));
+  const room = Math.max(0, defaultLimits.replicasPerKeyMax - unlike.length);
+  return send({ kind: 'caught-up', position, vector: new Map([...unlike, ...others.slice(0, room)]) });
 }
 
 function stepCommitted(state: Admitted, event: RelayEvent & { kind: 'committed' }): Result {

@@ -1,5 +1,6 @@
 import { equalBytes } from '../bytes.js';
 import { unreachable } from '../assert.js';
+import { toldEntries } from '../head-statement.js';
 import type { Position } from '../room/log.js';
 import type { VersionVector } from '../version-vector.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
@@ -168,7 +169,7 @@ function stepAck(state: InSession, seqs: readonly number[], position: Position):
 }
 
 function stepVectorRead(state: InSession, vector: VersionVector): Result {
-  const pulled = state.kind === 'catching-up' ? { ...state, pulled: vector } : state;
+  const pulled = state.kind === 'catching-up' ? { ...state, pulled: new Map(toldEntries(vector)) } : state;
   return { state: pulled, effects: [send({ kind: 'pull', vector })] };
 }
 
