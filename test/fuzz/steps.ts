@@ -39,7 +39,7 @@ const hello: Hello = {
 };
 const standing = { root: new Uint8Array(32).fill(5), outbox: 0 };
 const rights = ['read', 'write'] as const;
-const beyond = { kind: 'beyond-read', deltas, next: undefined, vector } as const;
+const beyond = { kind: 'beyond-read', deltas, next: undefined, pulled: vector, vector } as const;
 const answered = { kind: 'diff-answered', salt: new Uint8Array(8), root: position.root, entries: [], deltas } as const;
 
 const relayEvents: readonly RelayEvent[] = [
@@ -56,7 +56,7 @@ const relayEvents: readonly RelayEvent[] = [
   { kind: 'log-read', deltas, end: position, caughtUp: position, vector, met: [] },
   { kind: 'pushed', seqs: [1], refusals: [], position },
   { kind: 'committed', deltas: [{ bytes: deltas[0] as Uint8Array, via: undefined }], position },
-  { kind: 'beyond-done', position, vector },
+  { kind: 'beyond-done', pulled: vector, position, vector },
   beyond,
   answered,
 ];
