@@ -80,11 +80,15 @@ export class MangroveLink {
   }
 
   #send(from, message) {
-    const frames = messageToFrames(messageToBytes(message), defaultLimits);
-    const bytes = frames.reduce((sum, frame) => sum + frame.length, 0);
+    const { frames, bytes } = framesOf(message);
     const { tally } = this;
-    if (SET_UP.has(message.kind)) tally.setUpBytes += bytes;
-    else {
+    if (SET_UP.has(message.kind)) {
+      // A cursor is a question, whatever message it travels in.
+      const cursorBytes = message.cursor === undefined ? 0 : bytes - framesOf({ ...message, cursor: undefined }).bytes;
+      tally.setUpBytes += bytes - cursorBytes;
+      tally.bytes += cursorBytes;
+      if (message.kind === 'hello') this.#asksAt = this.#arrived[from] + (cursorBytes > 0 ? 0 : 2 * HALF);
+    } else {
       const own = (message.deltas ?? []).reduce((sum, delta) => sum + framedBytes(delta), 0);
       tally.messages++;
       tally.bytes += bytes - own;
@@ -100,16 +104,15 @@ export class MangroveLink {
       const bytes = this.#joiners[to].add(frame);
       if (bytes === undefined) continue;
       const message = to === 'relay' ? bytesToReplicaMessage(bytes) : bytesToRelayMessage(bytes);
-      // Admission is over: the clock of the reconciliation begins.
-      if (message.kind === 'admitted') this.#admittedAt = at;
-      if (message.deltas?.length > 0) this.tally.heldAt = at - this.#admittedAt;
-      if (to === 'replica' && TELLS.has(message.kind)) this.tally.toldAt = at - this.#admittedAt;
+      if (message.deltas?.length > 0) this.tally.heldAt = at - this.#asksAt;
+      if (to === 'replica' && TELLS.has(message.kind)) this.tally.toldAt = at - this.#asksAt;
       this.#step(to, { kind: 'message', message, nowMs });
       if (to === 'replica' && this.tally.heldAt > 0 && !this.#isKnown) this.#lookWhetherKnown();
     }
   }
 
-  #admittedAt = 0;
+  /** When the replica first asks: with its hello where that has a cursor, else with a pull right after admission. */
+  #asksAt = 0;
   #isKnown = false;
 
   #lookWhetherKnown() {
@@ -224,6 +227,11 @@ export class MangroveLink {
 const SET_UP = new Set(['welcome', 'hello', 'admitted', 'certificates', 'head', 'peer']);
 /** From these the replica learns what there is to send and to fetch. */
 const TELLS = new Set(['deltas', 'vector', 'diff', 'caught-up']);
+
+function framesOf(message) {
+  const frames = messageToFrames(messageToBytes(message), defaultLimits);
+  return { frames, bytes: frames.reduce((sum, frame) => sum + frame.length, 0) };
+}
 
 /** With its length, as it stands in a message. */
 export const framedBytes = ({ length }) => length + (length < 128 ? 1 : length < 16_384 ? 2 : 3);

@@ -14,7 +14,7 @@ import { goldenMessages } from './messages.js';
  * release the hash of version 1 is replaced.
  */
 const SCHEMAS: Readonly<Record<number, string>> = {
-  1: 'ad1447e69619e244b43fbc030c55aca400ee835c396322bbc5c4a15f80673c27',
+  1: '71db293b0b0e8e9c28ad513f54802d7f39f5e4312b56dc1708ce0f71cf9e64cc',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];

@@ -113,6 +113,17 @@ def read_position(r):
     return {"offset": r.var_uint(), "roll": r.fixed(8), "root": r.fixed(32)}
 
 
+def read_seqs(r, limits):
+    seqs = []
+    for _ in range(r.count(limits["deltasPerMessageMax"])):
+        gap, more = r.var_uint(), r.var_uint()
+        first = (seqs[-1] if seqs else 0) + gap
+        if gap < (2 if seqs else 1) or len(seqs) + more >= limits["deltasPerMessageMax"] or first + more >= 2**53:
+            r.refuse()
+        seqs.extend(range(first, first + more + 1))
+    return seqs
+
+
 def read_deltas(r, limits):
     return [r.var_bytes(limits["messageBytesMax"]) for _ in range(r.count(limits["deltasPerMessageMax"]))]
 
@@ -196,7 +207,7 @@ MESSAGES = {
         ),
     ),
     8: ("relay", lambda r, l: (read_position(r), read_vector(r, l))),
-    9: ("relay", lambda r, l: ([r.var_uint() for _ in range(r.count(l["deltasPerMessageMax"]))], read_position(r))),
+    9: ("relay", lambda r, l: (read_seqs(r, l), read_position(r))),
     10: ("relay", lambda r, l: (r.fixed(8), r.var_uint(), read_failure(r))),
     11: ("replica", read_vector),
     12: ("relay", read_vector),

@@ -164,6 +164,8 @@ describe('codec', () => {
     expect(read(run(1, 5, ...varUint(max)))).toBe('FRAME_MALFORMED');
     expect(read(run(2, 5, ...varUint(max - 1), 2, 0))).toBe('FRAME_MALFORMED');
     expect(read(run(1, ...varUint(Number.MAX_SAFE_INTEGER), 1))).toBe('FRAME_MALFORMED');
+    expect(read(run(2, 5, 1, 2, 0))).toMatchObject({ seqs: [5, 6, 8] });
+    expect(read(run(2, 5, 1, 1, 0)), 'one run in two').toBe('FRAME_MALFORMED');
   });
 
   test('[SY14] limits hold where the bytes would be there', () => {

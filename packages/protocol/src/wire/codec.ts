@@ -313,7 +313,11 @@ function readSeqs(decoder: decoding.Decoder): readonly number[] {
   const { deltasPerMessageMax } = defaultLimits;
   const seqs: number[] = [];
   for (let runs = readCount(decoder, 2, deltasPerMessageMax); runs > 0; runs--) {
-    const first = (seqs.at(-1) ?? 0) + readVarUint(decoder);
+    const last = seqs.at(-1);
+    const gap = readVarUint(decoder);
+    // A run that begins where the one before ends would be one with it: one message has one encoding.
+    if (gap < (last === undefined ? 1 : 2)) throw new Error('a run that is none of its own');
+    const first = (last ?? 0) + gap;
     const more = readVarUint(decoder);
     if (seqs.length + more >= deltasPerMessageMax) throw new Error('an acknowledgement of too much');
     if (!Number.isSafeInteger(first + more)) throw new Error('a number is over 2^53 - 1');
