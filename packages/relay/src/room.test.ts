@@ -72,6 +72,17 @@ test('[SY6] pushes that come while a transaction is under way share the next one
   expect((await room.version())?.offset).toBe(50);
 });
 
+test('[SY6] what is acknowledged is behind a barrier: a power cut takes none of it', async () => {
+  const world = new World();
+  const room = await world.open();
+  const peer = new Peer(room);
+  await peer.hello();
+  world.durabilities.clear();
+  peer.push(peer.draft());
+  await peer.acknowledged(1);
+  expect([...world.durabilities]).toEqual(['strict']);
+});
+
 test('[SY6] an acknowledgement comes after everything that its position counts', async () => {
   const world = new World();
   const room = await world.open();
@@ -175,6 +186,8 @@ class World {
   failure: MangroveError | undefined;
   poison: Delta | undefined;
   readonly faults: unknown[] = [];
+  /** What was asked of the disk, from its last clearing on. */
+  readonly durabilities = new Set<string>();
   readonly counters = new Counters();
   readonly environment: Environment;
   readonly ports: RelayPorts;
@@ -215,6 +228,7 @@ class World {
       transact: (plan, options) => {
         if (options.mode === 'read') return store.transact(plan, options);
         if (this.failure !== undefined) return Promise.reject(this.failure);
+        this.durabilities.add(options.durability ?? 'strict');
         return store.transact((tx) => {
           const put = tx.put.bind(tx);
           tx.put = (table, key, value) => {
