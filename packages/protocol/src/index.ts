@@ -147,6 +147,7 @@ export {
   readPosition,
   ROLL_BYTES,
   STORE_ID_BYTES,
+  sweepLog,
 } from './room/log.js';
 export { readClock, readNumber, writeNumber } from './room/meta.js';
 export {

@@ -16,15 +16,15 @@ import {
   type Steps,
   type Store,
   type Transaction,
-  u64ToBytes,
 } from '@mangrove/protocol';
+import { cleanRoom } from './janitor.js';
 import { type Link, RETRY } from './link.js';
 import type { RelayPorts } from './ports.js';
 
 /** Deltas that share one transaction: as many as keep one plan a short piece of work. */
 const BATCH_DELTAS_MAX = 2_048;
-const PRUNE_INTERVAL_MS = 60_000;
-const PRUNED_ROWS_MAX = 256;
+/** Each commit cleans away at least twice as much as it leaves to be cleaned, so that what has outlived its time cannot pile up. */
+const SPARE_ROWS = 16;
 
 /** What one connection pushed in one message and is left of it after verification. */
 export interface Push {
@@ -42,6 +42,8 @@ interface Committed {
   /** For each push the outcomes of its deltas, in their order. */
   readonly outcomes: readonly (readonly Outcome[])[];
   readonly fresh: readonly CommittedDelta[];
+  /** How many deltas left the set, or came too late for it: so many are kept for a while. */
+  readonly superseded: number;
   readonly position: Position;
 }
 
@@ -62,7 +64,6 @@ export class CommitQueue {
   #waiting: Waiting[] = [];
   #alone: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
-  #prunedAtMs = 0;
 
   constructor(host: CommitHost, store: Store, room: RoomRef) {
     this.#host = host;
@@ -148,12 +149,11 @@ export class CommitQueue {
   #plan(batch: readonly Waiting[]): Plan<Committed> {
     const { clock, limits } = this.#host.ports;
     const nowMs = clock.nowMs();
-    const prunesBefore = nowMs - this.#prunedAtMs >= PRUNE_INTERVAL_MS ? nowMs - limits.retainSupersededMs : undefined;
-    if (prunesBefore !== undefined) this.#prunedAtMs = nowMs;
     const room = this.#room;
     return function* (tx) {
       const committed = yield* commitBatch(tx, room, batch, nowMs);
-      if (prunesBefore !== undefined) yield* pruneRetained(tx, prunesBefore);
+      const rowsMax = 2 * (committed.superseded + committed.fresh.length) + SPARE_ROWS;
+      yield* cleanRoom(tx, nowMs - limits.retainSupersededMs, rowsMax);
       return committed;
     };
   }
@@ -213,6 +213,7 @@ function sortOutcomes(push: Push, outcomes: readonly Outcome[]): { seqs: number[
 function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], nowMs: number): Steps<Committed> {
   const outcomes = batch.map((push) => new Array<Outcome>(push.deltas.length));
   const fresh: CommittedDelta[] = [];
+  let superseded = 0;
   let position: Position | undefined;
   for (const from of ['author', 'others'] as const) {
     const items = batch.flatMap((push, of) =>
@@ -226,20 +227,13 @@ function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], no
     const deltas = items.map(({ delta }) => delta);
     const accepted = yield* acceptAndLog(tx, room, deltas, options);
     position = accepted.position;
+    superseded += accepted.removed.length;
     for (const [i, { delta, of, at, via }] of items.entries()) {
       const outcome = accepted.outcomes[i] as Outcome;
       (outcomes[of] as Outcome[])[at] = outcome;
+      if (outcome === 'superseded') superseded++;
       if (outcome !== 'known' && outcome !== 'reused') fresh.push({ bytes: delta.bytes, via });
     }
   }
-  return { outcomes, fresh, position: position ?? (yield* readPosition(tx)) };
-}
-
-function* pruneRetained(tx: Transaction, beforeMs: number): Steps<void> {
-  const rows = yield* tx.keys('retained', {
-    from: new Uint8Array(),
-    to: u64ToBytes(Math.max(0, beforeMs)),
-    limit: PRUNED_ROWS_MAX,
-  });
-  for (const key of rows) tx.delete('retained', key);
+  return { outcomes, fresh, superseded, position: position ?? (yield* readPosition(tx)) };
 }

@@ -157,6 +157,26 @@ test('superseded bytes are kept for a while and then pruned', async () => {
   expect(await world.retained()).toBe(0);
 });
 
+test('[CX8] a room that nobody uses any more is cleaned too: of superseded bytes, and of what its log says of them', async () => {
+  const world = new World();
+  const rooms = new Rooms(world.ports);
+  const peer = new Peer(await rooms.open('room'));
+  await peer.hello();
+  const first = peer.draft();
+  peer.push(first);
+  peer.push(peer.draft({ context: makeContext(new Map([[peer.replica, first.hlc]]), []) }));
+  await peer.acknowledged(2);
+  peer.link.closed();
+  world.nowMs += defaultLimits.retainSupersededMs - 1_000;
+  await rooms.sweep();
+  expect([rooms.size, await world.retained(), await world.logged()]).toEqual([0, 1, 2]);
+  world.nowMs += 3_600_000;
+  await rooms.sweep();
+  expect([await world.retained(), await world.logged()]).toEqual([0, 1]);
+  expect((await rooms.version('room'))?.offset).toBe(2);
+  await rooms.close();
+});
+
 test('idle rooms are let go and come back as they were; names that nobody was admitted to leave nothing', async () => {
   const world = new World();
   const rooms = new Rooms(world.ports);
@@ -220,6 +240,11 @@ class World {
   async retained(): Promise<number> {
     const store = this.environment.room(roomId);
     return (await store.transact((tx) => tx.keys('retained', { from: new Uint8Array() }), { mode: 'read' })).length;
+  }
+
+  async logged(): Promise<number> {
+    const store = this.environment.room(roomId);
+    return (await store.transact((tx) => tx.keys('log', { from: new Uint8Array() }), { mode: 'read' })).length;
   }
 
   #failing(store: Store): Store {

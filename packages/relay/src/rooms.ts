@@ -1,3 +1,4 @@
+import { Janitor } from './janitor.js';
 import type { RelayPorts } from './ports.js';
 import { RelayRoom, type RoomVersion } from './room.js';
 
@@ -12,10 +13,12 @@ export class Rooms {
   readonly #rooms = new Map<string, { readonly room: Promise<RelayRoom>; usedAtMs: number }>();
   /** A room that is being let go of has to be gone before it can be opened again. */
   readonly #leaving = new Map<string, Promise<void>>();
+  readonly #janitor: Janitor;
   #isClosed = false;
 
   constructor(ports: RelayPorts) {
     this.#ports = ports;
+    this.#janitor = new Janitor(ports);
   }
 
   get size(): number {
@@ -59,6 +62,7 @@ export class Rooms {
       const isIdle = room.linkCount === 0 && nowMs - usedAtMs >= (room.exists ? IDLE_MS : UNBORN_IDLE_MS);
       if (isIdle && this.#rooms.get(name)?.usedAtMs === usedAtMs) this.#leave(name, room);
     }
+    if (!this.#isClosed) await this.#janitor.visit();
   }
 
   /** Every room finishes what it has begun. */

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contextOf, makeDelta, record, replicaOf, room, sha256 } from '../../../../test/interop/fixture.js';
-import { bytesToHex, concatBytes, hexToBytes } from '../bytes.js';
+import { bytesToHex, bytesToU64, concatBytes, hexToBytes } from '../bytes.js';
 import type { Delta } from '../delta.js';
+import type { Hlc } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { EMPTY_ROOT } from '../merkle/node.js';
 import { readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
-import { acceptAndLog, isCursorValid, readLogPage, readPosition, ROLL_BYTES } from './log.js';
+import { acceptAndLog, isCursorValid, readLogPage, readPosition, ROLL_BYTES, sweepLog } from './log.js';
 import { readVectorRows } from './vector.js';
 
 const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
@@ -143,5 +144,50 @@ describe('log', () => {
     expect(isValid(position)).toBe(false);
     expect(isValid({ offset: 0, roll: new Uint8Array(ROLL_BYTES) })).toBe(true);
     expect(isValid({ offset: 10 ** 9, roll: position.roll })).toBe(false);
+  });
+
+  test('[SY2] old entries of what stands no more are dropped, and who reads on gets the same', () => {
+    const tables = new MemoryTables();
+    const deltas = Array.from({ length: 60 }, (_, i) => additive(a, i + 1));
+    push(tables, deltas);
+    const cover = (hlc: number, from: number, to: number): Delta =>
+      makeDelta({
+        replica: b,
+        seq: hlc,
+        hlc: 100 + hlc,
+        name: record(`key ${from % 5}`),
+        context: contextOf(
+          [],
+          [
+            [a, from],
+            [a, to],
+          ],
+        ),
+      });
+    push(tables, [cover(1, 1, 6), cover(2, 2, 57)], 'others');
+    const before = readAll(tables, 0);
+    const offsets = () =>
+      tables
+        .table('log')
+        .rows({ from: new Uint8Array() })
+        .map(([key]) => bytesToU64(key));
+    const rolls = tables
+      .table('log')
+      .rows({ from: new Uint8Array() })
+      .map(([, value]) => value.slice(0, ROLL_BYTES));
+    let visits = 0;
+    while (!tables.transact((tx) => sweepLog(tx, 50 as Hlc, 7)).result) visits++;
+    expect(visits).toBe(8);
+    // The entry of the delta with stamp 57 is of yesterday, as it were.
+    expect(offsets()).toEqual(Array.from({ length: 62 }, (_, i) => i + 1).filter((n) => ![1, 2, 6].includes(n)));
+    expect(readAll(tables, 0)).toMatchObject({ deltas: before.deltas, caughtUp: before.caughtUp });
+    const cursor = (offset: number) => ({ offset, roll: rolls[offset - 1] as Uint8Array });
+    const isValid = (offset: number) => tables.transact((tx) => isCursorValid(tx, cursor(offset))).result;
+    expect([5, 6, 57, 62].map(isValid)).toEqual([true, false, true, true]);
+    while (!tables.transact((tx) => sweepLog(tx, 1_000 as Hlc, 1_000)).result);
+    expect(offsets()).not.toContain(57);
+    const last = push(tables, [additive(a, 61)]).position;
+    expect(last.offset).toBe(63);
+    expect(readAll(tables, 62).caughtUp?.offset).toBe(63);
   });
 });

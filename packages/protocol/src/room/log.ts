@@ -1,6 +1,7 @@
 import { bytesToU64, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import { type Delta, parseTrieKey, trieKeyOf } from '../delta.js';
 import type { Hash } from '../hash.js';
+import type { Hlc } from '../hlc.js';
 import { idToBytes, type ReplicaId } from '../ids.js';
 import { readRoot } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
@@ -21,6 +22,8 @@ export const ROLL_BYTES = 8;
 export const STORE_ID_BYTES = 8;
 
 const POSITION = utf8ToBytes('position');
+/** The offset from which the log is looked through next. */
+const SWEPT = utf8ToBytes('log-swept');
 const PAGE_ROWS = 256;
 const PAGE_BYTES = 128 * 1024;
 
@@ -100,6 +103,28 @@ export function* readLogPage(
   const caughtUp = end.offset === position.offset ? position : undefined;
   const vector = caughtUp === undefined ? new Map<ReplicaId, number>() : new Map(yield* readSeqs(tx, nowMet));
   return { deltas, end, caughtUp, vector, met: nowMet };
+}
+
+/**
+ * Looks at the next `limit` entries of the log and drops those of deltas that stand no more and were sealed before `before`: nobody is
+ * sent them. A cursor at one that is gone counts no more, and its owner catches up by vector. True when this round through the log
+ * has come to its end; the next call begins anew.
+ */
+export function* sweepLog(tx: Transaction, before: Hlc, limit: number): Steps<boolean> {
+  const swept = yield* tx.get('meta', SWEPT);
+  const rows = yield* tx.rows('log', { from: swept ?? new Uint8Array(), limit });
+  for (const [key, value] of rows) {
+    const trieKey = value.slice(ROLL_BYTES);
+    if (parseTrieKey(trieKey).hlc >= before) continue;
+    // Only whether it is there: the largest bodies need not be read for that.
+    const found = yield* tx.keys('deltas', { from: trieKey, to: concatBytes(trieKey, Uint8Array.of(0)), limit: 1 });
+    if (found.length === 0) tx.delete('log', key);
+  }
+  const last = rows.at(-1);
+  const isAtEnd = last === undefined || rows.length < limit;
+  if (isAtEnd) tx.delete('meta', SWEPT);
+  else tx.put('meta', SWEPT, u64ToBytes(bytesToU64(last[0]) + 1));
+  return isAtEnd;
 }
 
 function* readEnd(tx: Transaction): Steps<Omit<Position, 'root'>> {
