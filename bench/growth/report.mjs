@@ -1,0 +1,60 @@
+/** The figures as a page, with how they came about. */
+export function renderGrowth({ machine, tree, source, document, record }) {
+  const { cores, memoryGiB, platform, node, loadBefore, loadAfter } = machine;
+  return `# Growth
+
+A document edited and a record written a million times, by one replica, through the client's engine and the relay's room as they ship, in one process of
+Node with rows in memory on both sides (no browser, no disk). \`npm run bench:growth\`.
+
+${node}, ${platform}, ${cores} cores, ${memoryGiB} GiB, load ${loadBefore} before and ${loadAfter} after; commit ${tree.commit}${tree.isDirty ? ' and changes' : ''}.
+
+## A document
+
+${source}, over and over: at its end the text is deleted and typed again. The page's updates are journaled in bursts of 20 edits, sealed, sent and acknowledged, and the
+checkpoints are made as the limits say.
+
+${table(document)}
+
+*Yjs* is what \`Y.encodeStateAsUpdate\` needs for the document: the text, and the place of everything ever deleted, which no one can leave out without a
+new document. Stored bytes follow it, not the number of edits.
+
+## A record
+
+One value, \`{ clicks: n }\`, put again and again, 20 at a time.
+
+${table(record)}
+
+## How to read it
+
+- **Stored bytes**: keys and values of all tables. At the relay the set with its index stands apart from superseded bytes, which it keeps for seven days as it cannot know
+  whether what superseded them can be read, and from its log, which drops the entries of those after the same time. An edit is a minute of virtual time, so the seven
+  days are 10,080 edits; a room edited faster keeps more for that while.
+- **Open**: a new engine over a copy of the rows, up to the value in the page (a Y.Doc with the text, an entry); median of seven. **Root**: the Merkle index built anew from
+  the rows and its root, compared with the relay's; median of seven.
+- Timers run 50 times as fast as they ship, so that a checkpoint's wait is short beside a thousand edits a second. Figures are taken when the root has stood still.
+- What is read is compared with what was written at each line.
+`;
+}
+
+function table(rows) {
+  const head =
+    '| edits | deltas held | Yjs / value B | client B | per Yjs | relay: set B | retained B | log B | open ms | root ms | edits/s |';
+  const lines = rows.map((row) =>
+    [
+      row.edits,
+      row.deltas,
+      row.neededBytes,
+      row.clientBytes,
+      (row.clientBytes / row.neededBytes).toFixed(2),
+      row.relaySetBytes,
+      row.relayRetainedBytes,
+      row.relayLogBytes,
+      row.openMs,
+      row.rootMs,
+      row.editsPerSecond,
+    ]
+      .map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en') : cell))
+      .join(' | '),
+  );
+  return [head, `|${' ---: |'.repeat(11)}`, ...lines.map((line) => `| ${line} |`)].join('\n');
+}

@@ -1,0 +1,36 @@
+// npm run bench:growth: a document edited and a record written a million times, through the real client and relay in one process. See
+// bench/README.md. Only a whole run writes bench/results.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { buildPackages } from '../../scripts/lib/build.mjs';
+import { ensureInstall } from '../../scripts/lib/ensure-install.mjs';
+import { fromRoot } from '../../scripts/lib/paths.mjs';
+import { main } from '../../scripts/lib/run.mjs';
+import { describeMachine, describeTree, loadNow } from '../support/machine.mjs';
+import { renderGrowth } from './report.mjs';
+
+const WHOLE = [1_000, 10_000, 100_000, 1_000_000];
+const SMOKE = [1_000, 5_000];
+const RESULTS = fromRoot('bench/results');
+
+await main(async () => {
+  const isSmoke = process.argv.includes('--smoke');
+  await ensureInstall();
+  await buildPackages();
+  // Only now: it needs what was just installed and built.
+  const { measure } = await import('./measure.mjs');
+  const loadBefore = loadNow();
+  const measured = await measure({ steps: isSmoke ? SMOKE : WHOLE });
+  const machine = { ...describeMachine(tmpdir()), loadBefore, loadAfter: loadNow() };
+  const results = { machine, tree: describeTree(), ...measured };
+  const report = renderGrowth(results);
+  console.log(`\n${report}`);
+  if (isSmoke) console.log('Not a whole run: bench/results stays as it is.');
+  else {
+    await mkdir(RESULTS, { recursive: true });
+    await writeFile(`${RESULTS}/growth.json`, `${JSON.stringify(results, null, 2)}\n`);
+    await writeFile(`${RESULTS}/growth.md`, report);
+  }
+  // The engine keeps its timers.
+  process.exit(0);
+});
