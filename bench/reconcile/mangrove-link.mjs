@@ -145,6 +145,7 @@ export class MangroveLink {
     'check-identity': nothing,
     'store-head': nothing,
     show: nothing,
+    'read-incoming': () => ({ kind: 'incoming-read', fetches: [] }),
     'read-outbox': () => ({ kind: 'outbox-read', deltas: [...this.#outbox.values()], nextSeq: undefined }),
     'read-certificates': () => ({ kind: 'certificates-read', certificates: [] }),
     'read-vector': () => ({ kind: 'vector-read', vector: this.#read('replica', readReach) }),
@@ -167,6 +168,10 @@ export class MangroveLink {
 
   #asRelay = {
     authenticate: ({ hello }) => ({
+      ...this.#read('relay', function* (tx) {
+        return { end: (yield* readPosition(tx)).offset };
+      }),
+      ahead: { deltas: 0, bytes: 0 },
       kind: 'authenticated',
       replica: replicaOf(this.author),
       rights: ['read', 'write'],
@@ -180,7 +185,7 @@ export class MangroveLink {
     certify: nothing,
     'read-log': ({ after, met }) => ({
       kind: 'log-read',
-      ...this.#read('relay', (tx) => readLogPage(tx, after, met)),
+      ...this.#read('relay', (tx) => readLogPage(tx, room, after, met)),
     }),
     'read-beyond': (effect) => this.#read('relay', planFor(room, effect)),
     'answer-diff': (effect) => this.#read('relay', planFor(room, effect)),
@@ -188,7 +193,7 @@ export class MangroveLink {
       this.#read('relay', function* (tx) {
         return { kind: 'beyond-done', pulled, position: yield* readPosition(tx), vector: yield* readVectorRows(tx) };
       }),
-    'accept-push': ({ deltas }) => {
+    'accept-push': ({ deltas, bytes }) => {
       const options = { nowMs, from: 'others', retain: () => true };
       const own = replicaOf(this.author);
       const { position } = this.#take(() =>
@@ -202,7 +207,7 @@ export class MangroveLink {
         ),
       );
       const seqs = deltas.flatMap(({ delta }) => (delta.replica === own ? [delta.seq] : []));
-      return { kind: 'pushed', seqs, refusals: [], position };
+      return { kind: 'pushed', seqs, refusals: [], position, bytes };
     },
   };
 
@@ -218,6 +223,7 @@ export class MangroveLink {
         this.#after === undefined
           ? undefined
           : { storeId: relay.storeId, offset: this.#after, roll: new Uint8Array(8) },
+      window: defaultLimits.windowBytes,
       proof: new Uint8Array(64),
     };
   }

@@ -258,6 +258,7 @@ class Peer implements Connection {
       publicKey,
       token: undefined,
       cursor: undefined,
+      window: defaultLimits.windowBytes,
       proof: sign(publicKey, helloMessage(room.roomId, RELAY_KEY, STORE_ID, challenge)),
     };
     return messageToFrames(messageToBytes(message), defaultLimits)[0] as Uint8Array;

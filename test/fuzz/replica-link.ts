@@ -24,7 +24,8 @@ import type { Environment, Identity } from '../../packages/client/src/environmen
 import type { TransportEvents } from '../../packages/client/src/transports/transport.js';
 import { checkpointFault } from '../../packages/client/src/documents/compare.js';
 import { inspectDelta } from '../../packages/client/src/worker/inspect.js';
-import { type LinkHost, ReplicaLink } from '../../packages/client/src/worker/replica-link.js';
+import type { LinkHost } from '../../packages/client/src/worker/link-host.js';
+import { ReplicaLink } from '../../packages/client/src/worker/replica-link.js';
 import { bytesToRelayMessage } from '../../packages/protocol/src/wire/codec.js';
 import { publicKeyOf, record, replicaOf, room, sha256 } from '../interop/fixture.js';
 import { makeRandom, type Random } from '../support/random.js';
@@ -125,7 +126,14 @@ const position = { offset: 40, roll: new Uint8Array(8), root: new Uint8Array(32)
 const vector = new Map([[replicaOf(0), 3]]);
 const OPENING: readonly RelayMessage[] = [
   { kind: 'welcome', version: PROTOCOL_VERSION, relayKey: RELAY_KEY, storeId: STORE_ID, challenge: new Uint8Array(32) },
-  { kind: 'admitted', rights: ['read', 'write'], certificate: certificateOf(ME), resumed: false, lastSeq: 1 },
+  {
+    kind: 'admitted',
+    rights: ['read', 'write'],
+    certificate: certificateOf(ME),
+    resumed: false,
+    lastSeq: 1,
+    window: 100_000,
+  },
   { kind: 'caught-up', position, vector },
 ];
 

@@ -10,6 +10,7 @@ import {
   type ReplicaState,
   type SyncState,
 } from '../../packages/protocol/src/sync/state.js';
+import { trieKeyOf } from '../../packages/protocol/src/delta.js';
 import { stepSync } from '../../packages/protocol/src/sync/step.js';
 import { publicKeyOf, replicaOf, room } from '../interop/fixture.js';
 import type { Random } from '../support/random.js';
@@ -35,11 +36,25 @@ const me = replicaOf(0);
 const deltas = corpus.deltas.slice(0, 3).map(({ bytes }) => bytes);
 const hello: Hello = {
   ...{ kind: 'hello', version: PROTOCOL_VERSION, roomId: room.roomId, config: 0, publicKey: publicKeyOf(0) },
-  ...{ token: undefined, cursor: undefined, proof: new Uint8Array(64) },
+  ...{ token: undefined, cursor: undefined, window: 100_000, proof: new Uint8Array(64) },
 };
 const standing = { root: new Uint8Array(32).fill(5), outbox: 0 };
 const rights = ['read', 'write'] as const;
-const beyond = { kind: 'beyond-read', deltas, next: undefined, pulled: vector, vector } as const;
+const beyond = {
+  kind: 'beyond-read',
+  deltas,
+  next: undefined,
+  pulled: vector,
+  vector,
+  ahead: { deltas: 1, bytes: 9 },
+} as const;
+const trieKey = corpus.deltas[0] === undefined ? new Uint8Array(64) : trieKeyOf(corpus.deltas[0]);
+const fetches = [{ trieKey, parts: 40, have: 1, bodyBytes: 39 * 65_536 + 1 }];
+const partsRead = {
+  kind: 'parts-read',
+  parts: [{ kind: 'part', trieKey, index: 1, bytes: new Uint8Array(9) }],
+} as const;
+const partKept = { kind: 'part-kept', trieKey, have: 2 } as const;
 const answered = { kind: 'diff-answered', salt: new Uint8Array(8), root: position.root, entries: [], deltas } as const;
 
 const relayEvents: readonly RelayEvent[] = [
@@ -49,12 +64,17 @@ const relayEvents: readonly RelayEvent[] = [
     rights,
     certificate: undefined,
     after: 0,
+    end: 5,
+    ahead: { deltas: 5, bytes: 900 },
     lastSeq: 0,
     certificates: [],
     heads: [],
   },
   { kind: 'log-read', deltas, end: position, caughtUp: position, vector, met: [] },
-  { kind: 'pushed', seqs: [1], refusals: [], position },
+  { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 900_000 },
+  { kind: 'stubs-kept', fetches, held: [trieKey] },
+  partsRead,
+  partKept,
   { kind: 'committed', deltas: [{ bytes: deltas[0] as Uint8Array, via: undefined }], position },
   { kind: 'beyond-done', pulled: vector, position, vector },
   beyond,
@@ -69,8 +89,11 @@ const replicaEvents: readonly ReplicaEvent[] = [
   { kind: 'vector-read', vector },
   { kind: 'outbox-read', deltas, nextSeq: undefined },
   { kind: 'diff-opened', salt: new Uint8Array(8), root: position.root, entries: [] },
-  { kind: 'sealed', deltas },
-  { kind: 'check', standing },
+  { kind: 'sealed', deltas, fromSeq: 1 },
+  { kind: 'check', standing, nowMs: NOW_MS + 100_000 },
+  { kind: 'incoming-read', fetches },
+  partsRead,
+  partKept,
   beyond,
   answered,
 ];
@@ -130,7 +153,14 @@ function walkReplica(random: Random, tally: Tally): number {
 }
 
 const welcome: RelayMessage = { kind: 'welcome', version: PROTOCOL_VERSION, ...relay };
-const admitted: RelayMessage = { kind: 'admitted', rights, certificate: undefined, resumed: false, lastSeq: 0 };
+const admitted: RelayMessage = {
+  kind: 'admitted',
+  rights,
+  certificate: undefined,
+  resumed: false,
+  lastSeq: 0,
+  window: 100_000,
+};
 
 function checked<Result>(path: readonly Uint8Array[], work: () => Result): Result {
   try {

@@ -14,7 +14,7 @@ import { goldenMessages } from './messages.js';
  * release the hash of version 1 is replaced.
  */
 const SCHEMAS: Readonly<Record<number, string>> = {
-  1: '71db293b0b0e8e9c28ad513f54802d7f39f5e4312b56dc1708ce0f71cf9e64cc',
+  1: '8841baf40ef08042930f75b22543f91933c64b10a05b6fd89cb17859b7cc39b7',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];

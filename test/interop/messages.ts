@@ -75,6 +75,7 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
     publicKey: fixed(32),
     token: optional(text),
     cursor: optional(fc.record({ storeId: fixed(8), offset: natural, roll: fixed(8) })),
+    window: natural,
     proof: fixed(64),
   }),
   admitted: fc.record({
@@ -83,6 +84,7 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
     certificate: optional(certificate),
     resumed: fc.boolean(),
     lastSeq: natural,
+    window: natural,
   }),
   fault: fc.record({ ...kind('fault'), ...failure }),
   certificates: fc.record({ ...kind('certificates'), certificates: fc.array(certificate, { maxLength: 4 }) }),
@@ -123,6 +125,13 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
     state: bytes,
   }),
   peer: fc.record({ ...kind('peer'), replica, present: fc.boolean() }),
+  want: fc.record({
+    ...kind('want'),
+    wanted: fc.array(fc.record({ trieKey: fixed(64), from: natural, count: fc.nat(16) }), { maxLength: 4 }),
+  }),
+  part: fc.record({ ...kind('part'), trieKey: fixed(64), index: natural, bytes }),
+  credit: fc.record({ ...kind('credit'), bytes: natural }),
+  ahead: fc.record({ ...kind('ahead'), deltas: natural, bytes: natural }),
 };
 
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...(Object.values(messages) as fc.Arbitrary<Message>[]));
@@ -156,6 +165,7 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
       publicKey: filled(32, 1),
       token: 'tökén',
       cursor: { storeId: filled(8, 1), offset: 128, roll: filled(8, 60) },
+      window: 2_097_152,
       proof: filled(64, 90),
     },
     bare: {
@@ -166,13 +176,21 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
       publicKey: filled(32, 1),
       token: undefined,
       cursor: undefined,
+      window: 2_097_152,
       proof: filled(64, 90),
     },
   },
   admitted: {
-    writer: { kind: 'admitted', rights: ['read', 'write'], certificate: aCertificate, resumed: true, lastSeq: 127 },
-    reader: { kind: 'admitted', rights: ['read'], certificate: undefined, resumed: false, lastSeq: 0 },
-    admin: { kind: 'admitted', rights: ['admin'], certificate: undefined, resumed: false, lastSeq: 128 },
+    writer: {
+      kind: 'admitted',
+      rights: ['read', 'write'],
+      certificate: aCertificate,
+      resumed: true,
+      lastSeq: 127,
+      window: 2_097_152,
+    },
+    reader: { kind: 'admitted', rights: ['read'], certificate: undefined, resumed: false, lastSeq: 0, window: 0 },
+    admin: { kind: 'admitted', rights: ['admin'], certificate: undefined, resumed: false, lastSeq: 128, window: 127 },
   },
   fault: {
     withFacts: { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 2, supported: 1, note: 'é' } },
@@ -255,4 +273,19 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
     came: { kind: 'peer', replica: two, present: true },
     went: { kind: 'peer', replica: '00000000000000ff' as ReplicaId, present: false },
   },
+  want: {
+    two: {
+      kind: 'want',
+      wanted: [
+        { trieKey: filled(64, 5), from: 0, count: 2 },
+        { trieKey: filled(64, 9), from: 127, count: 1 },
+      ],
+    },
+  },
+  part: {
+    usual: { kind: 'part', trieKey: filled(64, 5), index: 128, bytes: filled(200, 1) },
+    notHere: { kind: 'part', trieKey: filled(64, 5), index: 0, bytes: new Uint8Array() },
+  },
+  credit: { usual: { kind: 'credit', bytes: 524_288 } },
+  ahead: { usual: { kind: 'ahead', deltas: 300, bytes: 1_000_000 } },
 };

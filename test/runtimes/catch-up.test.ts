@@ -217,9 +217,12 @@ class LocalSet {
       await this.take(received);
       this.received = received.length;
       if (equalBytes(message.root, Buffer.from(await this.root(), 'hex'))) return;
-      const answer = await this.#store.transact(planFor(this.#room, { kind: 'answer-diff', message }), {
-        mode: 'read',
-      });
+      const answer = await this.#store.transact(
+        planFor(this.#room, { kind: 'answer-diff', message, bytesMax: 1_000_000 }),
+        {
+          mode: 'read',
+        },
+      );
       if (answer.kind !== 'diff-answered') throw new Error('unreachable');
       if (answer.deltas.length > 0) {
         this.#client.push(

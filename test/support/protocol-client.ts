@@ -98,6 +98,7 @@ export class ProtocolClient {
       publicKey: keys.publicKey,
       token,
       cursor,
+      window: defaultLimits.windowBytes,
       proof: keys.sign(helloMessage(roomId, relayKey, storeId, challenge)),
       ...hello,
     });

@@ -109,6 +109,14 @@ export function bytesToDelta(hash: Hash, roomId: RoomId, bytes: Uint8Array): Del
   return { ...header, id, body, signature, bytes };
 }
 
+/** The body of a stored delta, neither copied nor checked: it was when it was taken. */
+export function viewBody(roomId: RoomId, bytes: Uint8Array): Uint8Array {
+  const decoder = decoding.createDecoder(bytes);
+  readHeader(decoder, roomId);
+  const bodyBytes = readVarUint(decoder);
+  return bytes.subarray(decoder.pos, decoder.pos + bodyBytes);
+}
+
 /** [MK1] The key of a delta in the set, the index and the store: 64 bytes that sort by document or record, writer and time. */
 export function trieKeyOf(delta: Pick<Delta, 'keyId' | 'replica' | 'hlc' | 'id'>): Uint8Array {
   return concatBytes(idToBytes(delta.keyId), idToBytes(delta.replica), u64ToBytes(delta.hlc), idToBytes(delta.id));

@@ -142,6 +142,7 @@ export {
   acceptAndLog,
   isCursorValid,
   type LogPage,
+  readAhead,
   type Position,
   readLogPage,
   readPosition,
@@ -149,6 +150,16 @@ export {
   STORE_ID_BYTES,
   sweepLog,
 } from './room/log.js';
+export {
+  type Fetch,
+  forgetIncoming,
+  type Joined,
+  keepPart,
+  type KeptStub,
+  keepStubs,
+  readFetches,
+  readJoined,
+} from './room/incoming.js';
 export { readClock, readNumber, writeNumber } from './room/meta.js';
 export {
   countOutbox,
@@ -194,7 +205,7 @@ export {
 } from './store/plan.js';
 export type { Store, TransactOptions } from './store/store.js';
 export { type Table, TABLES } from './store/table.js';
-export type { PushedDelta, ReadEffect, RelayEffect, ReplicaEffect, SyncEffect } from './sync/effect.js';
+export type { PushedDelta, PushedStub, ReadEffect, RelayEffect, ReplicaEffect, SyncEffect } from './sync/effect.js';
 export type {
   AuthenticatedReplica,
   BeyondCursor,
@@ -205,6 +216,8 @@ export type {
   Standing,
   SyncEvent,
 } from './sync/event.js';
+export type { Progress } from './sync/progress.js';
+export { progressOf } from './sync/replica-flow.js';
 export { planFor, planOpenDiff } from './sync/plans.js';
 export {
   greeting,
@@ -224,8 +237,10 @@ export { FrameJoiner, messageToFrames } from './wire/frames.js';
 export type {
   Ack,
   Admitted,
+  Ahead,
   CaughtUp,
   Certificates,
+  Credit,
   Cursor,
   DeltaBytes,
   Deltas,
@@ -234,6 +249,7 @@ export type {
   Head,
   Hello,
   Message,
+  Part,
   Peer,
   Presence,
   Pull,
@@ -244,6 +260,8 @@ export type {
   Report,
   Right,
   Vector,
+  Want,
+  Wanted,
   Welcome,
 } from './wire/messages.js';
 export { PROTOCOL_VERSION } from './wire/version.js';

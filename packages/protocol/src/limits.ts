@@ -2,7 +2,7 @@
 export interface Limits {
   /** One WebSocket frame. A Durable Object takes 32 MiB, but a quarter of a MiB keeps other traffic from waiting. */
   readonly frameBytesMax: number;
-  /** One message joined from parts: a body, its header and signature. */
+  /** One message joined from frames: a Merkle diff or the certificates of a large room. Deltas have parts of their own. */
   readonly messageBytesMax: number;
   /** One delta's body. A pasted book fits; a video belongs into a blob. */
   readonly bodyBytesMax: number;
@@ -38,13 +38,26 @@ export interface Limits {
   readonly badFramesMax: number;
   /** Presence of one tab. */
   readonly awarenessBytesMax: number;
+  /** Bytes of deltas that one side lets the other send before it has committed them: 20 MB/s where an answer takes 100 ms. */
+  readonly windowBytes: number;
+  /** Parts that one side has asked the other for and that have not come. */
+  readonly wantedPartsMax: number;
+  /** Deltas of one sender that are waited for, and the bytes of their stubs. */
+  readonly incomingMax: number;
+  readonly incomingBytesMax: number;
+  /** How many of them may have parts here. */
+  readonly incomingStartedMax: number;
+  /** What nobody has offered again for this long is not waited for any more. */
+  readonly incomingExpiryMs: number;
+  /** A catch-up or a comparison in which nothing moves for this long is begun anew on another connection. */
+  readonly stallMsMax: number;
   /** Bytes that may wait in the send buffer of one connection before the relay lets it go. */
   readonly sendBufferBytesMax: number;
 }
 
 export const defaultLimits: Limits = {
   frameBytesMax: 262_144,
-  messageBytesMax: 8 * 1024 * 1024 + 262_144,
+  messageBytesMax: 2 * 1024 * 1024,
   bodyBytesMax: 8 * 1024 * 1024,
   valueBytesMax: 65_536,
   nameBytesMax: 512,
@@ -62,5 +75,12 @@ export const defaultLimits: Limits = {
   checkpointStepMs: 2_000,
   badFramesMax: 100,
   awarenessBytesMax: 65_536,
+  windowBytes: 2 * 1024 * 1024,
+  wantedPartsMax: 16,
+  incomingMax: 8_192,
+  incomingBytesMax: 16 * 1024 * 1024,
+  incomingStartedMax: 32,
+  incomingExpiryMs: 24 * 3_600_000,
+  stallMsMax: 30_000,
   sendBufferBytesMax: 16 * 1024 * 1024,
 };

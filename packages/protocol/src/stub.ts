@@ -77,7 +77,7 @@ export function joinParts(stub: Stub, parts: readonly Uint8Array[]): Uint8Array 
 
 /** What a delta is sent as: itself, or its stub where its body has more than one part. Hashing eight MiB is asked for once. */
 export function toEntry(hash: Hash, roomId: RoomId, delta: Uint8Array): Uint8Array {
-  if (delta.length <= PART_BYTES) return delta;
+  if (delta.length <= PART_BYTES || isStub(delta)) return delta;
   let entry = entryByDelta.get(delta);
   if (entry === undefined) {
     const whole = bytesToDelta(hash, roomId, delta);

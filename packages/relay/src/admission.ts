@@ -15,6 +15,8 @@ import {
   isCursorValid,
   isStrictSignature,
   prefixEnd,
+  readAhead,
+  readPosition,
   readSeqs,
   type RelayEvent,
   type ReplicaId,
@@ -101,6 +103,9 @@ async function issue(ports: RelayPorts, room: RoomRef, publicKey: Uint8Array): P
 
 export interface Welcoming {
   readonly after: number | undefined;
+  /** Where the log ends, and about what it holds for this replica. */
+  readonly end: number;
+  readonly ahead: { readonly deltas: number; readonly bytes: number };
   readonly lastSeq: number;
   readonly certificates: readonly Certificate[];
   readonly heads: readonly HeadStatement[];
@@ -115,8 +120,12 @@ export function* readWelcoming(
 ): Steps<Welcoming> {
   const certificates = yield* tx.rows('certificates', ALL);
   const heads = yield* tx.rows('heads', ALL);
+  const after = yield* readAfter(tx, storeId, cursor);
+  const { offset: end } = yield* readPosition(tx);
   return {
-    after: yield* readAfter(tx, storeId, cursor),
+    after,
+    end,
+    ahead: yield* readAhead(tx, after ?? end),
     lastSeq: yield* readLastSeq(tx, replica),
     certificates: certificates.map(([, bytes]) => bytesToCertificate(bytes)),
     heads: heads.map(([, bytes]) => bytesToHeadStatement(bytes)),

@@ -23,6 +23,8 @@ import type { RelayPorts } from './ports.js';
 
 /** Deltas that share one transaction: as many as keep one plan a short piece of work. */
 const BATCH_DELTAS_MAX = 2_048;
+/** And as much as may be in memory several times over. */
+const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 /** Each commit cleans away at least twice as much as it leaves to be cleaned, so that what has outlived its time cannot pile up. */
 const SPARE_ROWS = 16;
 
@@ -32,6 +34,8 @@ export interface Push {
   readonly replica: ReplicaId;
   readonly deltas: readonly PushedDelta[];
   readonly refusals: readonly Refusal[];
+  /** What it took from the client's window. */
+  readonly bytes: number;
 }
 
 interface Waiting extends Push {
@@ -113,10 +117,12 @@ export class CommitQueue {
 
   #takeBatch(): readonly Waiting[] {
     let deltas = 0;
+    let bytes = 0;
     let count = 0;
     for (const push of this.#waiting) {
-      if (count > 0 && deltas + push.deltas.length > BATCH_DELTAS_MAX) break;
       deltas += push.deltas.length;
+      bytes += bytesOfPush(push);
+      if (count > 0 && (deltas > BATCH_DELTAS_MAX || bytes > BATCH_BYTES_MAX)) break;
       count++;
     }
     return this.#waiting.splice(0, count);
@@ -165,9 +171,9 @@ export class CommitQueue {
     counters.add('deltas_committed', fresh.length);
     if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position });
     counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
-    for (const { link, seqs, refusals } of answersOf(batch, outcomes)) {
+    for (const { link, seqs, refusals, bytes } of answersOf(batch, outcomes)) {
       counters.add('deltas_refused', refusals.length);
-      link.deliver({ kind: 'pushed', seqs, refusals, position });
+      link.deliver({ kind: 'pushed', seqs, refusals, position, bytes });
     }
   }
 }
@@ -176,6 +182,7 @@ interface PushAnswer {
   readonly link: Link;
   readonly seqs: number[];
   readonly refusals: Refusal[];
+  bytes: number;
 }
 
 /** One answer for each link, or several where its numbers are more than one message holds. */
@@ -188,13 +195,18 @@ function answersOf(batch: readonly Push[], outcomes: Committed['outcomes']): rea
     if (answer !== undefined && answer.seqs.length + seqs.length <= defaultLimits.deltasPerMessageMax) {
       answer.seqs.push(...seqs);
       answer.refusals.push(...refusals);
+      answer.bytes += push.bytes;
     } else {
-      const fresh = { link: push.link, seqs, refusals };
+      const fresh = { link: push.link, seqs, refusals, bytes: push.bytes };
       open.set(push.link, fresh);
       answers.push(fresh);
     }
   }
   return answers;
+}
+
+export function bytesOfPush({ deltas }: Pick<Push, 'deltas'>): number {
+  return deltas.reduce((sum, { delta }) => sum + delta.bytes.length, 0);
 }
 
 /** Only own deltas are acknowledged by number: a number says nothing of whose delta it is. */

@@ -3,14 +3,22 @@ import {
   bytesToHeadStatement,
   type HeadStatement,
   headStatementToBytes,
+  type Fetch,
   idToBytes,
+  type Joined,
+  keepPart,
+  keepStubs,
   msAhead,
   hlcFromMs,
+  type Part,
   type Plan,
   type Position,
+  type PushedStub,
+  readJoined,
   readPosition,
   readVectorRows,
   removeDelta,
+  type ReplicaId,
   type RoomConfig,
   type RoomRef,
   type Store,
@@ -66,6 +74,24 @@ export class OpenedRoom {
       },
       { mode: 'write', durability: 'relaxed' },
     );
+  }
+
+  /** [SY18] Keeps verified stubs until their parts are here. A power cut may take them: their sender offers them again. */
+  keepStubs(
+    stubs: readonly PushedStub[],
+    sender: ReplicaId | undefined,
+  ): Promise<{ readonly fetches: readonly Fetch[]; readonly held: readonly Uint8Array[] }> {
+    const nowMs = this.#host.ports.clock.nowMs();
+    const kept = stubs.map(({ stub, from }) => ({ stub, sender, isAuthors: from === 'author' }));
+    return this.store.transact((tx) => keepStubs(tx, kept, nowMs), { mode: 'write', durability: 'relaxed' });
+  }
+
+  keepPart(part: Part): Promise<number | undefined> {
+    return this.store.transact((tx) => keepPart(tx, this.ref, part), { mode: 'write', durability: 'relaxed' });
+  }
+
+  joined(trieKey: Uint8Array): Promise<Joined | undefined> {
+    return this.read((tx) => readJoined(tx, this.ref, trieKey));
   }
 
   /** [SY10] Takes out a reported delta whose signature does not verify, and tells every link where the room stands then. */

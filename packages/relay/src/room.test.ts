@@ -313,6 +313,7 @@ class Peer implements Connection {
       publicKey: this.#publicKey,
       token: undefined,
       cursor: undefined,
+      window: defaultLimits.windowBytes,
       proof: new Uint8Array(64).fill(1),
     });
     await expect.poll(() => this.messages.some(({ kind }) => kind === 'caught-up')).toBe(true);

@@ -14,6 +14,7 @@ import {
   roomConfigToByte,
   type VersionVector,
 } from '@mangrove/protocol';
+import { bytesOfPush, type Push } from './commits.js';
 import { authenticate, certifyKeys, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
 import { OpenedRoom } from './opened-room.js';
@@ -125,11 +126,14 @@ export class RelayRoom implements LinkHost {
       case 'accept-push':
         return this.#acceptPush(link, effect);
       case 'read-log':
-        return this.#room().read(function* (tx) {
-          return { kind: 'log-read', ...(yield* readLogPage(tx, effect.after, effect.met)) };
-        });
+        return this.#readLog(effect);
+      case 'keep-part':
+        return this.#keepPart(effect);
+      case 'join':
+        return this.#join(link, effect);
       case 'read-beyond':
       case 'answer-diff':
+      case 'read-parts':
         return this.#answerRead(link, effect);
       case 'finish-beyond':
         return this.#finishBeyond(effect);
@@ -187,14 +191,43 @@ export class RelayRoom implements LinkHost {
     this.#forward({ kind: 'peer', replica, present: true }, link);
   }
 
-  async #acceptPush(link: Link, { deltas: pushed }: EffectOf<'accept-push'>): Promise<undefined> {
-    const { commits, verifier } = this.#room();
-    const { deltas, refusals } = await verifier.sift(pushed);
-    const bytes = deltas.reduce((sum, { delta }) => sum + delta.bytes.length, 0);
-    link.track(commits.add({ link, replica: link.replica as ReplicaId, deltas, refusals }), bytes);
+  /** Stubs are kept before the deltas beside them are committed, as the answer to that grants the bytes of both again. */
+  async #acceptPush(link: Link, effect: EffectOf<'accept-push'>): Promise<RelayEvent | undefined> {
+    const { verifier } = this.#room();
+    const deltas = await verifier.sift(effect.deltas);
+    const stubs = await verifier.sift(effect.stubs);
+    const kept = stubs.passed.length === 0 ? undefined : await this.#room().keepStubs(stubs.passed, link.replica);
+    const refusals = [...deltas.refusals, ...stubs.refusals];
+    this.#commit(link, { deltas: deltas.passed, refusals, bytes: effect.bytes });
+    return kept && { kind: 'stubs-kept', ...kept };
   }
 
-  async #answerRead(link: Link, effect: EffectOf<'read-beyond' | 'answer-diff'>): Promise<RelayEvent> {
+  #commit(link: Link, push: Pick<Push, 'deltas' | 'refusals' | 'bytes'>): void {
+    const replica = link.replica as ReplicaId;
+    link.track(this.#room().commits.add({ link, replica, ...push }), bytesOfPush(push));
+  }
+
+  #readLog({ after, met }: EffectOf<'read-log'>): Promise<RelayEvent> {
+    const { ref } = this.#room();
+    return this.#room().read(function* (tx) {
+      return { kind: 'log-read', ...(yield* readLogPage(tx, ref, after, met)) };
+    });
+  }
+
+  async #keepPart({ part }: EffectOf<'keep-part'>): Promise<RelayEvent> {
+    return { kind: 'part-kept', trieKey: part.trieKey, have: await this.#room().keepPart(part) };
+  }
+
+  /** [SY18] Its stub was verified, or vouched for by its author's connection, and so was each part. */
+  async #join(link: Link, { trieKey }: EffectOf<'join'>): Promise<undefined> {
+    const joined = await this.#room().joined(trieKey);
+    if (joined === undefined) return;
+    const { delta, isAuthors } = joined;
+    const from = isAuthors && delta.replica === link.replica ? 'author' : 'others';
+    this.#commit(link, { deltas: [{ delta, verify: false, from }], refusals: [], bytes: 0 });
+  }
+
+  async #answerRead(link: Link, effect: EffectOf<'read-beyond' | 'answer-diff' | 'read-parts'>): Promise<RelayEvent> {
     const { ref } = this.#room();
     await link.committed();
     await link.drained();

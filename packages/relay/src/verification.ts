@@ -7,10 +7,12 @@ import {
   idToBytes,
   isStrictSignature,
   type PushedDelta,
+  type PushedStub,
   type Refusal,
   type ReplicaId,
   type RoomId,
   type Store,
+  type Stub,
 } from '@mangrove/protocol';
 import type { RelayPorts } from './ports.js';
 
@@ -32,17 +34,20 @@ export class RoomVerifier {
     this.#store = store;
   }
 
-  /** Those that may be committed, in order, and why the others may not. */
-  async sift(
-    pushed: readonly PushedDelta[],
-  ): Promise<{ deltas: readonly PushedDelta[]; refusals: readonly Refusal[] }> {
-    const isVerified = ({ verify, delta }: PushedDelta): boolean => verify || this.#distrusted.has(delta.replica);
-    if (!pushed.some(isVerified)) return { deltas: pushed, refusals: [] };
+  /** Those that may be taken, in order, and why the others may not. */
+  async sift<Pushed extends PushedDelta | PushedStub>(
+    pushed: readonly Pushed[],
+  ): Promise<{ passed: readonly Pushed[]; refusals: readonly Refusal[] }> {
+    const isVerified = (item: Pushed): boolean => item.verify || this.#distrusted.has(signedOf(item).replica);
+    if (!pushed.some(isVerified)) return { passed: pushed, refusals: [] };
     const checked = await Promise.all(
-      pushed.map(async (item) => ({ item, refusal: isVerified(item) ? await this.#refusalOf(item.delta) : undefined })),
+      pushed.map(async (item) => ({
+        item,
+        refusal: isVerified(item) ? await this.#refusalOf(signedOf(item)) : undefined,
+      })),
     );
     return {
-      deltas: checked.flatMap(({ item, refusal }) => (refusal === undefined ? [item] : [])),
+      passed: checked.flatMap(({ item, refusal }) => (refusal === undefined ? [item] : [])),
       refusals: checked.flatMap(({ refusal }) => refusal ?? []),
     };
   }
@@ -52,7 +57,7 @@ export class RoomVerifier {
   }
 
   /** Undefined without a certificate: then nobody can say. */
-  async isSigned(delta: Delta): Promise<boolean | undefined> {
+  async isSigned(delta: Delta | Stub): Promise<boolean | undefined> {
     this.#ports.counters.add('deltas_verified');
     return this.#verify(delta.replica, deltaMessage(delta.id), delta.signature);
   }
@@ -62,7 +67,7 @@ export class RoomVerifier {
     return (await this.#verify(claim.replica, headMessage(this.#roomId, claim), signature)) === true;
   }
 
-  async #refusalOf(delta: Delta): Promise<Refusal | undefined> {
+  async #refusalOf(delta: Delta | Stub): Promise<Refusal | undefined> {
     const isSigned = await this.isSigned(delta);
     if (isSigned === true) return undefined;
     const { replica, seq } = delta;
@@ -87,4 +92,8 @@ export class RoomVerifier {
     this.#keys.set(replica, publicKey);
     return publicKey;
   }
+}
+
+function signedOf(item: PushedDelta | PushedStub): Delta | Stub {
+  return 'stub' in item ? item.stub : item.delta;
 }

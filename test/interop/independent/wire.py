@@ -125,7 +125,7 @@ def read_seqs(r, limits):
 
 
 def read_deltas(r, limits):
-    return [r.var_bytes(limits["messageBytesMax"]) for _ in range(r.count(limits["deltasPerMessageMax"]))]
+    return [r.var_bytes(limits["frameBytesMax"]) for _ in range(r.count(limits["deltasPerMessageMax"]))]
 
 
 def read_failure(r):
@@ -185,6 +185,11 @@ def read_rights(r):
     return bits if bits < 8 else r.refuse()
 
 
+def read_wanted(r, limits):
+    wanted = (r.fixed(64), r.var_uint(), r.var_uint())
+    return wanted if wanted[2] <= limits["wantedPartsMax"] else r.refuse()
+
+
 # number: (who may say it, reader)
 MESSAGES = {
     1: ("relay", lambda r, l: (r.var_uint(), r.fixed(8), r.fixed(32), r.fixed(32))),
@@ -192,10 +197,16 @@ MESSAGES = {
         "replica",
         lambda r, l: (
             *(r.var_uint(), r.fixed(32), r.u8(), r.fixed(32), r.optional(lambda: r.text(16384))),
-            *(r.optional(lambda: (r.fixed(8), r.var_uint(), r.fixed(8))), r.fixed(64)),
+            *(r.optional(lambda: (r.fixed(8), r.var_uint(), r.fixed(8))), r.var_uint(), r.fixed(64)),
         ),
     ),
-    3: ("relay", lambda r, l: (read_rights(r), r.optional(lambda: read_certificate(r)), r.flag(), r.var_uint())),
+    3: (
+        "relay",
+        lambda r, l: (
+            *(read_rights(r), r.optional(lambda: read_certificate(r)), r.flag()),
+            *(r.var_uint(), r.var_uint()),
+        ),
+    ),
     4: ("relay", lambda r, l: read_failure(r)),
     5: ("both", lambda r, l: [read_certificate(r) for _ in range(r.count(l["replicasPerKeyMax"]))]),
     6: ("replica", lambda r, l: (r.flag(), read_deltas(r, l))),
@@ -216,6 +227,10 @@ MESSAGES = {
     15: ("replica", lambda r, l: r.fixed(64)),
     16: ("both", lambda r, l: (r.fixed(8), r.var_uint(), r.fixed(16), r.var_bytes(l["awarenessBytesMax"]))),
     17: ("relay", lambda r, l: (r.fixed(8), r.flag())),
+    18: ("both", lambda r, l: [read_wanted(r, l) for _ in range(r.count(l["wantedPartsMax"]))]),
+    19: ("both", lambda r, l: (r.fixed(64), r.var_uint(), r.var_bytes(65536))),
+    20: ("both", lambda r, l: r.var_uint()),
+    21: ("relay", lambda r, l: (r.var_uint(), r.var_uint())),
 }
 
 

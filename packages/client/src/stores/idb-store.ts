@@ -21,7 +21,7 @@ export async function openIdbDatabase(name: string, hooks: DatabaseHooks): Promi
   return database;
 }
 
-/** History: 1, one object store a table, and the identities; 2, `vouched`. A further table asks for the next number. */
+/** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`. A further table asks for the next number. */
 const VERSION = 2;
 const IDENTITIES = 'identities';
 /** Sixteen bytes of a hash tell rooms apart, and every row pays for them. */

@@ -63,7 +63,7 @@ export class Certifier {
     );
   }
 
-  async verifyDelta(delta: Delta): Promise<Verdict> {
+  async verifyDelta(delta: Pick<Delta, 'id' | 'replica' | 'signature'>): Promise<Verdict> {
     const publicKey = await this.#publicKeyOf(delta.replica);
     if (publicKey === undefined) return 'UNCERTIFIED';
     return (await this.#verify(publicKey, deltaMessage(delta.id), delta.signature)) ? 'valid' : 'SIGNATURE_INVALID';

@@ -10,6 +10,7 @@ import {
   nextEpoch,
   type Peer,
   type Presence,
+  progressOf,
   type Refused,
   type ReplicaState,
   type SealedDraft,
@@ -145,7 +146,8 @@ export class Owner {
     if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
     this.#host.tell({ kind: 'sealed', deltas: drafts.map(sealedRows) });
     this.#host.status.set({ root: bytesToHex(root), settled: false });
-    this.#link.post({ kind: 'sealed', deltas: drafts.map(({ delta }) => delta.bytes) });
+    const fromSeq = drafts[0]?.delta.seq ?? 1;
+    this.#link.post({ kind: 'sealed', deltas: drafts.map(({ delta }) => delta.bytes), fromSeq });
     for (const { delta, rows } of drafts)
       if (rows[0]?.name.kind === 'document') this.#checkpointer.added(delta.keyId, delta.bytes.length);
   }
@@ -155,7 +157,7 @@ export class Owner {
     const { seq, body, hlc } = checkpoint;
     this.#host.tell({ kind: 'sealed', deltas: [{ seq, rows: [], bytes: body.length, atMs: hlcToMs(hlc) }] });
     this.#host.status.set({ root: bytesToHex(root), settled: false });
-    this.#link.post({ kind: 'sealed', deltas: [checkpoint.bytes] });
+    this.#link.post({ kind: 'sealed', deltas: [checkpoint.bytes], fromSeq: seq });
   }
 
   #received(received: Received): void {
@@ -209,10 +211,13 @@ export class Owner {
     const network = { isPaused: this.#isPaused, attempt: this.#attempt };
     const connection = this.#options.relays.length === 0 ? 'none' : connectionOf(state, network);
     const settled = state.kind === 'live' && state.settled;
+    const progress = progressOf(state);
+    const hasMoved = progress?.bytes !== before.progress?.bytes || progress?.deltas !== before.progress?.deltas;
     // That a synced moment moves on is no news: the time is told with what changes.
-    if (settled !== before.settled || connection !== before.connection || root !== undefined) {
+    if (settled !== before.settled || connection !== before.connection || root !== undefined || hasMoved) {
       const lastSyncedAtMs = settled ? this.#env.clock.nowMs() : before.lastSyncedAtMs;
-      status.set({ connection, settled, lastSyncedAtMs, ...(root === undefined ? {} : { root: bytesToHex(root) }) });
+      const known = root === undefined ? {} : { root: bytesToHex(root) };
+      status.set({ connection, settled, lastSyncedAtMs, progress, ...known });
     }
     if (connection === before.connection) return;
     if (connection === 'connected') {

@@ -1,6 +1,7 @@
 import {
   type Arrival,
   bytesToDelta,
+  bytesToStub,
   countOutbox,
   type Cursor,
   type Delta,
@@ -8,11 +9,15 @@ import {
   defaultLimits,
   errorToFacts,
   type ErrorFacts,
+  type Fetch,
   FLAG,
   faultOfQuarantine,
   hasFlag,
   idToBytes,
   isMangroveError,
+  isStub,
+  type KeptStub,
+  keepStubs,
   type KeyId,
   MangroveError,
   msAhead,
@@ -24,6 +29,7 @@ import {
   type Standing,
   type Steps,
   type Store,
+  type Stub,
   type Transaction,
   trieKeyOf,
   updateOfDelta,
@@ -39,6 +45,10 @@ export interface Received {
   readonly standing: Standing;
   readonly keys: readonly ReceivedKey[];
   readonly rejected: readonly Rejected[];
+  /** Trie keys of all whose signature did not verify. */
+  readonly forged: readonly Uint8Array[];
+  /** Stubs whose parts are to be fetched. */
+  readonly fetches: readonly Fetch[];
   /** What could not be taken, beyond forgeries: shown, and looked for again when roots differ. */
   readonly faults: readonly ErrorFacts[];
   readonly marks: Marks;
@@ -62,22 +72,32 @@ export async function receive(
   nowMs: number,
 ): Promise<Received> {
   const faults: ErrorFacts[] = [];
-  const deltas: Delta[] = [];
+  const entries: (Delta | Stub)[] = [];
   for (const bytes of batch) {
-    const delta = parse(room, bytes, nowMs);
-    if (isMangroveError(delta)) faults.push(errorToFacts(delta));
-    else deltas.push(delta);
+    const entry = parse(room, bytes, nowMs);
+    if (isMangroveError(entry)) faults.push(errorToFacts(entry));
+    else entries.push(entry);
   }
-  const verdicts = await Promise.all(deltas.map((delta) => certifier.verifyDelta(delta)));
+  const verdicts = await Promise.all(entries.map((entry) => certifier.verifyDelta(entry)));
   const arrivals: Arrival[] = [];
   const rejected: Rejected[] = [];
-  for (const [i, delta] of deltas.entries()) {
+  const stubs: KeptStub[] = [];
+  const forged: Uint8Array[] = [];
+  for (const [i, entry] of entries.entries()) {
     const verdict = verdicts[i];
-    if (verdict === 'valid') arrivals.push(inspectDelta(room, delta));
-    else if (verdict === 'SIGNATURE_INVALID') rejected.push({ delta, fault: verdict });
-    else faults.push(errorToFacts(new MangroveError('UNCERTIFIED', { replica: delta.replica })));
+    if (verdict === 'SIGNATURE_INVALID') forged.push(trieKeyOf(entry));
+    if (verdict === 'UNCERTIFIED') {
+      faults.push(errorToFacts(new MangroveError(verdict, { replica: entry.replica })));
+    } else if ('partHashes' in entry) {
+      if (verdict === 'valid') stubs.push({ stub: entry, sender: undefined, isAuthors: false });
+      else faults.push(errorToFacts(new MangroveError('SIGNATURE_INVALID', { replica: entry.replica })));
+    } else if (verdict === 'valid') {
+      arrivals.push(inspectDelta(room, entry));
+    } else {
+      rejected.push({ delta: entry, fault: 'SIGNATURE_INVALID' });
+    }
   }
-  const { reception, outbox, marks } = await store.transact(
+  const { reception, outbox, marks, fetches } = await store.transact(
     function* (tx) {
       const held = yield* tx.getMany(
         'deltas',
@@ -87,7 +107,9 @@ export async function receive(
       const options = { nowMs, cursor, replica, compare: checkpointFault };
       const reception = yield* receiveDeltas(tx, room, arrivals, strange, options);
       yield* release(tx, reception.judgement.arrivals);
-      return { reception, outbox: yield* countOutbox(tx), marks: yield* readMarks(tx) };
+      // With the cursor that passes them by [SY18].
+      const { fetches } = yield* keepStubs(tx, stubs, nowMs);
+      return { reception, outbox: yield* countOutbox(tx), marks: yield* readMarks(tx), fetches };
     },
     // A relay has it, and what is later written strictly, or stated in a head, takes it along to the disk.
     { mode: 'write', durability: 'relaxed' },
@@ -98,6 +120,8 @@ export async function receive(
     standing: { root: reception.root, outbox },
     keys: changedKeys(reception),
     rejected,
+    forged,
+    fetches,
     faults,
     marks,
     disputed: reception.judgement.arrivals
@@ -123,9 +147,9 @@ function* release(tx: Transaction, arrivals: readonly Arrival[]): Steps<void> {
   }
 }
 
-function parse(room: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | MangroveError {
+function parse({ hash, roomId }: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | Stub | MangroveError {
   try {
-    const delta = bytesToDelta(room.hash, room.roomId, bytes);
+    const delta = isStub(bytes) ? bytesToStub(hash, roomId, bytes) : bytesToDelta(hash, roomId, bytes);
     const { clockAheadMsMax } = defaultLimits;
     const aheadMs = msAhead(delta.hlc, nowMs);
     // Left out for now: roots stay different, so it is fetched again when its time has come.

@@ -1,71 +1,39 @@
 import {
-  adoptVector,
   bytesToRelayMessage,
   errorToFacts,
-  type ErrorFacts,
   FrameJoiner,
   headMessage,
   headsRootOf,
-  helloMessage,
-  type HeadStatement,
   type Hello,
+  helloMessage,
   isMangroveError,
-  type JournalRow,
   type LinkConfig,
-  MangroveError,
   type Message,
   messageToBytes,
   messageToFrames,
   offline,
-  type Peer,
-  planFor,
-  planOpenDiff,
   type Plan,
   type Presence,
   PROTOCOL_VERSION,
   readCursor,
-  readNumber,
-  readReach,
-  readOutboxPage,
   readRoot,
   readVectorRows,
-  dropSettled,
-  type Refused,
   type ReplicaEffect,
   type ReplicaEvent,
   type ReplicaState,
   roomConfigToByte,
   type Store,
   stepSync,
-  trieKeyOf,
-  writeCursor,
   writeSyncedAt,
 } from '@mangrove/protocol';
 import type { Environment, Identity } from '../environment.js';
 import type { Transport } from '../transports/transport.js';
-import { Certifier } from './certifier.js';
-import { acknowledgeAndStand, drawSalt, keepHead, standing, withdrawAndStand } from './link-plans.js';
-import { type Received, receive } from './receive.js';
+import type { LinkHost } from './link-host.js';
+import { standing } from './link-plans.js';
+import { LinkWork } from './link-work.js';
 import { Session } from './session.js';
 import type { Attempt } from './status.js';
 
-/** What the link tells the room it belongs to. */
-export interface LinkHost {
-  token(): Promise<string | undefined>;
-  received(received: Received): void;
-  acknowledged(seqs: readonly number[]): void;
-  /** `seqs`: the refused one and what it takes with it; `rows`: what it stood for, back in the journal. */
-  withdrawn(refused: Refused, seqs: readonly number[], rows: readonly JournalRow[]): void;
-  head(statement: HeadStatement): void;
-  show(message: Presence | Peer): void;
-  fault(error: ErrorFacts): void;
-  /** Another copy of this profile has used our dots up to here: a new identity is needed [CX7]. */
-  identitySpent(lastSeq: number): void;
-  /** After every step: the state, and the root where it is known anew. */
-  changed(state: ReplicaState, root: Uint8Array | undefined): void;
-}
-
-const OUTBOX_PAGE = { deltas: 256, bytes: 1024 * 1024 };
 /** Roots are looked at this often though nothing came: the relay may have lost something. */
 const CHECK_EVERY_MS = 15_000;
 /** At most one head statement in this time: it is a few hundred bytes to everybody. */
@@ -82,7 +50,7 @@ export class ReplicaLink {
   readonly #identity: Identity;
   readonly #config: LinkConfig;
   readonly #host: LinkHost;
-  readonly #certifier: Certifier;
+  readonly #work: LinkWork;
   #state: ReplicaState;
   #transport: Transport | undefined;
   #joiner: FrameJoiner;
@@ -101,7 +69,7 @@ export class ReplicaLink {
     this.#identity = identity;
     this.#config = config;
     this.#host = host;
-    this.#certifier = new Certifier(env.verifier, store, config.room);
+    this.#work = new LinkWork(env, store, identity, config, host);
     this.#state = offline(config, identity.replica);
     this.#joiner = new FrameJoiner(config.limits);
   }
@@ -205,7 +173,6 @@ export class ReplicaLink {
   }
 
   async #run(effect: ReplicaEffect): Promise<ReplicaEvent | undefined> {
-    const { room } = this.#config;
     switch (effect.kind) {
       case 'send':
         this.#send(effect.message);
@@ -214,63 +181,14 @@ export class ReplicaLink {
         const hello = await this.#makeHello(effect, this.#stepped.ended);
         return hello && { kind: 'greeting-ready', hello };
       }
-      case 'trust':
-        await this.#certifier.trust(effect.issuer, effect.certificates);
-        return undefined;
-      case 'check-identity':
-        return this.#checkIdentity(effect.lastSeq);
-      case 'accept': {
-        const nowMs = this.#env.clock.nowMs();
-        const from = { room, replica: this.#identity.replica, certifier: this.#certifier };
-        const received = await receive(this.#store, from, effect.deltas, effect.cursor, nowMs);
-        this.#host.received(received);
-        return {
-          kind: 'accepted',
-          standing: received.standing,
-          forged: received.rejected.map(({ delta }) => trieKeyOf(delta)),
-        };
-      }
-      case 'acknowledge': {
-        const { replica } = this.#identity;
-        const { seqs, cursor } = effect;
-        const { done, standing } = await this.#write((tx) => acknowledgeAndStand(tx, room, replica, seqs, cursor));
-        if (done.length > 0) this.#host.acknowledged(done);
-        return { kind: 'acknowledged', standing };
-      }
-      case 'adopt': {
-        const nowMs = this.#env.clock.nowMs();
-        await this.#write(function* (tx) {
-          yield* adoptVector(tx, effect.vector);
-          writeCursor(tx, effect.cursor);
-          writeSyncedAt(tx, nowMs);
-        });
-        return undefined;
-      }
-      case 'read-certificates':
-        return { kind: 'certificates-read', certificates: await this.#certifier.certificates() };
-      case 'read-vector':
-        return { kind: 'vector-read', vector: await this.#read(readReach) };
-      case 'read-outbox':
-        return this.#readOutbox(effect.fromSeq);
-      case 'open-diff':
-        return this.#read(planOpenDiff(room, drawSalt(this.#env.random)));
-      case 'read-beyond':
-      case 'answer-diff':
-        return this.#read(planFor(room, effect));
-      case 'store-head':
-        if (await this.#keepHead(effect.statement)) this.#host.head(effect.statement);
-        return undefined;
-      case 'withdraw':
-        return this.#withdraw(effect.refused);
-      case 'show':
-        this.#host.show(effect.message);
-        return undefined;
-      case 'fault':
-        this.#host.fault(errorToFacts(new MangroveError(effect.code, effect.facts)));
+      case 'reconnect':
+        if (this.#stepped === this.#session) this.#transport?.reconnect();
         return undefined;
       case 'close':
         this.#transport?.close();
         return undefined;
+      default:
+        return this.#work.run(effect);
     }
   }
 
@@ -300,59 +218,15 @@ export class ReplicaLink {
       publicKey: signer.publicKey,
       token: asked.token,
       cursor,
+      window: this.#config.limits.windowBytes,
       proof,
     };
   }
 
-  /** The relay knows deltas of ours that we do not: this profile is a copy, or was restored. */
-  async #checkIdentity(lastSeq: number): Promise<undefined> {
-    const seq = await this.#read((tx) => readNumber(tx, 'seq'));
-    if (lastSeq > seq) this.#host.identitySpent(lastSeq);
-    return undefined;
-  }
-
-  /** An own delta goes back into the journal; of a repaired one of others only the reason is shown. */
-  async #withdraw(refused: Refused): Promise<ReplicaEvent> {
-    const { replica } = this.#identity;
-    const nowMs = this.#env.clock.nowMs();
-    const { room } = this.#config;
-    const {
-      rows,
-      seqs,
-      done,
-      standing: now,
-    } = await this.#store.transact((tx) => withdrawAndStand(tx, room, replica, refused, nowMs), {
-      mode: 'write',
-      durability: 'strict',
-    });
-    if (done.length > 0) this.#host.acknowledged(done);
-    if (rows !== undefined) this.#host.withdrawn(refused, seqs, rows);
-    else if (refused.replica !== replica)
-      this.#host.fault(errorToFacts(new MangroveError(refused.code, { ...refused.facts, replica: refused.replica })));
-    if (refused.replica === replica && refused.code === 'DOT_REUSED') this.#host.identitySpent(refused.seq);
-    return { kind: 'acknowledged', standing: now };
-  }
-
-  async #readOutbox(fromSeq: number): Promise<ReplicaEvent> {
-    const { replica } = this.#identity;
-    if (fromSeq === 1) {
-      const settled = await this.#write((tx) => dropSettled(tx, this.#config.room, replica));
-      if (settled.length > 0) this.#host.acknowledged(settled);
-    }
-    const page = await this.#read((tx) => readOutboxPage(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
-    return { kind: 'outbox-read', deltas: page.deltas.map((delta) => delta.bytes), nextSeq: page.nextSeq };
-  }
-
-  /** What a relay tells of ourselves is what we said before. */
-  async #keepHead(statement: HeadStatement): Promise<boolean> {
-    const isOfOther = statement.replica !== this.#identity.replica;
-    return isOfOther && (await this.#certifier.verifyHead(statement)) && this.#write((tx) => keepHead(tx, statement));
-  }
-
   #check(): void {
-    if (this.#state.kind !== 'live') return;
+    if (!('rights' in this.#state)) return;
     void this.#read((tx) => standing(tx))
-      .then((now) => this.post({ kind: 'check', standing: now }))
+      .then((now) => this.post({ kind: 'check', standing: now, nowMs: this.#env.clock.nowMs() }))
       .catch((error: unknown) => this.#fail(error));
   }
 
@@ -392,10 +266,5 @@ export class ReplicaLink {
 
   #read<Result>(plan: Plan<Result>): Promise<Result> {
     return this.#store.transact(plan, { mode: 'read' });
-  }
-
-  /** What can be fetched or asked for again need not be behind a barrier. */
-  #write<Result>(plan: Plan<Result>): Promise<Result> {
-    return this.#store.transact(plan, { mode: 'write', durability: 'relaxed' });
   }
 }

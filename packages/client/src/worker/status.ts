@@ -1,4 +1,4 @@
-import { bytesToHex, EMPTY_ROOT, type ErrorFacts, type ReplicaState } from '@mangrove/protocol';
+import { bytesToHex, EMPTY_ROOT, type ErrorFacts, type Progress, type ReplicaState } from '@mangrove/protocol';
 import type { RoomStatus } from '../types.js';
 
 /** What the owner of the replica knows and the other tabs are told. */
@@ -11,6 +11,8 @@ export interface LinkStatus {
   readonly storage: RoomStatus['storage'];
   readonly quarantined: number;
   readonly vouched: number;
+  /** While something comes that was missing. */
+  readonly progress: Progress | undefined;
   readonly lastError: RoomStatus['lastError'];
 }
 
@@ -22,16 +24,18 @@ export const INITIAL_STATUS: LinkStatus = {
   storage: 'opening',
   quarantined: 0,
   vouched: 0,
+  progress: undefined,
   lastError: null,
 };
 
 /** What an application sees, from what the link and the journal say. */
 export function roomStatus(link: LinkStatus, pending: RoomStatus['pending']): RoomStatus {
-  const { connection, lastSyncedAtMs, root, storage, quarantined, vouched, lastError } = link;
+  const { connection, lastSyncedAtMs, root, storage, quarantined, vouched, progress, lastError } = link;
   return {
     connection,
     sync: syncOf(link, pending),
     pending,
+    ...(progress === undefined ? {} : { progress }),
     staleness: { lastSyncedAtMs, lagVersions: 0, exceeded: false },
     storage,
     quarantined,

@@ -13,17 +13,15 @@ import {
   writeContext,
 } from '../delta.js';
 import { MangroveError } from '../errors.js';
-import type { Hash } from '../hash.js';
-import { idToBytes, type KeyId, type RoomId } from '../ids.js';
+import { idToBytes, type KeyId } from '../ids.js';
 import { updateTrie } from '../merkle/trie.js';
+import { PART_BYTES } from '../parts.js';
 import type { Steps, Transaction } from '../store/plan.js';
+import { forgetIncoming } from './incoming.js';
+import type { RoomRef } from './room-ref.js';
 import { advanceVector, readSeqs, restartVector, retractVector } from './vector.js';
 
-/** The room that a plan works on, and how it hashes. */
-export interface RoomRef {
-  readonly hash: Hash;
-  readonly roomId: RoomId;
-}
+export type { RoomRef };
 
 /**
  * What became of a delta:
@@ -134,6 +132,11 @@ export function* acceptDeltas(
   const removedDeltas = yield* removeDeltas(tx, room, [...removed.values()], retainedKeys, options.nowMs);
   for (const delta of retained) retain(tx, delta, options.nowMs);
   for (const delta of added.values()) tx.put('deltas', trieKeyOf(delta), delta.bytes);
+  // Whatever became of it: it was fetched, and is not to be fetched again.
+  yield* forgetIncoming(
+    tx,
+    trieKeys.filter((_, i) => (deltas[i] as Delta).body.length > PART_BYTES),
+  );
   yield* changeDots(tx, removedDeltas, [...added.values()]);
   for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
   yield* advanceVector(tx, newDots);

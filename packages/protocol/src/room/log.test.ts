@@ -8,7 +8,8 @@ import type { ReplicaId } from '../ids.js';
 import { EMPTY_ROOT } from '../merkle/node.js';
 import { readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
-import { acceptAndLog, isCursorValid, readLogPage, readPosition, ROLL_BYTES, sweepLog } from './log.js';
+import { isStub, toEntry } from '../stub.js';
+import { acceptAndLog, isCursorValid, readAhead, readLogPage, readPosition, ROLL_BYTES, sweepLog } from './log.js';
 import { readVectorRows } from './vector.js';
 
 const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
@@ -24,7 +25,7 @@ function readAll(tables: MemoryTables, after: number) {
   let met: readonly ReplicaId[] = [];
   let at = after;
   for (let pages = 1; ; pages++) {
-    const page = tables.transact((tx) => readLogPage(tx, at, met)).result;
+    const page = tables.transact((tx) => readLogPage(tx, room, at, met)).result;
     deltas.push(...page.deltas);
     if (page.caughtUp !== undefined) return { ...page, deltas, pages };
     expect(page.end.offset).toBeGreaterThan(at);
@@ -84,7 +85,12 @@ describe('log', () => {
         for (const delta of deltas) push(tables, [delta]);
         const from = Math.min(after, deltas.length);
         const { deltas: read, caughtUp, vector, end } = readAll(tables, from);
-        expect(read.map(bytesToHex)).toEqual(deltas.slice(from).map((delta) => bytesToHex(delta.bytes)));
+        expect(read.map(bytesToHex)).toEqual(
+          deltas.slice(from).map((delta) => bytesToHex(toEntry(room.hash, room.roomId, delta.bytes))),
+        );
+        const weight = deltas.slice(from).reduce((sum, delta) => sum + delta.bytes.length, 0);
+        const ahead = tables.transact((tx) => readAhead(tx, from)).result;
+        expect(ahead).toEqual({ deltas: deltas.length - from, bytes: weight });
         expect(caughtUp).toEqual(tables.transact(readPosition).result);
         expect(end.offset).toBe(deltas.length);
         expect(vector).toEqual(from === deltas.length ? new Map() : new Map([[a, deltas.length]]));
@@ -93,7 +99,7 @@ describe('log', () => {
     );
   });
 
-  test('[SY2] a page has at most 256 rows and about 128 KiB, and always one delta', () => {
+  test('[SY2, SY18] a page has at most 256 rows and about 128 KiB, reads at most 8 MiB for it, and always one delta', () => {
     const tables = new MemoryTables();
     push(
       tables,
@@ -101,9 +107,13 @@ describe('log', () => {
     );
     expect(readAll(tables, 0).pages).toBe(3);
     const large = new MemoryTables();
-    push(large, [additive(a, 1, 500_000), additive(a, 2, 500_000)]);
+    for (let seq = 1; seq <= 5; seq++) push(large, [additive(a, seq, 3_000_000)]);
     const { pages, deltas } = readAll(large, 0);
-    expect([pages, deltas.length]).toEqual([2, 2]);
+    expect([pages, deltas.length]).toEqual([3, 5]);
+    expect(deltas.every(isStub)).toBe(true);
+    const medium = new MemoryTables();
+    push(medium, [additive(a, 1, 60_000), additive(a, 2, 60_000), additive(a, 3, 60_000)]);
+    expect(readAll(medium, 0)).toMatchObject({ pages: 2 });
   });
 
   test('[SY2] superseded entries are passed over, and their replicas are in the vector at the end', () => {
@@ -119,10 +129,10 @@ describe('log', () => {
 
   test('[SY2] each page says the roll at its end, so that a cursor inside a catch-up counts', () => {
     const tables = new MemoryTables();
-    for (let seq = 1; seq <= 3; seq++) push(tables, [additive(a, seq, 100_000)]);
+    for (let seq = 1; seq <= 3; seq++) push(tables, [additive(a, seq, 60_000)]);
     let at = 0;
     for (;;) {
-      const { end, caughtUp } = tables.transact((tx) => readLogPage(tx, at, [])).result;
+      const { end, caughtUp } = tables.transact((tx) => readLogPage(tx, room, at, [])).result;
       expect(tables.transact((tx) => isCursorValid(tx, end)).result).toBe(true);
       at = end.offset;
       if (caughtUp !== undefined) break;

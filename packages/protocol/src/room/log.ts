@@ -1,13 +1,14 @@
 import { bytesToU64, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
-import { type Delta, parseTrieKey, trieKeyOf } from '../delta.js';
-import type { Hash } from '../hash.js';
+import { type Delta, parseTrieKey, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
+import { HASH_BYTES, type Hash } from '../hash.js';
 import type { Hlc } from '../hlc.js';
 import { idToBytes, type ReplicaId } from '../ids.js';
 import { readRoot } from '../merkle/trie.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { PART_BYTES } from '../parts.js';
+import type { Row, Steps, Transaction } from '../store/plan.js';
+import { toEntry } from '../stub.js';
 import type { VersionVector } from '../version-vector.js';
 import { type Acceptance, type AcceptOptions, acceptDeltas, type RoomRef } from './accept.js';
-import { fetchWhileSmall } from './fetch.js';
 import { readSeqs } from './vector.js';
 
 /** Where a relay's log stands [SY2]. */
@@ -26,6 +27,8 @@ const POSITION = utf8ToBytes('position');
 const SWEPT = utf8ToBytes('log-swept');
 const PAGE_ROWS = 256;
 const PAGE_BYTES = 128 * 1024;
+/** What is read for one page, as a large delta is read to make its stub. */
+const READ_BYTES = 8 * 1024 * 1024;
 
 /** A page of a relay's log. Entries that are superseded by now are passed over. */
 export interface LogPage {
@@ -49,19 +52,29 @@ export function* acceptAndLog(
     const outcome = acceptance.outcomes[i];
     return outcome === 'added' || outcome === 'forked' || outcome === 'superseded';
   });
-  let { offset, roll } = yield* readEnd(tx);
+  let { offset, roll, bytes } = yield* readLogEnd(tx);
   for (const delta of fresh) {
     offset++;
     roll = nextRoll(room.hash, roll, delta);
-    tx.put('log', u64ToBytes(offset), concatBytes(roll, trieKeyOf(delta)));
+    const { length } = delta.bytes;
+    tx.put('log', u64ToBytes(offset), concatBytes(roll, trieKeyOf(delta), u64ToBytes(bytes), u64ToBytes(length)));
+    bytes += length;
   }
-  if (fresh.length > 0) tx.put('meta', POSITION, concatBytes(u64ToBytes(offset), roll));
+  if (fresh.length > 0) tx.put('meta', POSITION, concatBytes(u64ToBytes(offset), roll, u64ToBytes(bytes)));
   return { ...acceptance, fresh, position: { offset, roll, root: acceptance.root } };
 }
 
 export function* readPosition(tx: Transaction): Steps<Position> {
   const { root } = yield* readRoot(tx);
-  return { ...(yield* readEnd(tx)), root };
+  const { offset, roll } = yield* readLogEnd(tx);
+  return { offset, roll, root };
+}
+
+/** What was logged after an offset: how many deltas, and how many bytes they had. Superseded ones count, though they are not sent. */
+export function* readAhead(tx: Transaction, after: number): Steps<{ readonly deltas: number; readonly bytes: number }> {
+  const { offset, bytes } = yield* readLogEnd(tx);
+  const [next] = yield* tx.rows('log', { from: u64ToBytes(after + 1), limit: 1 });
+  return { deltas: Math.max(0, offset - after), bytes: next === undefined ? 0 : bytes - bytesBeforeRow(next[1]) };
 }
 
 /** True when the log has this roll at this offset: a cursor into another history, or one restored from a copy, has not. */
@@ -74,27 +87,20 @@ export function* isCursorValid(
   return row !== undefined && cursor.roll.every((byte, i) => row[i] === byte);
 }
 
-/** The deltas logged after `after` that still stand, with their dots' replicas for the vector at the end. */
+/** The deltas logged after `after` that still stand, as they are sent, with their dots' replicas for the vector at the end. */
 export function* readLogPage(
   tx: Transaction,
+  room: RoomRef,
   after: number,
   met: readonly ReplicaId[],
 ): Steps<LogPage & { met: readonly ReplicaId[] }> {
-  const rows = yield* tx.rows('log', { from: u64ToBytes(after + 1), limit: PAGE_ROWS });
-  const trieKeys = rows.map(([, value]) => value.slice(ROLL_BYTES));
-  const values = yield* fetchWhileSmall(tx, trieKeys, PAGE_BYTES);
-  const deltas: Uint8Array[] = [];
-  let bytes = 0;
-  let taken = 0;
-  for (const value of values) {
-    if (value !== undefined && deltas.length > 0 && bytes + value.length > PAGE_BYTES) break;
-    taken++;
-    if (value === undefined) continue;
-    deltas.push(value);
-    bytes += value.length;
-  }
-  const nowMet = [...new Set([...met, ...trieKeys.slice(0, taken).map((key) => parseTrieKey(key).replica)])];
-  const last = rows[taken - 1];
+  const all = yield* tx.rows('log', { from: u64ToBytes(after + 1), limit: PAGE_ROWS });
+  const rows = all.slice(0, countForPage(all));
+  const trieKeys = rows.map(([, value]) => trieKeyOfRow(value));
+  const values = yield* tx.getMany('deltas', trieKeys);
+  const deltas = values.flatMap((value) => (value === undefined ? [] : [toEntry(room.hash, room.roomId, value)]));
+  const nowMet = [...new Set([...met, ...trieKeys.map((key) => parseTrieKey(key).replica)])];
+  const last = rows.at(-1);
   const position = yield* readPosition(tx);
   const end =
     last === undefined
@@ -114,7 +120,7 @@ export function* sweepLog(tx: Transaction, before: Hlc, limit: number): Steps<bo
   const swept = yield* tx.get('meta', SWEPT);
   const rows = yield* tx.rows('log', { from: swept ?? new Uint8Array(), limit });
   for (const [key, value] of rows) {
-    const trieKey = value.slice(ROLL_BYTES);
+    const trieKey = trieKeyOfRow(value);
     if (parseTrieKey(trieKey).hlc >= before) continue;
     // Only whether it is there: the largest bodies need not be read for that.
     const found = yield* tx.keys('deltas', { from: trieKey, to: concatBytes(trieKey, Uint8Array.of(0)), limit: 1 });
@@ -127,11 +133,35 @@ export function* sweepLog(tx: Transaction, before: Hlc, limit: number): Steps<bo
   return isAtEnd;
 }
 
-function* readEnd(tx: Transaction): Steps<Omit<Position, 'root'>> {
+/** Rows say how large their deltas are, so that no more is read than goes into a page; one at least. */
+function countForPage(rows: readonly Row[]): number {
+  let sent = 0;
+  let read = 0;
+  for (const [i, [, row]] of rows.entries()) {
+    const size = sizeOfRow(row);
+    read += size;
+    sent += size > PART_BYTES ? stubBytesAbout(size) : size;
+    if (i > 0 && (sent > PAGE_BYTES || read > READ_BYTES)) return i;
+  }
+  return rows.length;
+}
+
+/** The hashes of the parts, and a header of a usual size. */
+const stubBytesAbout = (deltaBytes: number): number => 300 + HASH_BYTES * Math.ceil(deltaBytes / PART_BYTES);
+
+/** What the log weighed before a row was added. */
+const bytesBeforeRow = (row: Uint8Array): number => bytesToU64(row, ROLL_BYTES + TRIE_KEY_BYTES);
+
+const sizeOfRow = (row: Uint8Array): number => bytesToU64(row, ROLL_BYTES + TRIE_KEY_BYTES + 8);
+
+const trieKeyOfRow = (row: Uint8Array): Uint8Array => row.slice(ROLL_BYTES, ROLL_BYTES + TRIE_KEY_BYTES);
+
+/** Where the log ends, and what all of its deltas weigh together. */
+export function* readLogEnd(tx: Transaction): Steps<Omit<Position, 'root'> & { readonly bytes: number }> {
   const row = yield* tx.get('meta', POSITION);
   return row === undefined
-    ? { offset: 0, roll: new Uint8Array(ROLL_BYTES) }
-    : { offset: bytesToU64(row), roll: row.slice(8) };
+    ? { offset: 0, roll: new Uint8Array(ROLL_BYTES), bytes: 0 }
+    : { offset: bytesToU64(row), roll: row.slice(8, 8 + ROLL_BYTES), bytes: bytesToU64(row, 8 + ROLL_BYTES) };
 }
 
 function nextRoll(hash: Hash, roll: Uint8Array, delta: Delta): Uint8Array {

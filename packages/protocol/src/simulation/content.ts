@@ -8,11 +8,11 @@ import type { Edit } from '../room/journal.js';
 import type { WriteKind } from './ledger.js';
 import { bytesToValue, valueToBytes } from '../value.js';
 
-/** What a world writes: a document is a set of write ids that merges by union, a record's value names its one write. */
-export function editOf(name: KeyName, kind: WriteKind, write: number): Edit {
+/** What a world writes: a document is a set of write ids that merges by union, and bytes that only weigh; a record's value names its one write. */
+export function editOf(name: KeyName, kind: WriteKind, write: number, bulkBytes: number): Edit {
   switch (kind) {
     case 'document':
-      return { name, flags: 0, nonces: [write], payload: idsToBytes([write]) };
+      return { name, flags: 0, nonces: [write], payload: idsToBytes([write], bulkBytes) };
     case 'put':
       return { name, flags: 0, nonces: [], payload: recordPayloadToBytes({ value: valueToBytes({ write }) }) };
     case 'delete':
@@ -22,7 +22,9 @@ export function editOf(name: KeyName, kind: WriteKind, write: number): Edit {
 
 /** The `mergeUpdates` of sealing: a union. */
 export function mergeIds(updates: readonly Uint8Array[]): Uint8Array {
-  return idsToBytes([...new Set(updates.flatMap(idsOfUpdate))].sort((a, b) => a - b));
+  const read = updates.map(readIds);
+  const ids = [...new Set(read.flatMap(({ ids }) => ids))].sort((a, b) => a - b);
+  return idsToBytes(ids, Math.max(0, ...read.map(({ bulkBytes }) => bulkBytes)));
 }
 
 /** What is wrong with a checkpoint's ids beside those it covers [CP6]. */
@@ -43,14 +45,26 @@ export function writesOfBody(delta: Delta): readonly number[] {
   return [value.write];
 }
 
-export function idsToBytes(ids: readonly number[]): Uint8Array {
+export function idsToBytes(ids: readonly number[], bulkBytes = 0): Uint8Array {
   return encode((encoder) => {
     encoding.writeVarUint(encoder, ids.length);
     for (const id of ids) encoding.writeVarUint(encoder, id);
+    // No two parts of it are equal, nor those of two writes.
+    const first = ids[0] ?? 0;
+    if (bulkBytes > 0)
+      encoding.writeUint8Array(
+        encoder,
+        Uint8Array.from({ length: bulkBytes }, (_, i) => (i + first + (i >>> 16) * 7) & 255),
+      );
   });
 }
 
-export function idsOfUpdate(bytes: Uint8Array): number[] {
+export function idsOfUpdate(bytes: Uint8Array): readonly number[] {
+  return readIds(bytes).ids;
+}
+
+function readIds(bytes: Uint8Array): { readonly ids: number[]; readonly bulkBytes: number } {
   const decoder = decoding.createDecoder(bytes);
-  return Array.from({ length: decoding.readVarUint(decoder) }, () => decoding.readVarUint(decoder));
+  const ids = Array.from({ length: decoding.readVarUint(decoder) }, () => decoding.readVarUint(decoder));
+  return { ids, bulkBytes: bytes.length - decoder.pos };
 }

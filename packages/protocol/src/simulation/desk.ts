@@ -57,14 +57,14 @@ export class Desk {
     this.#waitsUntilMs = 0;
   }
 
-  edit(name: KeyName, kind: WriteKind): number {
+  edit(name: KeyName, kind: WriteKind, bulkBytes = 0): number {
     const { world, disk, durability, index } = this.#host;
     const { ledger, room } = world;
     const keyId = deriveKeyId(room.hash, room.roomId, name);
     const seen = kind === 'document' ? [] : this.#visible(keyId);
     const id = ledger.nextWriteId;
     const nowMs = this.#host.nowMs();
-    const rows = disk.write((tx) => appendToJournal(tx, room, [editOf(name, kind, id)], nowMs), durability);
+    const rows = disk.write((tx) => appendToJournal(tx, room, [editOf(name, kind, id, bulkBytes)], nowMs), durability);
     ledger.write({ replica: index, keyId, kind, seen }, id);
     for (const row of rows) this.#writesOfRow.set(row.number, [id]);
     world.trace.add('edit', index, kind, id);

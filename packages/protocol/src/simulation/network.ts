@@ -3,6 +3,7 @@ import { FrameJoiner, messageToFrames } from '../wire/frames.js';
 import { type MangroveError, isMangroveError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { Message, RelayMessage, ReplicaMessage } from '../wire/messages.js';
+import { FlowWatch, type Side } from './flow-watch.js';
 import type { EventLoop } from './loop.js';
 import type { WorldOptions } from './options.js';
 import type { Random } from './random.js';
@@ -17,7 +18,7 @@ const DAMAGED_MS_MAX = 2_000;
 const DUPLICATED: ReadonlySet<string> = new Set(['push', 'pull', 'deltas', 'ack', 'head', 'certificates', 'caught-up']);
 const DUPLICATED_LATE: ReadonlySet<string> = new Set(['push', 'head', 'certificates']);
 
-export type Side = 'replica' | 'relay';
+export type { Side };
 
 export interface End<Incoming> {
   message(message: Incoming): void;
@@ -61,10 +62,13 @@ export class Connection {
   readonly #ends: { replica: End<RelayMessage>; relay: End<ReplicaMessage> };
   readonly #directions: Record<Side, Direction>;
   readonly #isOpen: Record<Side, boolean> = { replica: true, relay: true };
+  readonly #watch: FlowWatch | undefined;
 
   constructor(wires: Wires, replica: number, ends: { replica: End<RelayMessage>; relay: End<ReplicaMessage> }) {
     this.#wires = wires;
     this.replica = replica;
+    // Where bits flip, a side may be told anything of the other's window.
+    this.#watch = wires.options().flipRatio === 0 ? new FlowWatch(wires.limits) : undefined;
     this.#ends = ends;
     const direction = (to: Side): Direction => ({
       to,
@@ -88,6 +92,7 @@ export class Connection {
     const { random, trace, limits } = this.#wires;
     const { dropRatio, duplicateRatio } = this.#wires.options();
     this.#wires.sent(message);
+    this.#watch?.sent(other(to), message);
     if (random.chance(dropRatio)) {
       this.break();
       return;

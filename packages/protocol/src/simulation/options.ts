@@ -61,6 +61,10 @@ export interface WorldOptions {
   readonly frameBytesMax: number;
   /** What may wait on the way to one replica; a relay lets go of who is slower. */
   readonly sendBufferBytesMax: number;
+  /** What each side lets the other send before it has committed it. */
+  readonly windowBytes: number;
+  /** The ratio of a document's edits whose bodies have several parts. */
+  readonly bulkRatio: number;
   /** How a relay catches up a replica that has no cursor. */
   readonly newcomers: 'log' | 'vector';
   /** From which weight of its tail on a document is merged. */
@@ -90,6 +94,8 @@ export const defaultOptions: WorldOptions = {
   disk: 'strict',
   frameBytesMax: 262_144,
   sendBufferBytesMax: 16 * 1024 * 1024,
+  windowBytes: 2 * 1024 * 1024,
+  bulkRatio: 0,
   newcomers: 'log',
   checkpointTailBytesMin: 16_384,
   faults: [],
@@ -107,6 +113,8 @@ export function mixedOptions(seed: number): WorldOptions {
   const relayCount = random.chance(0.25) ? 2 : 1;
   const mayRollBack = random.chance(0.35);
   const documentRatio = random.pick([0, 0.3, 0.5, 0.8, 1]);
+  const frameBytesMax = random.pick([ONE_BYTE_PARTS, 256, 2_048, 262_144]);
+  const bulkRatio = frameBytesMax === ONE_BYTE_PARTS ? 0 : random.pick([0, 0, 0, 0, 0.1, 0.3]);
   const flipRatio = random.chance(0.2) ? random.pick([0.01, 0.05]) : 0;
   const faults = FAULTS.filter((fault) => {
     if (fault === 'switch-relay') return relayCount > 1;
@@ -138,8 +146,11 @@ export function mixedOptions(seed: number): WorldOptions {
     clockJumpMsMax: random.pick([1_000, 20_000, 600_000, 20 * YEAR_MS]),
     relaySkewMsMax: random.pick([0, 0, 1_000, 200_000]),
     disk: random.pick(['strict', 'barriers']),
-    frameBytesMax: random.pick([ONE_BYTE_PARTS, 256, 2_048, 262_144]),
-    sendBufferBytesMax: random.pick([8_192, 65_536, 16 * 1024 * 1024]),
+    frameBytesMax,
+    // As everywhere, a buffer holds more than one message, and a body of many bytes goes in frames of some size.
+    sendBufferBytesMax: bulkRatio > 0 ? 16 * 1024 * 1024 : random.pick([8_192, 65_536, 16 * 1024 * 1024]),
+    windowBytes: random.pick([300, 5_000, 2 * 1024 * 1024]),
+    bulkRatio,
     newcomers: random.pick(['log', 'vector']),
     checkpointTailBytesMin: random.pick([200, 600, 2_000, 1e9]),
     faults: random.chance(0.15) ? [] : faults,

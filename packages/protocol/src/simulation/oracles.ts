@@ -135,6 +135,9 @@ export class Oracles {
           throw new Error(`${name} has a dot of a delta that it does not hold`);
       }
     }
+    for (const [key] of tables.table('incoming').rows({ from: Uint8Array.of(0), to: Uint8Array.of(1) }))
+      if (tables.table('deltas').get(key.slice(1)) !== undefined)
+        throw new Error(`[SY18] ${name} waits for parts of a delta that it holds`);
     const held = deltasOf(this.#world, tables);
     if (held.length !== dots.size) throw new Error(`${name} holds ${held.length} deltas under ${dots.size} dots`);
     for (const delta of held) {

@@ -6,14 +6,16 @@ import {
   certificateToBytes,
   helloMessage,
 } from '../certificate.js';
-import { bytesToDelta, deltaMessage } from '../delta.js';
+import { bytesToDelta, type Delta, deltaMessage } from '../delta.js';
 import { deriveReplicaId, idToBytes, type ReplicaId } from '../ids.js';
 import { bytesToHeadStatement, headMessage, type HeadStatement, headStatementToBytes } from '../head-statement.js';
 import { removeDelta } from '../room/accept.js';
-import { isCursorValid, readLogPage, readPosition } from '../room/log.js';
+import { keepPart, keepStubs, readJoined } from '../room/incoming.js';
+import { isCursorValid, readAhead, readLogPage, readPosition } from '../room/log.js';
 import { readSeqs, readVectorRows } from '../room/vector.js';
+import type { Stub } from '../stub.js';
 import { planFor } from '../sync/plans.js';
-import type { PushedDelta, RelayEffect } from '../sync/effect.js';
+import type { PushedDelta, PushedStub, RelayEffect } from '../sync/effect.js';
 import type { Refusal, RelayEvent } from '../sync/event.js';
 import type { Cursor, Hello } from '../wire/messages.js';
 import type { RelayConduct, RelayLink, SimRelay } from './relay.js';
@@ -32,7 +34,9 @@ export const honestRelay: RelayConduct = (link, effect, done) => {
     link.end();
     done();
   } else if (effect.kind === 'accept-push') {
-    relay.later(relay.random.between(0, 3), () => acceptPush(link, effect.deltas, done));
+    relay.later(relay.random.between(0, 3), () => acceptPush(link, effect, done));
+  } else if (effect.kind === 'join') {
+    relay.later(relay.random.between(0, 3), () => join(link, effect.trieKey, done));
   } else {
     const takesMs = relay.random.between(0, 2);
     if (takesMs === 0) done(perform(link, effect));
@@ -42,7 +46,7 @@ export const honestRelay: RelayConduct = (link, effect, done) => {
 
 function perform(
   link: RelayLink,
-  effect: Exclude<RelayEffect, { kind: 'send' | 'close' | 'accept-push' }>,
+  effect: Exclude<RelayEffect, { kind: 'send' | 'close' | 'accept-push' | 'join' }>,
 ): RelayEvent | undefined {
   const { relay } = link;
   const { room } = relay.world;
@@ -50,11 +54,16 @@ function perform(
     case 'authenticate':
       return authenticate(link, effect.hello);
     case 'read-log': {
-      const page = relay.transact((tx) => readLogPage(tx, effect.after, effect.met));
+      const page = relay.transact((tx) => readLogPage(tx, room, effect.after, effect.met));
       return { kind: 'log-read', ...page };
+    }
+    case 'keep-part': {
+      const have = relay.transact((tx) => keepPart(tx, room, effect.part));
+      return { kind: 'part-kept', trieKey: effect.part.trieKey, have };
     }
     case 'read-beyond':
     case 'answer-diff':
+    case 'read-parts':
       return relay.transact(planFor(room, effect));
     case 'finish-beyond':
       return relay.transact(function* (tx) {
@@ -102,12 +111,16 @@ function authenticate(link: RelayLink, hello: Hello): RelayEvent {
     .table('certificates')
     .rows(ALL)
     .map(([, row]) => bytesToCertificate(row));
+  const after = readAfter(relay, hello.cursor);
+  const { offset: end } = relay.transact(readPosition);
   return {
     kind: 'authenticated',
     replica,
     rights: ['read', 'write'],
     certificate: certificates.find((certificate) => equalBytes(certificate.publicKey, hello.publicKey)),
-    after: readAfter(relay, hello.cursor),
+    after,
+    end,
+    ahead: relay.transact((tx) => readAhead(tx, after ?? end)),
     lastSeq: readLastSeq(relay, replica),
     certificates,
     heads: tables
@@ -149,23 +162,50 @@ function publicKeyOf(relay: SimRelay, replica: ReplicaId): Uint8Array | undefine
   return row === undefined ? undefined : bytesToCertificate(row).publicKey;
 }
 
-/** [SY9] Verifies what must be, then leaves it to the group commit. */
-function acceptPush(link: RelayLink, pushed: readonly PushedDelta[], done: Done): void {
+/** [SY9] Verifies what must be, keeps stubs, then leaves the deltas to the group commit. */
+function acceptPush(link: RelayLink, effect: RelayEffect & { kind: 'accept-push' }, done: Done): void {
   const { relay } = link;
   const refusals: Refusal[] = [];
-  const deltas = pushed.filter(({ delta, verify }) => {
-    const { replica, seq } = delta;
-    const publicKey = publicKeyOf(relay, replica);
-    const refusal = relay.refuses?.(delta);
-    const isSigned =
-      publicKey !== undefined &&
-      (!verify || relay.world.crypto.verify(publicKey, deltaMessage(delta.id), delta.signature));
-    if (isSigned && refusal === undefined) return true;
-    const code = refusal ?? (publicKey === undefined ? 'UNCERTIFIED' : 'SIGNATURE_INVALID');
-    refusals.push({ replica, seq, code, facts: { replica } });
-    return false;
-  });
-  relay.push({ link, deltas, refusals, done });
+  const deltas = effect.deltas.filter((pushed) => isTaken(relay, pushed, pushed.delta, refusals));
+  const stubs = effect.stubs.filter((pushed) => isTaken(relay, pushed, pushed.stub, refusals));
+  if (stubs.length > 0) {
+    const sender = link.replica;
+    const kept = stubs.map(({ stub, from }) => ({ stub, sender, isAuthors: from === 'author' }));
+    const { fetches, held } = relay.transact((tx) => keepStubs(tx, kept, relay.nowMs()));
+    link.executor.stepNow({ kind: 'stubs-kept', fetches, held });
+  }
+  relay.push({ link, deltas, refusals, bytes: effect.bytes, done });
+}
+
+function isTaken(
+  relay: SimRelay,
+  { verify }: Pick<PushedDelta | PushedStub, 'verify'>,
+  header: Delta | Stub,
+  refusals: Refusal[],
+): boolean {
+  const { replica, seq } = header;
+  const publicKey = publicKeyOf(relay, replica);
+  const refusal = relay.refuses?.(header);
+  const isSigned =
+    publicKey !== undefined &&
+    (!verify || relay.world.crypto.verify(publicKey, deltaMessage(header.id), header.signature));
+  if (isSigned && refusal === undefined) return true;
+  const code = refusal ?? (publicKey === undefined ? 'UNCERTIFIED' : 'SIGNATURE_INVALID');
+  refusals.push({ replica, seq, code, facts: { replica } });
+  return false;
+}
+
+/** [SY18] Its stub was verified, and so was each part. */
+function join(link: RelayLink, trieKey: Uint8Array, done: Done): void {
+  const { relay, replica } = link;
+  const joined = relay.transact((tx) => readJoined(tx, relay.world.room, trieKey));
+  if (joined === undefined) {
+    done();
+    return;
+  }
+  const { delta, isAuthors } = joined;
+  const from = isAuthors && delta.replica === replica ? 'author' : 'others';
+  relay.push({ link, deltas: [{ delta, verify: false, from }], refusals: [], bytes: 0, done });
 }
 
 function acceptHead(link: RelayLink, statement: HeadStatement): void {

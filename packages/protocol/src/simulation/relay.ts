@@ -5,8 +5,10 @@ import type { Outcome } from '../room/accept.js';
 import type { CommittedDelta, Refusal, RelayEvent } from '../sync/event.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
 import { greeting, type RelayState } from '../sync/state.js';
+import { bytesToStub, isStub } from '../stub.js';
+import { bytesOf } from '../sync/flow.js';
 import { stepSync } from '../sync/step.js';
-import { bytesToDelta, type Delta } from '../delta.js';
+import { bytesToDelta, type Delta, type DeltaHeader } from '../delta.js';
 import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
 import type { ReplicaId } from '../ids.js';
 import type { DeltaBytes, Message, ReplicaMessage } from '../wire/messages.js';
@@ -19,6 +21,7 @@ interface Waiting {
   readonly link: RelayLink;
   readonly deltas: readonly PushedDelta[];
   readonly refusals: readonly Refusal[];
+  readonly bytes: number;
   readonly done: (answer: RelayEvent) => void;
 }
 
@@ -46,7 +49,7 @@ export class SimRelay {
   /** Whose deltas it keeps from whom. */
   withheld: { readonly author: ReplicaId; readonly from: ReplicaId } | undefined;
   /** For tests: what this relay will not take, and what it makes of what it says. */
-  refuses: ((delta: Delta) => ErrorCode | undefined) | undefined;
+  refuses: ((header: DeltaHeader) => ErrorCode | undefined) | undefined;
   tampers: ((message: Message, to: ReplicaId | undefined) => Message | undefined) | undefined;
   #queue: Waiting[] = [];
   #isCommitting = false;
@@ -99,7 +102,7 @@ export class SimRelay {
     world.trace.add('commit', this.index, position.offset, fresh.length);
     // What is new goes to everybody before the acknowledgement, whose position says that it has come [SY6].
     if (fresh.length > 0) this.announce({ kind: 'committed', deltas: fresh, position });
-    for (const [i, { link, deltas, refusals, done }] of batch.entries()) {
+    for (const [i, { link, deltas, refusals, bytes, done }] of batch.entries()) {
       const seqs: number[] = [];
       const refused = [...refusals];
       for (const [j, { delta }] of deltas.entries()) {
@@ -107,7 +110,7 @@ export class SimRelay {
         if (outcomes[i]?.[j] === 'reused') refused.push({ replica, seq, code: 'DOT_REUSED', facts: {} });
         else if (replica === link.replica) seqs.push(seq);
       }
-      done({ kind: 'pushed', seqs, refusals: refused, position });
+      done({ kind: 'pushed', seqs, refusals: refused, position, bytes });
     }
   }
 
@@ -210,9 +213,16 @@ export class RelayLink {
   send(message: Message): void {
     const { tampers, withheld, world } = this.relay;
     if (message.kind === 'deltas' && withheld?.from === this.replica) {
+      const { hash, roomId } = world.room;
       const isShown = (bytes: DeltaBytes) =>
-        bytesToDelta(world.room.hash, world.room.roomId, bytes).replica !== withheld?.author;
-      this.connection.send('replica', { ...message, deltas: message.deltas.filter(isShown) });
+        (isStub(bytes) ? bytesToStub(hash, roomId, bytes) : bytesToDelta(hash, roomId, bytes)).replica !==
+        withheld?.author;
+      const deltas = message.deltas.filter(isShown);
+      this.connection.send('replica', { ...message, deltas });
+      // It knows what it has not sent, so that does not count against its credit.
+      const bytes = bytesOf(message.deltas) - bytesOf(deltas);
+      if (bytes > 0)
+        this.executor.receive({ kind: 'message', message: { kind: 'credit', bytes }, nowMs: this.relay.nowMs() });
       return;
     }
     const said = tampers === undefined ? message : tampers(message, this.replica);

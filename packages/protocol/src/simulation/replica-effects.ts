@@ -2,6 +2,7 @@ import { bytesToHex } from '../bytes.js';
 import { bytesToCertificate, helloMessage } from '../certificate.js';
 import { headMessage } from '../head-statement.js';
 import { roomConfigToByte } from '../ids.js';
+import { keepPart, readFetches } from '../room/incoming.js';
 import { readNumber } from '../room/meta.js';
 import { readCursor, writeCursor } from '../room/receive.js';
 import { acknowledge, readOutbox } from '../room/seal.js';
@@ -13,7 +14,7 @@ import { planFor, planOpenDiff } from '../sync/plans.js';
 import type { Cursor, Refused } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { ReplicaConduct, SimReplica } from './replica.js';
-import { accept, storeHead, trust } from './replica-receive.js';
+import { accept, join, storeHead, trust } from './replica-receive.js';
 
 type Done = (answer?: ReplicaEvent) => void;
 type EffectOf<Kind extends ReplicaEffect['kind']> = Extract<ReplicaEffect, { kind: Kind }>;
@@ -78,11 +79,21 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
       return { kind: 'vector-read', vector: disk.read(readReach) };
     case 'read-outbox':
       return readOutboxPage(replica, effect.fromSeq);
+    case 'read-incoming':
+      return readIncoming(replica);
+    case 'keep-part': {
+      const { trieKey } = effect.part;
+      const have = disk.write((tx) => keepPart(tx, room, effect.part), replica.durability);
+      return { kind: 'part-kept', trieKey, have };
+    }
+    case 'join':
+      return join(replica, effect.trieKey);
     case 'open-diff':
       world.count('diffs');
       return disk.read(planOpenDiff(room, replica.random.bytes(8)));
     case 'read-beyond':
     case 'answer-diff':
+    case 'read-parts':
       return disk.read(planFor(room, effect));
     case 'store-head':
       storeHead(replica, effect.statement);
@@ -98,10 +109,20 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
       // Final for a link that is refused, but not for a user who starts it again.
       replica.later(RELOAD_MS, () => replica.reload());
       return undefined;
+    case 'reconnect':
+      world.count('links begun anew');
+      replica.disconnect();
+      return undefined;
     case 'close':
       replica.disconnect();
       return undefined;
   }
+}
+
+function readIncoming(replica: SimReplica): ReplicaEvent {
+  const fetches = replica.disk.read((tx) => readFetches(tx, replica.world.room));
+  if (fetches.some(({ have }) => have > 0)) replica.world.count('transfers resumed');
+  return { kind: 'incoming-read', fetches };
 }
 
 function greet(replica: SimReplica, { storeId, relayKey, challenge }: EffectOf<'greet'>): ReplicaEvent {
@@ -116,6 +137,7 @@ function greet(replica: SimReplica, { storeId, relayKey, challenge }: EffectOf<'
     publicKey,
     token: undefined,
     cursor,
+    window: config.limits.windowBytes,
     proof,
   };
   return { kind: 'greeting-ready', hello };

@@ -7,7 +7,9 @@ import { headMessage, type HeadStatement, headStatementToBytes } from '../head-s
 import { msAhead } from '../hlc.js';
 import { deriveKeyId, deriveReplicaId, idToBytes, type ReplicaId } from '../ids.js';
 import type { Arrival } from '../room/arrival.js';
+import { keepStubs, readJoined } from '../room/incoming.js';
 import { receiveDeltas, type Rejected } from '../room/receive.js';
+import { bytesToStub, isStub, type Stub } from '../stub.js';
 import type { ReplicaEvent } from '../sync/event.js';
 import type { Cursor, DeltaBytes } from '../wire/messages.js';
 import { compareIds, writesOfBody } from './content.js';
@@ -44,6 +46,8 @@ export function accept(
   const nowMs = replica.nowMs();
   const arrivals: Arrival[] = [];
   const rejected: Rejected[] = [];
+  const stubs: Stub[] = [];
+  const forged: Uint8Array[] = [];
   for (const bytes of batch) {
     const delta = parse(replica, bytes);
     if (delta === undefined) continue;
@@ -51,14 +55,21 @@ export function accept(
     // Left aside: roots stay different, so it is fetched again.
     if (msAhead(delta.hlc, nowMs) > config.limits.clockAheadMsMax) count('deltas left aside: clock ahead');
     else if (author === undefined) count('deltas left aside: uncertified');
-    else if (crypto.verify(author, deltaMessage(delta.id), delta.signature)) arrivals.push(inspect(replica, delta));
-    else rejected.push({ delta, fault: 'SIGNATURE_INVALID' });
+    else {
+      const isSigned = crypto.verify(author, deltaMessage(delta.id), delta.signature);
+      if (!isSigned) forged.push(trieKeyOf(delta));
+      if ('partHashes' in delta) stubs.push(...(isSigned ? [delta] : []));
+      else if (isSigned) arrivals.push(inspect(replica, delta));
+      else rejected.push({ delta, fault: 'SIGNATURE_INVALID' });
+    }
   }
   const options = { nowMs, cursor, replica: replica.id, compare: compareIds };
-  const { judgement } = replica.disk.write(
-    (tx) => receiveDeltas(tx, room, arrivals, rejected, options),
-    replica.durability,
-  );
+  const { judgement, fetches } = replica.disk.write(function* (tx) {
+    const { judgement } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
+    const kept = stubs.map((stub) => ({ stub, sender: undefined, isAuthors: false }));
+    return { judgement, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
+  }, replica.durability);
+  count('stubs kept', fetches.length);
   const wrong = judgement.arrivals.filter(({ fault }) => fault === 'CHECKPOINT_WRONG').length;
   if (wrong > 0) replica.world.alarm('an honest checkpoint was found wrong');
   count('checkpoints found wrong', wrong);
@@ -66,14 +77,22 @@ export function accept(
   replica.compactor.added(touched.map(({ delta }) => delta.keyId));
   count('deltas received', arrivals.length);
   count('deltas rejected', rejected.length);
-  return { kind: 'accepted', standing: replica.standing(), forged: rejected.map(({ delta }) => trieKeyOf(delta)) };
+  return { kind: 'accepted', standing: replica.standing(), forged, fetches };
+}
+
+/** [SY18] All parts are here: the delta as if it had come whole. It is verified again, as a row of a disk is only a row. */
+export function join(replica: SimReplica, trieKey: Uint8Array): ReplicaEvent & { kind: 'accepted' } {
+  const joined = replica.disk.read((tx) => readJoined(tx, replica.world.room, trieKey));
+  replica.world.count('deltas joined');
+  return accept(replica, joined === undefined ? [] : [joined.delta.bytes], undefined);
 }
 
 /** What is no delta is left aside too. */
-function parse(replica: SimReplica, bytes: DeltaBytes): Delta | undefined {
+function parse(replica: SimReplica, bytes: DeltaBytes): Delta | Stub | undefined {
   const { room, count } = bind(replica);
+  const { hash, roomId } = room;
   try {
-    return bytesToDelta(room.hash, room.roomId, bytes);
+    return isStub(bytes) ? bytesToStub(hash, roomId, bytes) : bytesToDelta(hash, roomId, bytes);
   } catch (error) {
     if (!isMangroveError(error)) throw error;
     count('deltas left aside: malformed');

@@ -111,17 +111,18 @@ export class SimReplica implements DeskHost {
     });
   }
 
-  edit(name: KeyName, kind: WriteKind): number {
-    const id = this.desk.edit(name, kind);
+  edit(name: KeyName, kind: WriteKind, bulkBytes = 0): number {
+    const id = this.desk.edit(name, kind, bulkBytes);
     this.later(this.random.between(0, 60), () => this.desk.seal());
     return id;
   }
 
   /** Own deltas that are behind a barrier go out. */
-  sealed(deltas: readonly Pick<Delta, 'bytes' | 'keyId' | 'flags'>[]): void {
+  sealed(deltas: readonly Pick<Delta, 'bytes' | 'keyId' | 'flags' | 'seq'>[]): void {
     const edits = deltas.filter((delta) => !hasFlag(delta, FLAG.checkpoint));
     this.compactor.added(edits.map(({ keyId }) => keyId));
-    this.#executor?.happen({ kind: 'sealed', deltas: deltas.map((delta) => delta.bytes) });
+    const fromSeq = deltas[0]?.seq ?? 1;
+    this.#executor?.happen({ kind: 'sealed', deltas: deltas.map((delta) => delta.bytes), fromSeq });
   }
 
   send(message: Message): void {
@@ -231,7 +232,7 @@ export class SimReplica implements DeskHost {
   }
 
   #check(): void {
-    if (this.state.kind === 'live') this.#executor?.happen({ kind: 'check', standing: this.standing() });
+    if (this.isInSession) this.#executor?.happen({ kind: 'check', standing: this.standing(), nowMs: this.nowMs() });
   }
 
   #barrier(): void {

@@ -61,8 +61,9 @@ export class World implements Cast {
     this.options = options;
     this.random = new Random(options.seed);
     this.ledger = new Ledger(options.isWatched);
-    const { frameBytesMax, checkpointTailBytesMin } = options;
-    const limits = { ...defaultLimits, frameBytesMax, checkpointTailBytesMin, checkpointStepMs: CHECKPOINT_STEP_MS };
+    const { frameBytesMax, windowBytes, checkpointTailBytesMin } = options;
+    const own = { frameBytesMax, windowBytes, checkpointTailBytesMin, checkpointStepMs: CHECKPOINT_STEP_MS };
+    const limits = { ...defaultLimits, ...own };
     const roomId = deriveRoomId(crypto.hash, `world ${options.seed}`, ROOM_CONFIG);
     this.config = { room: { hash: crypto.hash, roomId }, roomConfig: ROOM_CONFIG, limits };
     this.#wires = this.#makeWires();

@@ -21,7 +21,7 @@ export const TABLES = [
   'heads',
   /** u64 ms • trieKey → delta: superseded bytes that are still kept [CX8, CP8]. Both. */
   'retained',
-  /** u64 offset → roll 8 • trieKey. Relay. */
+  /** u64 offset → roll 8 • trieKey • u64 bytes of all deltas before it • u64 its own bytes. Relay. */
   'log',
   /** kind u8 • varString collection • id (UTF-8) → keyId. Replica. */
   'names',
@@ -35,6 +35,8 @@ export const TABLES = [
   'quarantine',
   /** deltaId 32 → nothing: checkpoints in the set whose content is their signer's word [CP7]. Replica. */
   'vouched',
+  /** u8 0 • trieKey → a stub whose parts are being fetched; u8 1 • trieKey • u16 n → its part n [SY18]. Both. */
+  'incoming',
 ] as const;
 
 export type Table = (typeof TABLES)[number];

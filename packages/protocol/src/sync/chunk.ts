@@ -1,26 +1,32 @@
 import { defaultLimits } from '../limits.js';
+import type { RoomRef } from '../room/accept.js';
+import { toEntry } from '../stub.js';
 import type { Certificate } from '../certificate.js';
 import type { Certificates, DeltaBytes } from '../wire/messages.js';
 
-/** Below a frame, so that the usual message is one frame; a larger single delta goes alone and in parts. */
-const CHUNK_BYTES = 192 * 1024;
+/** Below a frame by the largest header there is, so that a message is one frame. */
+const CHUNK_BYTES = 128 * 1024;
 
-/** Splits deltas into messages of bounded bytes and count, in order; no deltas, no messages. */
-export function chunkDeltas(deltas: readonly DeltaBytes[]): readonly (readonly DeltaBytes[])[] {
+/** What deltas are sent as, in messages of bounded bytes and count, in order; no deltas, no messages. */
+export function chunkDeltas(
+  { hash, roomId }: RoomRef,
+  deltas: readonly DeltaBytes[],
+): readonly (readonly DeltaBytes[])[] {
   const chunks: DeltaBytes[][] = [];
   let bytes = 0;
   for (const delta of deltas) {
+    const entry = toEntry(hash, roomId, delta);
     const chunk = chunks.at(-1);
     if (
       chunk === undefined ||
-      bytes + delta.length > CHUNK_BYTES ||
+      bytes + entry.length > CHUNK_BYTES ||
       chunk.length >= defaultLimits.deltasPerMessageMax
     ) {
-      chunks.push([delta]);
-      bytes = delta.length;
+      chunks.push([entry]);
+      bytes = entry.length;
     } else {
-      chunk.push(delta);
-      bytes += delta.length;
+      chunk.push(entry);
+      bytes += entry.length;
     }
   }
   return chunks;

@@ -5,16 +5,28 @@ import type { HeadStatement } from '../head-statement.js';
 import type { ReplicaId } from '../ids.js';
 import type { DiffMessage } from '../merkle/diff.js';
 import type { VersionVector } from '../version-vector.js';
-import type { Cursor, DeltaBytes, Hello, Message, Peer, Presence, Refused } from '../wire/messages.js';
+import type { Stub } from '../stub.js';
+import type { Cursor, DeltaBytes, Hello, Message, Part, Peer, Presence, Refused, Wanted } from '../wire/messages.js';
 import type { BeyondCursor } from './event.js';
 
 /** Reads that both ends ask of their store; each is answered by the event of the same idea. `planFor` turns them into plans. */
 export type ReadEffect =
   | { readonly kind: 'read-beyond'; readonly cursor: BeyondCursor }
-  | { readonly kind: 'answer-diff'; readonly message: DiffMessage };
+  /** At most `bytesMax` of deltas: as many as may be sent. */
+  | { readonly kind: 'answer-diff'; readonly message: DiffMessage; readonly bytesMax: number }
+  /** → `parts-read` */
+  | { readonly kind: 'read-parts'; readonly wanted: readonly Wanted[] };
+
+/** What both ends do with a part that they asked for. */
+type FetchEffect =
+  /** Verify it against its stub and keep it → `part-kept` */
+  | { readonly kind: 'keep-part'; readonly part: Part }
+  /** All parts are here, or the delta is by now: take it as if it had come whole → `accepted`, `pushed` */
+  | { readonly kind: 'join'; readonly trieKey: Uint8Array };
 
 export type ReplicaEffect =
   | ReadEffect
+  | FetchEffect
   | { readonly kind: 'send'; readonly message: Message }
   /** Make a hello: fetch the token, read the cursor, sign the challenge → `greeting-ready`. */
   | {
@@ -27,7 +39,7 @@ export type ReplicaEffect =
   | { readonly kind: 'trust'; readonly issuer: Uint8Array; readonly certificates: readonly Certificate[] }
   /** The relay has seen our deltas up to here: if that is beyond our own count, the profile was copied or rolled back. */
   | { readonly kind: 'check-identity'; readonly lastSeq: number }
-  /** Verify, inspect and commit, with the cursor in the same transaction → `accepted`. */
+  /** Verify, inspect and commit, stubs and the cursor in the same transaction → `accepted`. */
   | { readonly kind: 'accept'; readonly deltas: readonly DeltaBytes[]; readonly cursor: Cursor | undefined }
   /** → `acknowledged` */
   | { readonly kind: 'acknowledge'; readonly seqs: readonly number[]; readonly cursor: Cursor | undefined }
@@ -37,6 +49,8 @@ export type ReplicaEffect =
   | { readonly kind: 'read-vector' }
   /** What a relay that has lost its disk is to certify again [SG4] → `certificates-read` */
   | { readonly kind: 'read-certificates' }
+  /** → `incoming-read` */
+  | { readonly kind: 'read-incoming' }
   /** → `outbox-read` */
   | { readonly kind: 'read-outbox'; readonly fromSeq: number }
   /** Draw 8 random bytes as the salt of this pass, which nobody could know before [MK7] → `diff-opened` */
@@ -46,10 +60,13 @@ export type ReplicaEffect =
   | { readonly kind: 'withdraw'; readonly refused: Refused }
   | { readonly kind: 'show'; readonly message: Presence | Peer }
   | { readonly kind: 'fault'; readonly code: ErrorCode; readonly facts: Readonly<Record<string, unknown>> }
+  /** Nothing moves: begin anew on another connection. */
+  | { readonly kind: 'reconnect' }
   | { readonly kind: 'close' };
 
 export type RelayEffect =
   | ReadEffect
+  | FetchEffect
   | { readonly kind: 'send'; readonly message: Message }
   /** Verify the proof, ask who it is, check the room's configuration → `authenticated` or `denied`. */
   | { readonly kind: 'authenticate'; readonly hello: Hello }
@@ -57,8 +74,13 @@ export type RelayEffect =
   | { readonly kind: 'read-log'; readonly after: number; readonly met: readonly ReplicaId[] }
   /** Where the relay stands after a read by vector → `beyond-done` */
   | { readonly kind: 'finish-beyond'; readonly pulled: VersionVector }
-  /** Verify what must be, commit → `pushed` */
-  | { readonly kind: 'accept-push'; readonly deltas: readonly PushedDelta[] }
+  /** Verify what must be, keep stubs → `stubs-kept`, commit deltas → `pushed` with these bytes. */
+  | {
+      readonly kind: 'accept-push';
+      readonly deltas: readonly PushedDelta[];
+      readonly stubs: readonly PushedStub[];
+      readonly bytes: number;
+    }
   /** Issue certificates for keys that an admitted writer shows [SG4]. */
   | { readonly kind: 'certify'; readonly certificates: readonly Certificate[] }
   | { readonly kind: 'accept-head'; readonly statement: HeadStatement }
@@ -72,6 +94,12 @@ export type RelayEffect =
 export interface PushedDelta {
   readonly delta: Delta;
   /** False where the proven connection vouches for it [SY9]. */
+  readonly verify: boolean;
+  readonly from: 'author' | 'others';
+}
+
+export interface PushedStub {
+  readonly stub: Stub;
   readonly verify: boolean;
   readonly from: 'author' | 'others';
 }

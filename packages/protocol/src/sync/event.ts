@@ -3,13 +3,16 @@ import type { ErrorCode } from '../errors.js';
 import type { HeadStatement } from '../head-statement.js';
 import type { ReplicaId } from '../ids.js';
 import type { DiffEntry } from '../merkle/diff.js';
+import type { Fetch } from '../room/incoming.js';
 import type { LogPage, Position } from '../room/log.js';
 import type { VersionVector } from '../version-vector.js';
 import type {
+  Ahead,
   Certificates,
   DeltaBytes,
   Hello,
   Head,
+  Part,
   Peer,
   Presence,
   RelayMessage,
@@ -41,6 +44,8 @@ type ReadEvent =
       readonly pulled: VersionVector;
       /** At the end: the replicas of it that the own store reaches less far, with how far. */
       readonly vector: VersionVector;
+      /** About what the asking vector does not reach: with the first page of a pull. */
+      readonly ahead?: Omit<Ahead, 'kind'> | undefined;
     }
   | {
       readonly kind: 'diff-answered';
@@ -48,7 +53,10 @@ type ReadEvent =
       readonly root: Uint8Array;
       readonly entries: readonly DiffEntry[];
       readonly deltas: readonly DeltaBytes[];
-    };
+    }
+  | { readonly kind: 'parts-read'; readonly parts: readonly Part[] }
+  /** `have`: how many of its first parts are here; undefined when nothing is known of the delta any more. */
+  | { readonly kind: 'part-kept'; readonly trieKey: Uint8Array; readonly have: number | undefined };
 
 /** Where a read by vector goes on: the vector asked about and the last dot read. */
 export interface BeyondCursor {
@@ -64,8 +72,15 @@ export type ReplicaEvent =
   | { readonly kind: 'closed' }
   | { readonly kind: 'message'; readonly message: RelayMessage; readonly nowMs: number }
   | { readonly kind: 'greeting-ready'; readonly hello: Hello }
-  /** `forged`: trie keys of deltas whose signature did not verify. */
-  | { readonly kind: 'accepted'; readonly standing: Standing; readonly forged?: readonly Uint8Array[] }
+  /** `forged`: trie keys of deltas whose signature did not verify. `fetches`: the stubs among them, whose parts are to be fetched. */
+  | {
+      readonly kind: 'accepted';
+      readonly standing: Standing;
+      readonly forged?: readonly Uint8Array[];
+      readonly fetches?: readonly Fetch[];
+    }
+  /** What earlier connections left to be fetched. */
+  | { readonly kind: 'incoming-read'; readonly fetches: readonly Fetch[] }
   | { readonly kind: 'acknowledged'; readonly standing: Standing }
   | { readonly kind: 'certificates-read'; readonly certificates: readonly Certificate[] }
   | { readonly kind: 'vector-read'; readonly vector: VersionVector }
@@ -76,10 +91,10 @@ export type ReplicaEvent =
       readonly root: Uint8Array;
       readonly entries: readonly DiffEntry[];
     }
-  /** Own deltas were sealed. */
-  | { readonly kind: 'sealed'; readonly deltas: readonly DeltaBytes[] }
-  /** Time to look whether roots are equal, though nothing came. */
-  | { readonly kind: 'check'; readonly standing: Standing };
+  /** Own deltas were sealed, the first with this number. */
+  | { readonly kind: 'sealed'; readonly deltas: readonly DeltaBytes[]; readonly fromSeq: number }
+  /** Time to look whether roots are equal, though nothing came, or whether something should have come long ago. */
+  | { readonly kind: 'check'; readonly standing: Standing; readonly nowMs: number };
 
 export type RelayEvent =
   | ReadEvent
@@ -102,7 +117,11 @@ export type RelayEvent =
       readonly seqs: readonly number[];
       readonly refusals: readonly Refusal[];
       readonly position: Position;
+      /** What the pushes took from the client's window. */
+      readonly bytes: number;
     }
+  /** Stubs of a push, whose parts are to be fetched; `held`: those whose deltas are here already. */
+  | { readonly kind: 'stubs-kept'; readonly fetches: readonly Fetch[]; readonly held: readonly Uint8Array[] }
   /** Something became part of the room through any connection. */
   | { readonly kind: 'committed'; readonly deltas: readonly CommittedDelta[]; readonly position: Position }
   /** Something to pass on as it is. */
@@ -120,6 +139,9 @@ export interface AuthenticatedReplica {
   readonly certificate: Certificate | undefined;
   /** The offset to replay from, or undefined when the cursor does not count. */
   readonly after: number | undefined;
+  /** Where the log ends now, and what it holds after `after`. */
+  readonly end: number;
+  readonly ahead: Omit<Ahead, 'kind'>;
   readonly lastSeq: number;
   readonly certificates: readonly Certificate[];
   readonly heads: readonly HeadStatement[];

@@ -7,6 +7,7 @@ import { deriveRoomId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Hello, RelayMessage, ReplicaMessage } from '../wire/messages.js';
 import type { RelayEvent, ReplicaEvent } from './event.js';
+import { deltaToStub } from '../stub.js';
 import { greeting, type LinkConfig, offline, type RelayState, type ReplicaState } from './state.js';
 import { stepSync } from './step.js';
 import { CLOSE } from './step-relay.js';
@@ -20,6 +21,7 @@ const keys = { relayKey: filled(32, 1), storeId: filled(8, 2), challenge: filled
 const positionAt = (offset: number, root = 50) => ({ offset, roll: filled(8, offset), root: filled(32, root) });
 const cursorAt = (offset: number) => ({ storeId: keys.storeId, offset, roll: filled(8, offset) });
 const standingAt = (root: number, outbox = 0) => ({ root: filled(32, root), outbox });
+const NOTHING = { deltas: 0, bytes: 0 };
 const mine = makeDelta({ replica: me, seq: 1, hlc: 9 });
 const theirs = makeDelta({ replica: other, seq: 1, hlc: 8 });
 const hello: Hello = {
@@ -30,6 +32,7 @@ const hello: Hello = {
   publicKey: publicKeyOf(0),
   token: undefined,
   cursor: undefined,
+  window: 1_000_000,
   proof: filled(64, 6),
 };
 
@@ -52,7 +55,17 @@ function createReplica() {
       self.hear({ kind: 'welcome', version: 1, ...keys });
       self.step({ kind: 'greeting-ready', hello });
       const { resumed, rights = ['read', 'write'] } = options;
-      return self.hear({ kind: 'admitted', rights, certificate: undefined, resumed, lastSeq: 7 });
+      const effects = self.hear({
+        kind: 'admitted',
+        rights,
+        certificate: undefined,
+        resumed,
+        lastSeq: 7,
+        window: 1_000_000,
+      });
+      // What the outbox held: nothing.
+      if (rights.includes('write')) self.step({ kind: 'outbox-read', deltas: [], nextSeq: undefined });
+      return effects;
     },
     /** A pass of the Merkle diff begins with this salt. */
     open(byte: number): Uint8Array {
@@ -83,8 +96,12 @@ function createRelay(limits = defaultLimits) {
     admit(after: number | undefined, rights: readonly ('read' | 'write')[] = ['read', 'write']) {
       self.step({ kind: 'opened' });
       self.hear(hello);
-      const facts = { rights, certificate: undefined, lastSeq: 4, certificates: [], heads: [] };
-      return self.step({ kind: 'authenticated', replica: me, after, ...facts });
+      const facts = { rights, certificate: undefined, lastSeq: 4, certificates: [], heads: [], end: 5, ahead: NOTHING };
+      const effects = self.step({ kind: 'authenticated', replica: me, after, ...facts });
+      // A pull that nothing came of.
+      if (after === undefined)
+        self.step({ kind: 'beyond-done', pulled: new Map(), position: positionAt(5), vector: new Map() });
+      return effects;
     },
   };
   return self;
@@ -108,12 +125,20 @@ describe('greeting', () => {
     expect(replica.step({ kind: 'greeting-ready', hello })).toEqual([{ kind: 'send', message: hello }]);
     expect(relay.hear(hello)).toEqual([{ kind: 'authenticate', hello }]);
     const facts = { rights: ['read'], certificate: undefined, lastSeq: 4, certificates: [], heads: [] } as const;
-    const effects = relay.step({ kind: 'authenticated', replica: me, after: undefined, ...facts });
+    const log = { end: 5, ahead: NOTHING };
+    const effects = relay.step({ kind: 'authenticated', replica: me, after: undefined, ...facts, ...log });
     expect(effects[0]).toEqual({
       kind: 'send',
-      message: { kind: 'admitted', rights: ['read'], certificate: undefined, resumed: false, lastSeq: 4 },
+      message: {
+        kind: 'admitted',
+        rights: ['read'],
+        certificate: undefined,
+        resumed: false,
+        lastSeq: 4,
+        window: defaultLimits.windowBytes,
+      },
     });
-    expect([replica.state.kind, relay.state.kind]).toEqual(['greeting', 'live']);
+    expect([replica.state.kind, relay.state.kind]).toEqual(['greeting', 'replaying']);
   });
 
   test('[SY1] nothing is answered before the hello, and there is one hello', () => {
@@ -175,7 +200,12 @@ describe('greeting', () => {
 describe('catching up', () => {
   test('[SY2] by cursor: pages are cursors, the end is live, equal roots are settled and adopt the vector', () => {
     const replica = createReplica();
-    expect(kindsOf(replica.connect({ resumed: true }))).toEqual(['trust', 'check-identity', 'read-outbox']);
+    expect(kindsOf(replica.connect({ resumed: true }))).toEqual([
+      'trust',
+      'check-identity',
+      'read-incoming',
+      'read-outbox',
+    ]);
     expect(replica.state).toMatchObject({ kind: 'catching-up', by: 'cursor' });
     const page = { kind: 'deltas', position: { ...positionAt(2), root: undefined }, deltas: [theirs.bytes] } as const;
     expect(replica.hear(page)).toEqual([{ kind: 'accept', deltas: [theirs.bytes], cursor: cursorAt(2) }]);
@@ -189,7 +219,7 @@ describe('catching up', () => {
     ]);
     expect(replica.state).toMatchObject({ kind: 'live', settled: true });
     // Adopted once: a later look has nothing new to say.
-    expect(replica.step({ kind: 'check', standing: standingAt(50) })).toEqual([]);
+    expect(replica.step({ kind: 'check', standing: standingAt(50), nowMs: 0 })).toEqual([]);
   });
 
   test('[SY3] by vector: deltas are no cursor, the relay is sent what it lacks, and then roots decide', () => {
@@ -316,7 +346,7 @@ describe('in sync', () => {
     expect(replica.step({ kind: 'acknowledged', standing: standingAt(51, 1) })).toEqual([]);
     replica.step({ kind: 'acknowledged', standing: standingAt(50) });
     expect(replica.state).toMatchObject({ settled: true });
-    expect(kindsOf(replica.step({ kind: 'sealed', deltas: [mine.bytes] }))).toEqual(['send push']);
+    expect(kindsOf(replica.step({ kind: 'sealed', deltas: [mine.bytes], fromSeq: 1 }))).toEqual(['send push']);
     expect(replica.state).toMatchObject({ settled: false });
   });
 
@@ -332,7 +362,7 @@ describe('in sync', () => {
       root: filled(32, 50),
       entries: [{ kind: 'want', slot: 'a' as never }],
     } as const;
-    expect(replica.hear(diff)).toEqual([{ kind: 'answer-diff', message: diff }]);
+    expect(replica.hear(diff)).toEqual([{ kind: 'answer-diff', bytesMax: 1_000_000, message: diff }]);
     const answer = {
       kind: 'diff-answered',
       salt: saltOf(1),
@@ -390,7 +420,7 @@ describe('in sync', () => {
       replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries: [], deltas: [] });
     }
     expect(opened).toBe(4);
-    expect(replica.step({ kind: 'check', standing: standingAt(9) })).toEqual([{ kind: 'open-diff' }]);
+    expect(replica.step({ kind: 'check', standing: standingAt(9), nowMs: 0 })).toEqual([{ kind: 'open-diff' }]);
   });
 
   test('[SY4][SY7] a relay that refuses what a pass sends it is not sent it without end', () => {
@@ -457,6 +487,8 @@ describe('pushing', () => {
           { delta: replacing, verify: true, from: 'author' },
           { delta: theirs, verify: true, from: 'others' },
         ],
+        stubs: [],
+        bytes: mine.bytes.length + replacing.bytes.length + theirs.bytes.length,
       },
     ]);
   });
@@ -486,7 +518,12 @@ describe('pushing', () => {
           facts: { aheadMs: clockAheadMsMax + 1, clockAheadMsMax },
         },
       },
-      { kind: 'accept-push', deltas: [{ delta: within, verify: false, from: 'author' }] },
+      {
+        kind: 'accept-push',
+        deltas: [{ delta: within, verify: false, from: 'author' }],
+        stubs: [],
+        bytes: ahead.bytes.length + within.bytes.length,
+      },
     ]);
   });
 
@@ -510,7 +547,7 @@ describe('pushing', () => {
     const relay = createRelay();
     relay.admit(undefined);
     const refusal = { replica: me, seq: 2, code: 'DOT_REUSED', facts: {} } as const;
-    expect(relay.step({ kind: 'pushed', seqs: [1], refusals: [refusal], position: positionAt(7) })).toEqual([
+    expect(relay.step({ kind: 'pushed', seqs: [1], refusals: [refusal], position: positionAt(7), bytes: 0 })).toEqual([
       { kind: 'send', message: { kind: 'refused', ...refusal } },
       { kind: 'send', message: { kind: 'ack', seqs: [1], position: positionAt(7) } },
     ]);
@@ -524,10 +561,10 @@ describe('pushing', () => {
   test('[SY8] a push of nothing new is acknowledged all the same', () => {
     const relay = createRelay();
     relay.admit(undefined);
-    expect(verdictOf(relay, {})).toEqual([{ kind: 'accept-push', deltas: [] }]);
-    expect(kindsOf(relay.step({ kind: 'pushed', seqs: [1], refusals: [], position: positionAt(7) }))).toEqual([
-      'send ack',
-    ]);
+    expect(verdictOf(relay, {})).toEqual([{ kind: 'accept-push', deltas: [], stubs: [], bytes: 0 }]);
+    expect(kindsOf(relay.step({ kind: 'pushed', seqs: [1], refusals: [], position: positionAt(7), bytes: 0 }))).toEqual(
+      ['send ack'],
+    );
   });
 
   test('[SY1] rights: who may not write is refused, and pushes nothing by itself', () => {
@@ -541,9 +578,13 @@ describe('pushing', () => {
     expect(kindsOf(relay.hear({ kind: 'pull', vector: new Map() }))).toEqual(['read-beyond']);
 
     const replica = createReplica();
-    expect(kindsOf(replica.connect({ resumed: true, rights: ['read'] }))).toEqual(['trust', 'check-identity']);
+    expect(kindsOf(replica.connect({ resumed: true, rights: ['read'] }))).toEqual([
+      'trust',
+      'check-identity',
+      'read-incoming',
+    ]);
     replica.hear({ kind: 'caught-up', position: positionAt(3), vector: new Map() });
-    expect(replica.step({ kind: 'sealed', deltas: [mine.bytes] })).toEqual([]);
+    expect(replica.step({ kind: 'sealed', deltas: [mine.bytes], fromSeq: 1 })).toEqual([]);
     expect(
       replica.step({
         kind: 'beyond-read',
@@ -573,7 +614,7 @@ describe('pushing', () => {
     replica.goLive(50);
     const deltas = Array.from({ length: 1_500 }, (_, i) => filled(i % 7 === 0 ? 4_000 : 100, i));
     const sent = replica
-      .step({ kind: 'sealed', deltas })
+      .step({ kind: 'sealed', deltas, fromSeq: 1 })
       .flatMap((effect) => (effect.kind === 'send' ? [effect.message] : []));
     const chunks = sent.map((message) => (message.kind === 'push' ? message.deltas : []));
     expect(chunks.flat().map((delta, i) => delta === deltas[i])).not.toContain(false);
@@ -582,13 +623,11 @@ describe('pushing', () => {
       expect(chunk.length).toBeLessThanOrEqual(defaultLimits.deltasPerMessageMax);
       expect(concatBytes(...chunk).length).toBeLessThan(defaultLimits.frameBytesMax);
     }
-    const large = filled(500_000, 1);
-    const alone = replica.step({ kind: 'sealed', deltas: [mine.bytes, large, mine.bytes] });
-    expect(
-      alone.map((effect) =>
-        effect.kind === 'send' && effect.message.kind === 'push' ? effect.message.deltas.length : 0,
-      ),
-    ).toEqual([1, 1, 1]);
+    const large = makeDelta({ replica: me, seq: 2, hlc: 10, text: 'x'.repeat(500_000) });
+    const stub = deltaToStub(room.hash, room.roomId, large);
+    expect(replica.step({ kind: 'sealed', deltas: [mine.bytes, large.bytes, mine.bytes], fromSeq: 1 })).toEqual([
+      { kind: 'send', message: { kind: 'push', repair: false, deltas: [mine.bytes, stub, mine.bytes] } },
+    ]);
   });
 
   function createRelayWithout(right: 'read' | 'write'): ReturnType<typeof createRelay> {
@@ -619,7 +658,7 @@ describe('forwarding', () => {
   test('[SY6] of a batch in several messages only the last one says the position', () => {
     const relay = createRelay();
     relay.admit(undefined);
-    const effects = relay.step(committed([other, other, other], filled(100_000, 1)));
+    const effects = relay.step(committed([other, other, other, other, other], filled(65_000, 1)));
     const positions = effects.map((effect) =>
       effect.kind === 'send' && effect.message.kind === 'deltas' ? effect.message.position : 'none',
     );

@@ -138,7 +138,7 @@ describe('diff', () => {
         ).transact(planOpenDiff(room, salt)).result as never;
         for (let round = 1; round < 20; round++) {
           const store = stores[round % 2] as MemoryTables;
-          const { result } = store.transact(planFor(room, { kind: 'answer-diff', message }));
+          const { result } = store.transact(planFor(room, { kind: 'answer-diff', bytesMax: 10_000_000, message }));
           if (result.kind !== 'diff-answered') throw new Error('another answer');
           accept(
             stores[(round + 1) % 2] as MemoryTables,

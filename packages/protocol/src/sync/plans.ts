@@ -4,44 +4,42 @@ import { answerDiff, openDiff } from '../merkle/diff.js';
 import { together } from '../merkle/node-table.js';
 import { readRoot } from '../merkle/trie.js';
 import { type RoomRef, splitTrieKeys } from '../room/accept.js';
-import { fetchWhileSmall } from '../room/fetch.js';
-import { readReach } from '../room/vector.js';
+import { viewBody } from '../delta.js';
+import { partOf } from '../parts.js';
+import { fetchEntries, nextStep, READ_BYTES } from '../room/fetch.js';
+import { readLogEnd } from '../room/log.js';
+import { readReach, readVectorRows } from '../room/vector.js';
+import { toEntry } from '../stub.js';
 import type { Plan, Steps, Transaction } from '../store/plan.js';
 import type { VersionVector } from '../version-vector.js';
-import type { DeltaBytes } from '../wire/messages.js';
+import type { DeltaBytes, Part, Wanted } from '../wire/messages.js';
 import type { ReadEffect } from './effect.js';
 import type { BeyondCursor, RelayEvent, ReplicaEvent } from './event.js';
 
 const DOTS_PAGE = 512;
 /** Replicas whose dots are looked for in one step. */
 const REPLICAS_STEP = 64;
-/** Dots whose deltas are read in one step, and the bytes after which a page ends: bodies may be large. */
-const DOTS_STEP = 16;
-const BEYOND_BYTES = 1024 * 1024;
-/** What one answer to a diff sends; the rest is left to the next pass, as the roots still differ. */
-const DIFF_BYTES = 8 * 1024 * 1024;
+/** The bytes after which a page ends. */
+const BEYOND_BYTES = 128 * 1024;
 
 /** The plan that answers a read, for either end. */
 export function planFor(
   room: RoomRef,
   effect: ReadEffect,
-): Plan<ReplicaEvent & RelayEvent & { kind: 'beyond-read' | 'diff-answered' }> {
+): Plan<ReplicaEvent & RelayEvent & { kind: 'beyond-read' | 'diff-answered' | 'parts-read' }> {
   switch (effect.kind) {
     case 'read-beyond':
-      return (tx) => readBeyond(tx, effect.cursor);
+      return (tx) => readBeyond(tx, room, effect.cursor);
     case 'answer-diff':
       return function* (tx) {
         const { entries, send } = yield* answerDiff(tx, room.hash, effect.message);
         const { root } = yield* readRoot(tx);
-        const deltas = yield* fetchWhileSmall(tx, send, DIFF_BYTES);
-        return {
-          kind: 'diff-answered',
-          salt: effect.message.salt,
-          root,
-          entries,
-          deltas: deltas.filter((delta) => delta !== undefined),
-        };
+        // What does not fit is left to the next pass, as the roots still differ.
+        const { entries: deltas } = yield* fetchEntries(tx, room, send, effect.bytesMax);
+        return { kind: 'diff-answered', salt: effect.message.salt, root, entries, deltas };
       };
+    case 'read-parts':
+      return (tx) => readParts(tx, room, effect.wanted);
   }
 }
 
@@ -57,28 +55,44 @@ export function planOpenDiff(room: RoomRef, salt: Uint8Array): Plan<ReplicaEvent
 /** [SY3] A page of the deltas that a vector does not reach, in the order of their dots. */
 function* readBeyond(
   tx: Transaction,
+  room: RoomRef,
   cursor: BeyondCursor,
 ): Steps<ReplicaEvent & RelayEvent & { kind: 'beyond-read' }> {
   const missing = yield* dotsBeyond(tx, cursor);
   const deltas: DeltaBytes[] = [];
-  let bytes = 0;
+  let sent = 0;
+  let weight = 0;
   let read = 0;
-  while (read < missing.length && bytes < BEYOND_BYTES) {
-    const dots = yield* tx.getMany('dots', missing.slice(read, read + DOTS_STEP));
+  // Few at first: how large deltas are is known only when they are there.
+  for (let step = 1; read < missing.length && sent < BEYOND_BYTES && weight < READ_BYTES; step = nextStep(step)) {
+    const dots = yield* tx.getMany('dots', missing.slice(read, read + step));
     read += dots.length;
     const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot)));
     for (const delta of yield* tx.getMany('deltas', trieKeys)) {
-      if (delta !== undefined) deltas.push(delta);
-      bytes += delta?.length ?? 0;
+      if (delta === undefined) continue;
+      const entry = toEntry(room.hash, room.roomId, delta);
+      deltas.push(entry);
+      sent += entry.length;
+      weight += delta.length;
     }
   }
   const isEnd = read === missing.length && missing.length < DOTS_PAGE;
   const { vector: pulled } = cursor;
+  const ahead = yield* readBeyondAhead(tx, cursor);
   if (!isEnd) {
     const after = successor(missing[read - 1] as Uint8Array);
-    return { kind: 'beyond-read', deltas, next: { ...cursor, after }, pulled, vector: new Map() };
+    return { kind: 'beyond-read', deltas, next: { ...cursor, after }, pulled, vector: new Map(), ahead };
   }
-  return { kind: 'beyond-read', deltas, next: undefined, pulled, vector: yield* shortOf(tx, pulled) };
+  return { kind: 'beyond-read', deltas, next: undefined, pulled, vector: yield* shortOf(tx, pulled), ahead };
+}
+
+/** On the first page, for who knows nothing of what is coming. */
+function* readBeyondAhead(
+  tx: Transaction,
+  { vector, of, after }: BeyondCursor,
+): Steps<{ readonly deltas: number; readonly bytes: number } | undefined> {
+  if (of === 'named' || after.length > 0) return undefined;
+  return countBeyond(vector, yield* readVectorRows(tx), yield* readLogEnd(tx));
 }
 
 /** The first page of dots beyond; full where there may be more. Reads the runs beyond the vector and passes over all else. */
@@ -106,6 +120,37 @@ function* shortOf(tx: Transaction, vector: VersionVector): Steps<VersionVector> 
     return own < seq ? [[replica, own] as const] : [];
   });
   return new Map(entries);
+}
+
+/** About what a vector does not reach: deltas by their numbers, bytes by the size that deltas of the log have on average. */
+function countBeyond(
+  theirs: VersionVector,
+  ours: VersionVector,
+  log: { readonly offset: number; readonly bytes: number },
+): { readonly deltas: number; readonly bytes: number } {
+  let deltas = 0;
+  for (const [replica, seq] of ours) deltas += Math.max(0, seq - (theirs.get(replica) ?? 0));
+  return { deltas, bytes: log.offset === 0 ? 0 : Math.round((deltas * log.bytes) / log.offset) };
+}
+
+/** The parts that are asked for; one without bytes for a delta that is not held, or has no such part. */
+function* readParts(
+  tx: Transaction,
+  { roomId }: RoomRef,
+  wanted: readonly Wanted[],
+): Steps<ReplicaEvent & RelayEvent & { kind: 'parts-read' }> {
+  const parts: Part[] = [];
+  for (const { trieKey, from, count } of wanted) {
+    const row = yield* tx.get('deltas', trieKey);
+    const body = row && viewBody(roomId, row);
+    for (let index = from; index < from + count; index++) {
+      // Copied: a view would keep all of the delta until the part is sent.
+      const bytes = body === undefined ? new Uint8Array() : partOf(body, index).slice();
+      parts.push({ kind: 'part', trieKey, index, bytes });
+      if (bytes.length === 0) break;
+    }
+  }
+  return { kind: 'parts-read', parts };
 }
 
 /** The least key above `key`. */

@@ -5,6 +5,9 @@ import type { RoomRef } from '../room/accept.js';
 import type { Position } from '../room/log.js';
 import type { VersionVector } from '../version-vector.js';
 import type { Right } from '../wire/messages.js';
+import type { BeyondCursor } from './event.js';
+import type { Flow } from './flow.js';
+import type { Progress } from './progress.js';
 
 /** What both ends of a link are told when it is made. */
 export interface LinkConfig {
@@ -61,6 +64,16 @@ interface Session {
   readonly rights: readonly Right[];
   /** Whether the relay was shown all certificates: once in a session, as it may refuse as much as it likes. */
   readonly hasShown: boolean;
+  readonly flow: Flow;
+  /** Bytes of deltas that came and whose commit is under way. */
+  readonly taken: number;
+  /** What of the outbox was not pushed yet: nothing, what a read under way brings, or what begins with this number and waits for credit. */
+  readonly outbox: 'pushed' | 'reading' | number;
+  /** Where sending what the relay lacks goes on when there is credit. */
+  readonly beyond: BeyondCursor | undefined;
+  readonly progress: Progress;
+  /** When something last moved, or nothing was waited for. */
+  readonly movedAtMs: number;
 }
 
 interface Settling {
@@ -74,9 +87,18 @@ interface Settling {
 export type RelayState =
   | (RelayBase & { readonly kind: 'greeting'; readonly badFrames: number })
   /** The token is being asked about, the proof verified. Nothing else is answered before. */
-  | (RelayBase & { readonly kind: 'admitting'; readonly badFrames: number })
-  /** The log is being read to the peer from its cursor on. What is committed meanwhile is read, not forwarded. */
-  | (RelayBase & Admission & { readonly kind: 'replaying'; readonly after: number; readonly met: readonly ReplicaId[] })
+  | (RelayBase & { readonly kind: 'admitting'; readonly badFrames: number; readonly window: number })
+  /**
+   * The log is being read to the peer from its cursor on, as far as there is credit. What is committed meanwhile is read, not forwarded.
+   * `pulled`: a read by vector comes first, and the log then tells what was committed since; which vector was asked about.
+   */
+  | (RelayBase &
+      Admission & {
+        readonly kind: 'replaying';
+        readonly after: number;
+        readonly met: readonly ReplicaId[];
+        readonly pulled: VersionVector | 'awaited' | undefined;
+      })
   /** What is committed is forwarded. */
   | (RelayBase & Admission & { readonly kind: 'live' })
   | (RelayBase & { readonly kind: 'closed' });
@@ -93,6 +115,9 @@ interface Admission {
   readonly replica: ReplicaId;
   readonly rights: readonly Right[];
   readonly badFrames: number;
+  readonly flow: Flow;
+  /** Where the answer to a pull goes on when there is credit. */
+  readonly beyond: BeyondCursor | undefined;
 }
 
 export function offline(config: LinkConfig, replica: ReplicaId): ReplicaState {

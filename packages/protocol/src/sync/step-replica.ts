@@ -2,22 +2,40 @@ import { equalBytes } from '../bytes.js';
 import { unreachable } from '../assert.js';
 import { toldEntries } from '../head-statement.js';
 import type { Position } from '../room/log.js';
+import { isStub } from '../stub.js';
 import type { VersionVector } from '../version-vector.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
-import type { CaughtUp, Cursor, DeltaBytes, Deltas, Diff, RelayMessage } from '../wire/messages.js';
-import { certificateMessages, chunkDeltas } from './chunk.js';
+import type { CaughtUp, Cursor, Deltas, Diff, RelayMessage } from '../wire/messages.js';
+import { certificateMessages } from './chunk.js';
 import type { ReplicaEffect } from './effect.js';
 import type { ReplicaEvent, Standing } from './event.js';
+import { bytesOf, startFlow } from './flow.js';
+import { announced, NO_PROGRESS } from './progress.js';
+import {
+  type InSession,
+  isWaiting,
+  push,
+  resume,
+  stepBeyondRead,
+  stepCommitted,
+  stepCredit,
+  stepOutboxRead,
+  stepPart,
+  stepPartKept,
+  stepSealed,
+  tookDeltas,
+} from './replica-flow.js';
 import type { ReplicaState } from './state.js';
 import type { Step } from './transition.js';
 
 type Result = Step<ReplicaState, ReplicaEffect>;
-type InSession = Extract<ReplicaState, { rights: unknown }>;
 type Settling = Extract<ReplicaState, { position: unknown }>;
 
 /** Passes of the Merkle diff in a row before the link waits for the next check: a peer that withholds must not keep us busy. */
 const PASSES_MAX = 4;
 const ROUNDS_MAX = 80;
+/** What a relay may say for hours while nothing that was asked for comes. */
+const IDLE_WORDS: ReadonlySet<RelayMessage['kind']> = new Set(['presence', 'peer', 'head', 'certificates']);
 
 export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
   if (state.kind === 'refused') return stay(state);
@@ -27,11 +45,11 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
     case 'closed':
       return { state: base(state, 'offline'), effects: [] };
     case 'message':
-      return stepMessage(state, event.message);
+      return stepMessage(state, event.message, event.nowMs);
     case 'greeting-ready':
       return state.kind === 'greeting' ? { state, effects: [send(event.hello)] } : stay(state);
     case 'sealed':
-      return isInSession(state) ? stepSealed(state, event.deltas) : stay(state);
+      return isInSession(state) ? stepSealed(unsettle(state), event) : stay(state);
     case 'outbox-read':
       return isInSession(state) ? stepOutboxRead(state, event) : stay(state);
     case 'certificates-read':
@@ -44,8 +62,14 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
       return stepAccepted(state, event);
     case 'acknowledged':
       return state.kind === 'live' ? settle(state, event.standing) : stay(state);
+    case 'incoming-read':
+      return isInSession(state) ? stepCommitted(state, event.fetches) : stay(state);
+    case 'part-kept':
+      return isInSession(state) ? stepPartKept(state, event) : stay(state);
+    case 'parts-read':
+      return isInSession(state) ? { state, effects: event.parts.map(send) } : stay(state);
     case 'check':
-      return state.kind === 'live' ? settle({ ...state, passes: 0 }, event.standing) : stay(state);
+      return isInSession(state) ? stepCheck(state, event) : stay(state);
     case 'diff-opened':
       if (state.kind !== 'comparing') return stay(state);
       return { state: { ...state, salt: event.salt }, effects: [send({ ...event, kind: 'diff' })] };
@@ -56,10 +80,11 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
   }
 }
 
-function stepMessage(state: ReplicaState, message: RelayMessage): Result {
+function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number): Result {
+  const state = IDLE_WORDS.has(message.kind) ? before : moved(before, nowMs);
   if (message.kind === 'fault') return { state, effects: [{ ...message, kind: 'fault' }] };
   if (message.kind === 'welcome') return stepWelcome(state, message);
-  if (message.kind === 'admitted') return stepAdmitted(state, message);
+  if (message.kind === 'admitted') return stepAdmitted(state, message, nowMs);
   if (!isInSession(state)) return stay(state);
   switch (message.kind) {
     case 'certificates':
@@ -73,14 +98,19 @@ function stepMessage(state: ReplicaState, message: RelayMessage): Result {
     case 'refused':
       return stepRefused(state, message);
     case 'vector':
-      return {
-        state,
-        effects: [{ kind: 'read-beyond', cursor: { vector: message.vector, of: 'named', after: new Uint8Array() } }],
-      };
+      return resume({ ...state, beyond: { vector: message.vector, of: 'named', after: new Uint8Array() } });
     case 'diff':
       return stepDiff(state, message);
     case 'head':
       return { state, effects: [{ kind: 'store-head', statement: message.statement }] };
+    case 'want':
+      return { state, effects: [{ kind: 'read-parts', wanted: message.wanted }] };
+    case 'part':
+      return stepPart(state, message);
+    case 'credit':
+      return stepCredit(state, message);
+    case 'ahead':
+      return { state: { ...state, progress: announced(state.progress, message) }, effects: [] };
     case 'presence':
     case 'peer':
       return { state, effects: [{ kind: 'show', message }] };
@@ -106,51 +136,55 @@ function stepWelcome(state: ReplicaState, welcome: RelayMessage & { kind: 'welco
   };
 }
 
-function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'admitted' }): Result {
+function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'admitted' }, nowMs: number): Result {
   if (state.kind !== 'greeting') return stay(state);
-  const { certificate, rights, resumed, lastSeq } = admitted;
+  const { certificate, rights, resumed, lastSeq, window } = admitted;
+  const isWriter = rights.includes('write');
   const trust: ReplicaEffect = {
     kind: 'trust',
     issuer: state.relayKey,
     certificates: certificate === undefined ? [] : [certificate],
   };
-  const effects: ReplicaEffect[] = [trust, { kind: 'check-identity', lastSeq }];
-  if (rights.includes('write')) effects.push({ kind: 'read-outbox', fromSeq: 1 });
+  const effects: ReplicaEffect[] = [trust, { kind: 'check-identity', lastSeq }, { kind: 'read-incoming' }];
+  if (isWriter) effects.push({ kind: 'read-outbox', fromSeq: 1 });
   if (!resumed) {
     // A relay that knows nothing of our cursor may have lost its disk, and its certificates with it.
-    if (rights.includes('write')) effects.push({ kind: 'read-certificates' });
+    if (isWriter) effects.push({ kind: 'read-certificates' });
     effects.push({ kind: 'read-vector' });
   }
-  const hasShown = !resumed && rights.includes('write');
+  const session = {
+    rights,
+    flow: startFlow(window),
+    taken: 0,
+    outbox: isWriter ? ('reading' as const) : ('pushed' as const),
+    beyond: undefined,
+    progress: NO_PROGRESS,
+    movedAtMs: nowMs,
+    hasShown: !resumed && isWriter,
+  };
   const by = resumed ? 'cursor' : 'vector';
-  return { state: { ...state, kind: 'catching-up', rights, hasShown, by, pulled: new Map() }, effects };
+  return { state: { ...state, ...session, kind: 'catching-up', by, pulled: new Map() }, effects };
 }
 
 /** While catching up by vector deltas come in no order of the log, so a position must not become the cursor. */
-function stepDeltas(state: InSession, message: Deltas): Result {
+function stepDeltas(before: InSession, message: Deltas): Result {
   const { position, deltas } = message;
+  const state = tookDeltas(before, deltas, bytesOf(deltas));
   const countsForCursor = position !== undefined && !(state.kind === 'catching-up' && state.by === 'vector');
   const cursor = countsForCursor ? cursorAt(state, position) : undefined;
   const effects: ReplicaEffect[] = [{ kind: 'accept', deltas, cursor }];
-  if (position === undefined && state.kind === 'comparing') return { state: { ...state, moved: true }, effects };
+  if (position === undefined && state.kind === 'comparing')
+    return { state: { ...state, moved: state.moved || !deltas.every(isStub) }, effects };
   if (!isSettling(state) || position?.root === undefined) return { state, effects };
   return { state: { ...state, position: { ...position, root: position.root } }, effects };
 }
 
 function stepCaughtUp(state: InSession, message: CaughtUp): Result {
-  const { storeId, relayKey, rights, hasShown } = state;
-  const live: ReplicaState = {
-    ...base(state, 'live'),
-    kind: 'live',
-    storeId,
-    relayKey,
-    rights,
-    hasShown,
-    position: message.position,
-    vector: state.kind === 'catching-up' ? new Map([...state.pulled, ...message.vector]) : message.vector,
-    settled: false,
-    passes: 0,
-  };
+  const { position } = message;
+  // A relay that we read too slowly has gone back to its log, and has reached its end again.
+  if (isSettling(state)) return stepAck({ ...state, vector: message.vector }, [], position);
+  const vector = new Map([...state.pulled, ...message.vector]);
+  const live: ReplicaState = { ...sessionOf(state), kind: 'live', position, vector, settled: false, passes: 0 };
   // An empty acknowledgement tells how the replica stands, now that all before has been committed.
   return { state: live, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
 }
@@ -177,13 +211,10 @@ function stepVectorRead(state: InSession, vector: VersionVector): Result {
 function stepAccepted(state: ReplicaState, event: ReplicaEvent & { kind: 'accepted' }): Result {
   const forged = isInSession(state) ? (event.forged ?? []) : [];
   const reports = forged.map((trieKey) => send({ kind: 'report', trieKey }));
-  const next = state.kind === 'live' ? settle(state, event.standing) : stay(state);
-  return { state: next.state, effects: [...reports, ...next.effects] };
-}
-
-/** Without the right to write each push would be answered by a fault, and enough of them close the connection. */
-function stepSealed(state: InSession, deltas: readonly DeltaBytes[]): Result {
-  return { state: unsettle(state), effects: state.rights.includes('write') ? push(deltas, false) : [] };
+  if (!isInSession(state)) return stay(state);
+  const flowed = stepCommitted(state, event.fetches ?? []);
+  const next = flowed.state.kind === 'live' ? settle(flowed.state, event.standing) : stay(flowed.state);
+  return { state: next.state, effects: [...reports, ...flowed.effects, ...next.effects] };
 }
 
 /** The relay knows nothing of an author whose deltas repair it: show it the certificates, and the next pass goes through [SG4]. */
@@ -193,16 +224,15 @@ function stepRefused(state: InSession, refused: RelayMessage & { kind: 'refused'
   return { state: { ...state, hasShown: true }, effects: [...effects, { kind: 'read-certificates' }] };
 }
 
-function stepOutboxRead(state: InSession, event: ReplicaEvent & { kind: 'outbox-read' }): Result {
-  const effects = push(event.deltas, false);
-  if (event.nextSeq !== undefined) effects.push({ kind: 'read-outbox', fromSeq: event.nextSeq });
-  return { state, effects };
-}
-
-function stepBeyondRead(state: InSession, event: ReplicaEvent & { kind: 'beyond-read' }): Result {
-  const effects = state.rights.includes('write') ? push(event.deltas, true) : [];
-  if (event.next !== undefined) effects.push({ kind: 'read-beyond', cursor: event.next });
-  return { state, effects };
+/** [SY19] Where something should have come long ago, another connection may bring it. */
+function stepCheck(state: InSession, event: ReplicaEvent & { kind: 'check' }): Result {
+  const { standing, nowMs } = event;
+  if (!isWaiting(state)) {
+    const rested = { ...state, movedAtMs: nowMs };
+    return rested.kind === 'live' ? settle({ ...rested, passes: 0 }, standing) : stay(rested);
+  }
+  if (nowMs - state.movedAtMs <= state.config.limits.stallMsMax) return stay(state);
+  return { state: { ...state, movedAtMs: nowMs }, effects: [{ kind: 'reconnect' }] };
 }
 
 /** [SY5] Equal roots with nothing on the way: in sync. Unequal ones: find out where. */
@@ -214,7 +244,9 @@ function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Res
       state.vector.size === 0 ? [] : [{ kind: 'adopt', vector: state.vector, cursor: cursorAt(state, state.position) }];
     return { state: settled, effects };
   }
-  if (state.passes >= PASSES_MAX) return { state: { ...state, settled: false }, effects: [] };
+  // What is being fetched makes the difference, or a part of it.
+  if (state.passes >= PASSES_MAX || state.flow.fetches.length > 0)
+    return { state: { ...state, settled: false }, effects: [] };
   const { settled: _, ...rest } = state;
   return {
     state: { ...rest, kind: 'comparing', salt: undefined, rounds: ROUNDS_MAX, moved: false },
@@ -229,7 +261,7 @@ function stepDiff(state: InSession, message: Diff): Result {
   const moved = state.moved || hasMoved(state, message.root);
   return {
     state: { ...state, position, rounds: state.rounds - 1, moved },
-    effects: [{ kind: 'answer-diff', message }],
+    effects: [{ kind: 'answer-diff', message, bytesMax: Math.max(0, state.flow.credit) }],
   };
 }
 
@@ -237,14 +269,16 @@ function stepDiffAnswered(
   state: ReplicaState & { kind: 'comparing' },
   event: ReplicaEvent & { kind: 'diff-answered' },
 ): Result {
-  const effects = state.rights.includes('write') ? push(event.deltas, true) : [];
+  const pushed = state.rights.includes('write') ? push(state, event.deltas, true) : stay(state);
+  const { state: now } = pushed as Step<typeof state, ReplicaEffect>;
+  const effects = [...pushed.effects];
   if (event.entries.length > 0 && state.rounds > 0) {
     effects.push(send({ kind: 'diff', salt: event.salt, root: event.root, entries: event.entries }));
-    return { state, effects };
+    return { state: now, effects };
   }
   // The pass is over. What was sent will be acknowledged, and an acknowledgement looks at the roots.
-  if (effects.length > 0) return { state: { ...state, rounds: 0 }, effects };
-  const next = live(state);
+  if (effects.length > 0) return { state: { ...now, rounds: 0 }, effects };
+  const next = live(now);
   return { state: next, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
 }
 
@@ -259,12 +293,12 @@ function hasMoved(state: Settling, root: Uint8Array): boolean {
   return !equalBytes(root, state.position.root);
 }
 
-function push(deltas: readonly DeltaBytes[], repair: boolean): ReplicaEffect[] {
-  return chunkDeltas(deltas).map((chunk) => send({ kind: 'push', repair, deltas: chunk }));
-}
-
 function cursorAt(session: { storeId: Uint8Array }, position: Pick<Position, 'offset' | 'roll'>): Cursor {
   return { storeId: session.storeId, offset: position.offset, roll: position.roll };
+}
+
+function moved(state: ReplicaState, nowMs: number): ReplicaState {
+  return isInSession(state) && state.movedAtMs !== nowMs ? { ...state, movedAtMs: nowMs } : state;
 }
 
 function unsettle(state: InSession): InSession {
@@ -277,6 +311,13 @@ function isInSession(state: ReplicaState): state is InSession {
 
 function isSettling(state: ReplicaState): state is Settling {
   return 'position' in state;
+}
+
+function sessionOf(state: InSession) {
+  const { role, config, replica, storeId, relayKey, rights, hasShown } = state;
+  const { flow, taken, outbox, beyond, progress, movedAtMs } = state;
+  const session = { storeId, relayKey, rights, hasShown, flow, taken, outbox, beyond, progress, movedAtMs };
+  return { role, config, replica, ...session };
 }
 
 function base<Kind extends 'offline' | 'connecting' | 'refused' | 'greeting' | 'live'>(

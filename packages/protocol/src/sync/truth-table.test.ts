@@ -7,6 +7,7 @@ import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Hello, Message, RelayMessage, ReplicaMessage } from '../wire/messages.js';
 import type { RelayEvent, ReplicaEvent, SyncEvent } from './event.js';
+import { NO_PROGRESS } from './progress.js';
 import type { LinkConfig, RelayState, ReplicaState, SyncState } from './state.js';
 import { stepSync } from './step.js';
 
@@ -35,13 +36,28 @@ const hello: Hello = {
   publicKey: publicKeyOf(0),
   token: undefined,
   cursor: undefined,
+  window: 1_000_000,
   proof: filled(64, 6),
 };
 const standing = { root: filled(32, 7), outbox: 0 };
 const rights = ['read', 'write'] as const;
 
 const replicaBase = { role: 'replica', config, replica: me } as const;
-const session = { storeId: relay.storeId, relayKey: relay.relayKey, rights, hasShown: false } as const;
+const flow = { credit: 1_000_000, due: 0, fetches: [] };
+const trieKey = filled(64, 1);
+const fetching = { ...flow, fetches: [{ trieKey, parts: 3, have: 1, asked: 3, bodyBytes: 150_000 }] };
+const session = {
+  storeId: relay.storeId,
+  relayKey: relay.relayKey,
+  rights,
+  flow,
+  taken: 0,
+  outbox: 'pushed',
+  beyond: undefined,
+  progress: NO_PROGRESS,
+  movedAtMs: 0,
+  hasShown: false,
+} as const;
 const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaState, { kind: Kind }> } = {
   offline: { ...replicaBase, kind: 'offline' },
   connecting: { ...replicaBase, kind: 'connecting' },
@@ -50,6 +66,7 @@ const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaS
   comparing: {
     ...replicaBase,
     ...session,
+    flow: fetching,
     kind: 'comparing',
     position,
     vector,
@@ -63,7 +80,15 @@ const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaS
 };
 
 const next = { vector, of: 'all', after: filled(1, 1) } as const;
-const beyond = { kind: 'beyond-read', deltas: [delta.bytes], next, pulled: vector, vector } as const;
+const beyond = {
+  kind: 'beyond-read',
+  deltas: [delta.bytes],
+  next,
+  pulled: vector,
+  vector,
+  ahead: { deltas: 1, bytes: 9 },
+} as const;
+const partsRead = { kind: 'parts-read', parts: [{ kind: 'part', trieKey, index: 1, bytes: filled(9, 1) }] } as const;
 const answered = {
   kind: 'diff-answered',
   salt: filled(8, 9),
@@ -82,15 +107,18 @@ const replicaEvents: { readonly [Kind in ReplicaEvent['kind']]: Extract<ReplicaE
   'vector-read': { kind: 'vector-read', vector },
   'outbox-read': { kind: 'outbox-read', deltas: [delta.bytes], nextSeq: 2 },
   'diff-opened': { kind: 'diff-opened', salt: filled(8, 9), root: filled(32, 8), entries: [] },
-  sealed: { kind: 'sealed', deltas: [delta.bytes] },
-  check: { kind: 'check', standing },
+  sealed: { kind: 'sealed', deltas: [delta.bytes], fromSeq: 1 },
+  check: { kind: 'check', standing, nowMs: 1_000_000 },
+  'incoming-read': { kind: 'incoming-read', fetches: [{ trieKey, parts: 2, have: 0, bodyBytes: 70_000 }] },
+  'parts-read': partsRead,
+  'part-kept': { kind: 'part-kept', trieKey, have: undefined },
   'beyond-read': beyond,
   'diff-answered': answered,
 };
 
 const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMessage, { kind: Kind }> } = {
   welcome: { kind: 'welcome', version: 1, ...relay },
-  admitted: { kind: 'admitted', rights, certificate: undefined, resumed: false, lastSeq: 0 },
+  admitted: { kind: 'admitted', rights, certificate: undefined, resumed: false, lastSeq: 0, window: 1_000_000 },
   fault: { kind: 'fault', code: 'UNAUTHORIZED', facts: { reason: 'no' } },
   certificates: goldenMessages.certificates.two as never,
   deltas: { kind: 'deltas', position, deltas: [delta.bytes] },
@@ -102,15 +130,19 @@ const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMes
   head: goldenMessages.head.usual as never,
   presence: goldenMessages.presence.usual as never,
   peer: goldenMessages.peer.came as never,
+  want: { kind: 'want', wanted: [{ trieKey, from: 0, count: 2 }] },
+  part: { kind: 'part', trieKey, index: 1, bytes: filled(9, 1) },
+  credit: { kind: 'credit', bytes: 1_000 },
+  ahead: { kind: 'ahead', deltas: 3, bytes: 900 },
 };
 
 const relayBase = { role: 'relay', config, ...relay } as const;
-const admission = { replica: me, rights, badFrames: 0 } as const;
+const admission = { replica: me, rights, badFrames: 0, flow, beyond: undefined } as const;
 const relayStates: { readonly [Kind in RelayState['kind']]: Extract<RelayState, { kind: Kind }> } = {
   greeting: { ...relayBase, kind: 'greeting', badFrames: 0 },
-  admitting: { ...relayBase, kind: 'admitting', badFrames: 0 },
-  replaying: { ...relayBase, ...admission, kind: 'replaying', after: 2, met: [] },
-  live: { ...relayBase, ...admission, kind: 'live' },
+  admitting: { ...relayBase, kind: 'admitting', badFrames: 0, window: 1_000_000 },
+  replaying: { ...relayBase, ...admission, kind: 'replaying', after: 2, met: [], pulled: undefined },
+  live: { ...relayBase, ...admission, flow: fetching, kind: 'live' },
   closed: { ...relayBase, kind: 'closed' },
 };
 
@@ -126,6 +158,8 @@ const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, 
     rights,
     certificate: undefined,
     after: 3,
+    end: 5,
+    ahead: { deltas: 2, bytes: 600 },
     lastSeq: 0,
     certificates: [],
     heads: [],
@@ -133,9 +167,16 @@ const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, 
   denied: { kind: 'denied', code: 'UNAUTHORIZED', facts: {} },
   'log-read': { kind: 'log-read', deltas: [delta.bytes], end, caughtUp: undefined, vector, met: [other] },
   'beyond-done': { kind: 'beyond-done', pulled: vector, position, vector },
-  pushed: { kind: 'pushed', seqs: [1], refusals: [], position },
+  pushed: { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 100 },
   committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: other }], position },
   forward: { kind: 'forward', message: goldenMessages.peer.came as never },
+  'stubs-kept': {
+    kind: 'stubs-kept',
+    fetches: [{ trieKey, parts: 2, have: 0, bodyBytes: 70_000 }],
+    held: [filled(64, 2)],
+  },
+  'parts-read': partsRead,
+  'part-kept': { kind: 'part-kept', trieKey, have: 2 },
   'beyond-read': beyond,
   'diff-answered': answered,
 };
@@ -152,6 +193,9 @@ const replicaMessages: { readonly [Kind in ReplicaMessage['kind']]: Extract<Repl
   },
   report: { kind: 'report', trieKey: filled(64, 1) },
   presence: { kind: 'presence', replica: other, tab: 1, keyId: keyIdOf(record('a')), state: filled(2, 1) },
+  want: { kind: 'want', wanted: [{ trieKey, from: 0, count: 2 }] },
+  part: { kind: 'part', trieKey, index: 1, bytes: filled(9, 1) },
+  credit: { kind: 'credit', bytes: 1_000 },
 };
 
 /** `next state: effects in order`, or nothing when nothing changes. */
@@ -177,6 +221,9 @@ const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<Replic
     check: '',
     'beyond-read': '',
     'diff-answered': '',
+    'incoming-read': '',
+    'parts-read': '',
+    'part-kept': '',
   },
   connecting: {
     opened: 'connecting:',
@@ -193,6 +240,9 @@ const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<Replic
     check: '',
     'beyond-read': '',
     'diff-answered': '',
+    'incoming-read': '',
+    'parts-read': '',
+    'part-kept': '',
   },
   greeting: {
     opened: 'connecting:',
@@ -209,6 +259,9 @@ const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<Replic
     check: '',
     'beyond-read': '',
     'diff-answered': '',
+    'incoming-read': '',
+    'parts-read': '',
+    'part-kept': '',
   },
   'catching-up': {
     opened: 'connecting:',
@@ -222,9 +275,12 @@ const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<Replic
     'outbox-read': 'catching-up: send push, read-outbox',
     'diff-opened': '',
     sealed: 'catching-up: send push',
-    check: '',
+    check: 'catching-up: reconnect',
     'beyond-read': 'catching-up: send push, read-beyond',
     'diff-answered': '',
+    'incoming-read': 'catching-up: send want',
+    'parts-read': 'catching-up: send part',
+    'part-kept': 'catching-up:',
   },
   comparing: {
     opened: 'connecting:',
@@ -238,9 +294,12 @@ const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<Replic
     'outbox-read': 'comparing: send push, read-outbox',
     'diff-opened': 'comparing: send diff',
     sealed: 'comparing: send push',
-    check: '',
+    check: 'comparing: reconnect',
     'beyond-read': 'comparing: send push, read-beyond',
     'diff-answered': 'comparing: send push',
+    'incoming-read': 'comparing:',
+    'parts-read': 'comparing: send part',
+    'part-kept': 'comparing: acknowledge',
   },
   live: {
     opened: 'connecting:',
@@ -257,6 +316,9 @@ const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<Replic
     check: 'comparing: open-diff',
     'beyond-read': 'live: send push, read-beyond',
     'diff-answered': '',
+    'incoming-read': 'live: send want',
+    'parts-read': 'live: send part',
+    'part-kept': 'live:',
   },
   refused: {
     opened: '',
@@ -273,6 +335,9 @@ const replicaTable: Readonly<Record<ReplicaState['kind'], Readonly<Record<Replic
     check: '',
     'beyond-read': '',
     'diff-answered': '',
+    'incoming-read': '',
+    'parts-read': '',
+    'part-kept': '',
   },
 };
 
@@ -291,6 +356,10 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     head: '',
     presence: '',
     peer: '',
+    want: '',
+    part: '',
+    credit: '',
+    ahead: '',
   },
   connecting: {
     welcome: 'greeting: greet',
@@ -306,10 +375,14 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     head: '',
     presence: '',
     peer: '',
+    want: '',
+    part: '',
+    credit: '',
+    ahead: '',
   },
   greeting: {
     welcome: '',
-    admitted: 'catching-up: trust, check-identity, read-outbox, read-certificates, read-vector',
+    admitted: 'catching-up: trust, check-identity, read-incoming, read-outbox, read-certificates, read-vector',
     fault: 'greeting: fault',
     certificates: '',
     deltas: '',
@@ -321,6 +394,10 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     head: '',
     presence: '',
     peer: '',
+    want: '',
+    part: '',
+    credit: '',
+    ahead: '',
   },
   'catching-up': {
     welcome: '',
@@ -336,6 +413,10 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     head: 'catching-up: store-head',
     presence: 'catching-up: show',
     peer: 'catching-up: show',
+    want: 'catching-up: read-parts',
+    part: '',
+    credit: 'catching-up:',
+    ahead: 'catching-up:',
   },
   comparing: {
     welcome: '',
@@ -343,7 +424,7 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     fault: 'comparing: fault',
     certificates: 'comparing: trust',
     deltas: 'comparing: accept',
-    'caught-up': 'live: acknowledge',
+    'caught-up': 'comparing: acknowledge',
     ack: 'comparing: acknowledge',
     refused: 'comparing: withdraw',
     vector: 'comparing: read-beyond',
@@ -351,6 +432,10 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     head: 'comparing: store-head',
     presence: 'comparing: show',
     peer: 'comparing: show',
+    want: 'comparing: read-parts',
+    part: 'comparing: keep-part',
+    credit: 'comparing:',
+    ahead: 'comparing:',
   },
   live: {
     welcome: '',
@@ -366,6 +451,10 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     head: 'live: store-head',
     presence: 'live: show',
     peer: 'live: show',
+    want: 'live: read-parts',
+    part: '',
+    credit: 'live:',
+    ahead: 'live:',
   },
   refused: {
     welcome: '',
@@ -381,6 +470,10 @@ const replicaMessageTable: Readonly<Record<ReplicaState['kind'], Readonly<Record
     head: '',
     presence: '',
     peer: '',
+    want: '',
+    part: '',
+    credit: '',
+    ahead: '',
   },
 };
 
@@ -399,13 +492,16 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
+    'stubs-kept': '',
+    'parts-read': '',
+    'part-kept': '',
   },
   admitting: {
     opened: '',
     closed: 'closed:',
     message: 'admitting: send fault',
     malformed: 'admitting: send fault',
-    authenticated: 'replaying: send admitted, joined, read-log',
+    authenticated: 'replaying: send admitted, joined, send ahead, read-log',
     denied: 'closed: send fault, close',
     'log-read': '',
     'beyond-done': '',
@@ -414,6 +510,9 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
+    'stubs-kept': '',
+    'parts-read': '',
+    'part-kept': '',
   },
   replaying: {
     opened: '',
@@ -427,8 +526,11 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     pushed: 'replaying: send ack',
     committed: '',
     forward: 'replaying: send peer',
-    'beyond-read': 'replaying: send deltas, read-beyond',
+    'beyond-read': 'replaying: send ahead, send deltas, read-beyond',
     'diff-answered': 'replaying: send deltas, send diff',
+    'stubs-kept': 'replaying: send want, join',
+    'parts-read': 'replaying: send part',
+    'part-kept': 'replaying:',
   },
   live: {
     opened: '',
@@ -442,8 +544,11 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     pushed: 'live: send ack',
     committed: 'live: send deltas',
     forward: 'live: send peer',
-    'beyond-read': 'live: send deltas, read-beyond',
+    'beyond-read': 'live: send ahead, send deltas, read-beyond',
     'diff-answered': 'live: send deltas, send diff',
+    'stubs-kept': 'live: join',
+    'parts-read': 'live: send part',
+    'part-kept': 'live:',
   },
   closed: {
     opened: '',
@@ -459,6 +564,9 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
+    'stubs-kept': '',
+    'parts-read': '',
+    'part-kept': '',
   },
 };
 
@@ -472,6 +580,9 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     head: 'greeting: send fault',
     report: 'greeting: send fault',
     presence: 'greeting: send fault',
+    want: 'greeting: send fault',
+    part: 'greeting: send fault',
+    credit: 'greeting: send fault',
   },
   admitting: {
     hello: 'admitting: send fault',
@@ -482,6 +593,9 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     head: 'admitting: send fault',
     report: 'admitting: send fault',
     presence: 'admitting: send fault',
+    want: 'admitting: send fault',
+    part: 'admitting: send fault',
+    credit: 'admitting: send fault',
   },
   replaying: {
     hello: 'replaying: send fault',
@@ -492,6 +606,9 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     head: 'replaying: accept-head',
     report: 'replaying: check-reported',
     presence: 'replaying: broadcast',
+    want: 'replaying: read-parts',
+    part: '',
+    credit: 'replaying: read-log',
   },
   live: {
     hello: 'live: send fault',
@@ -502,6 +619,9 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     head: 'live: accept-head',
     report: 'live: check-reported',
     presence: 'live: broadcast',
+    want: 'live: read-parts',
+    part: 'live: keep-part',
+    credit: 'live:',
   },
   closed: {
     hello: '',
@@ -512,6 +632,9 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     head: '',
     report: '',
     presence: '',
+    want: '',
+    part: '',
+    credit: '',
   },
 };
 

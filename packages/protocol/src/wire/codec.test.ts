@@ -73,7 +73,7 @@ describe('codec', () => {
   });
 
   test('[SY14] a message is refused from the side that may not say it', () => {
-    const fromBoth = ['certificates', 'diff', 'head', 'presence'];
+    const fromBoth = ['certificates', 'diff', 'head', 'presence', 'want', 'part', 'credit'];
     const fromReplica = ['hello', 'push', 'pull', 'report'];
     for (const kind of kinds) {
       const bytes = messageToBytes(Object.values<Message>(goldenMessages[kind])[0] as Message);
@@ -145,6 +145,8 @@ describe('codec', () => {
         framed('presence', zeros(25), count),
         framed('fault', [1], count),
         framed('hello', [1], zeros(65), [1], count),
+        framed('want', count, zeros(1)),
+        framed('part', zeros(65), count),
       ];
       for (const frame of frames) expect(read(frame), `message ${frame[0]}, count ${count}`).toBe('FRAME_MALFORMED');
     }
@@ -237,8 +239,8 @@ describe('codec', () => {
   });
 
   test('[SY14] rights that nobody knows are FRAME_MALFORMED', () => {
-    expect(read(framed('admitted', [7, 0, 0, 0]))).toMatchObject({ rights: ['read', 'write', 'admin'] });
-    expect(read(framed('admitted', [8, 0, 0, 0]))).toBe('FRAME_MALFORMED');
+    expect(read(framed('admitted', [7, 0, 0, 0, 0]))).toMatchObject({ rights: ['read', 'write', 'admin'] });
+    expect(read(framed('admitted', [8, 0, 0, 0, 0]))).toBe('FRAME_MALFORMED');
   });
 
   test('[SY14] text that is no UTF-8 is FRAME_MALFORMED', () => {

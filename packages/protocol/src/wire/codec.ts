@@ -19,9 +19,10 @@ import {
   SIGNATURE_BYTES,
 } from '../ids.js';
 import { defaultLimits } from '../limits.js';
+import { PART_BYTES } from '../parts.js';
 import { type Position, ROLL_BYTES, STORE_ID_BYTES } from '../room/log.js';
 import { readDiff, writeDiff } from './diff-codec.js';
-import type { Cursor, DeltaBytes, Fault, Message, RelayMessage, ReplicaMessage, Right } from './messages.js';
+import type { Cursor, DeltaBytes, Fault, Message, RelayMessage, ReplicaMessage, Right, Wanted } from './messages.js';
 
 export const CHALLENGE_BYTES = 32;
 const CERTIFICATE_BYTES_MIN = 2 * PUBLIC_KEY_BYTES + SIGNATURE_BYTES + 1;
@@ -66,6 +67,7 @@ const codecs: Codecs<Message> = {
       encoding.writeUint8Array(encoder, hello.publicKey);
       writeOptional(encoder, hello.token, (token) => encoding.writeVarUint8Array(encoder, utf8ToBytes(token)));
       writeOptional(encoder, hello.cursor, (cursor) => writeCursor(encoder, cursor));
+      encoding.writeVarUint(encoder, hello.window);
       encoding.writeUint8Array(encoder, hello.proof);
     },
     read: (decoder) => ({
@@ -76,12 +78,13 @@ const codecs: Codecs<Message> = {
       publicKey: readFixed(decoder, PUBLIC_KEY_BYTES),
       token: readOptional(decoder, () => bytesToUtf8(readBytes(decoder, TOKEN_BYTES_MAX))),
       cursor: readOptional(decoder, () => readCursor(decoder)),
+      window: readVarUint(decoder),
       proof: readFixed(decoder, SIGNATURE_BYTES),
     }),
   },
   admitted: {
     number: 3,
-    write: (encoder, { rights, certificate, resumed, lastSeq }) => {
+    write: (encoder, { rights, certificate, resumed, lastSeq, window }) => {
       encoding.writeUint8(
         encoder,
         rights.reduce((bits, right) => bits | (1 << RIGHTS.indexOf(right)), 0),
@@ -89,6 +92,7 @@ const codecs: Codecs<Message> = {
       writeOptional(encoder, certificate, (present) => writeCertificate(encoder, present));
       encoding.writeUint8(encoder, resumed ? 1 : 0);
       encoding.writeVarUint(encoder, lastSeq);
+      encoding.writeVarUint(encoder, window);
     },
     read: (decoder) => {
       const bits = decoding.readUint8(decoder);
@@ -101,6 +105,7 @@ const codecs: Codecs<Message> = {
         certificate,
         resumed: readFlag(decoder),
         lastSeq: readVarUint(decoder),
+        window: readVarUint(decoder),
       };
     },
   },
@@ -233,6 +238,49 @@ const codecs: Codecs<Message> = {
       present: readFlag(decoder),
     }),
   },
+  want: {
+    number: 18,
+    write: (encoder, { wanted }) => {
+      encoding.writeVarUint(encoder, wanted.length);
+      for (const { trieKey, from, count } of wanted) {
+        encoding.writeUint8Array(encoder, trieKey);
+        encoding.writeVarUint(encoder, from);
+        encoding.writeVarUint(encoder, count);
+      }
+    },
+    read: (decoder) => {
+      const count = readCount(decoder, TRIE_KEY_BYTES + 2, defaultLimits.wantedPartsMax);
+      const wanted = Array.from({ length: count }, () => readWanted(decoder));
+      return { kind: 'want', wanted };
+    },
+  },
+  part: {
+    number: 19,
+    write: (encoder, { trieKey, index, bytes }) => {
+      encoding.writeUint8Array(encoder, trieKey);
+      encoding.writeVarUint(encoder, index);
+      encoding.writeVarUint8Array(encoder, bytes);
+    },
+    read: (decoder) => ({
+      kind: 'part',
+      trieKey: readFixed(decoder, TRIE_KEY_BYTES),
+      index: readVarUint(decoder),
+      bytes: readBytes(decoder, PART_BYTES),
+    }),
+  },
+  credit: {
+    number: 20,
+    write: (encoder, { bytes }) => encoding.writeVarUint(encoder, bytes),
+    read: (decoder) => ({ kind: 'credit', bytes: readVarUint(decoder) }),
+  },
+  ahead: {
+    number: 21,
+    write: (encoder, { deltas, bytes }) => {
+      encoding.writeVarUint(encoder, deltas);
+      encoding.writeVarUint(encoder, bytes);
+    },
+    read: (decoder) => ({ kind: 'ahead', deltas: readVarUint(decoder), bytes: readVarUint(decoder) }),
+  },
 };
 
 type AnyCodec = Codec<Message>;
@@ -249,6 +297,9 @@ const FROM_REPLICA: ReadonlySet<string> = new Set<ReplicaMessage['kind']>([
   'head',
   'report',
   'presence',
+  'want',
+  'part',
+  'credit',
 ]);
 const FROM_RELAY: ReadonlySet<string> = new Set<RelayMessage['kind']>([
   'welcome',
@@ -264,6 +315,10 @@ const FROM_RELAY: ReadonlySet<string> = new Set<RelayMessage['kind']>([
   'head',
   'presence',
   'peer',
+  'want',
+  'part',
+  'credit',
+  'ahead',
 ]);
 
 export function messageToBytes(message: Message): Uint8Array {
@@ -361,7 +416,16 @@ function writeDeltas(encoder: encoding.Encoder, deltas: readonly DeltaBytes[]): 
 
 function readDeltas(decoder: decoding.Decoder): readonly DeltaBytes[] {
   const count = readCount(decoder, 1, defaultLimits.deltasPerMessageMax);
-  return Array.from({ length: count }, () => readBytes(decoder, defaultLimits.messageBytesMax));
+  return Array.from({ length: count }, () => readBytes(decoder, defaultLimits.frameBytesMax));
+}
+
+/** More parts than one side may ask for at once is no message. */
+function readWanted(decoder: decoding.Decoder): Wanted {
+  const trieKey = readFixed(decoder, TRIE_KEY_BYTES);
+  const from = readVarUint(decoder);
+  const count = readVarUint(decoder);
+  if (count > defaultLimits.wantedPartsMax) throw new Error(`${count} parts are wanted`);
+  return { trieKey, from, count };
 }
 
 function writeFault(encoder: encoding.Encoder, { code, facts }: Omit<Fault, 'kind'>): void {

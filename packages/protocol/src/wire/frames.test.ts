@@ -131,7 +131,7 @@ describe('frames', () => {
     const allocated: number[] = [];
     const Original = globalThis.Uint8Array;
     const joiner = new FrameJoiner(defaultLimits);
-    const announced = Uint8Array.of(1, 128, 128, 128, 4, 7);
+    const announced = Uint8Array.of(1, 128, 128, 96, 7);
     const part = Uint8Array.of(2, 8);
     globalThis.Uint8Array = new Proxy(Original, {
       construct(target, args: unknown[], newTarget) {

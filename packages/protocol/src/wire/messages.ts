@@ -6,7 +6,7 @@ import type { DiffMessage } from '../merkle/diff.js';
 import type { Position } from '../room/log.js';
 import type { VersionVector } from '../version-vector.js';
 
-/** A delta's bytes as they were signed; whoever needs the fields decodes them. */
+/** A delta's bytes as they were signed, or its stub's [DL10]; whoever needs the fields decodes them. */
 export type DeltaBytes = Uint8Array;
 
 export type Right = 'read' | 'write' | 'admin';
@@ -36,6 +36,8 @@ export interface Hello {
   readonly publicKey: Uint8Array;
   readonly token: string | undefined;
   readonly cursor: Cursor | undefined;
+  /** Bytes of deltas that the relay may send before it is granted more [SY17]. */
+  readonly window: number;
   /** Signature over room, relay key, store id and challenge. */
   readonly proof: Uint8Array;
 }
@@ -49,6 +51,8 @@ export interface Admitted {
   readonly resumed: boolean;
   /** The highest `seq` that the relay knows of this replica: evidence of a copied profile when it is above the replica's own. */
   readonly lastSeq: number;
+  /** Bytes of deltas that the client may push before it is granted more [SY17]. */
+  readonly window: number;
 }
 
 /** Something was refused. The connection lives unless it is closed right after. */
@@ -146,6 +150,40 @@ export interface Peer {
   readonly present: boolean;
 }
 
+/** A run of the parts of one delta. */
+export interface Wanted {
+  readonly trieKey: Uint8Array;
+  readonly from: number;
+  readonly count: number;
+}
+
+/** Asks for parts of deltas whose stubs came, in this order [SY18]. */
+export interface Want {
+  readonly kind: 'want';
+  readonly wanted: readonly Wanted[];
+}
+
+/** One part of a delta's body. Without bytes: the delta is not here any more. */
+export interface Part {
+  readonly kind: 'part';
+  readonly trieKey: Uint8Array;
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
+/** So many more bytes of deltas may be sent: as many were committed [SY17]. */
+export interface Credit {
+  readonly kind: 'credit';
+  readonly bytes: number;
+}
+
+/** About how much a catch-up is going to bring: what the log holds after a cursor, superseded or not. */
+export interface Ahead {
+  readonly kind: 'ahead';
+  readonly deltas: number;
+  readonly bytes: number;
+}
+
 /** What a relay says. */
 export type RelayMessage =
   | Welcome
@@ -160,9 +198,24 @@ export type RelayMessage =
   | Diff
   | Head
   | Presence
-  | Peer;
+  | Peer
+  | Want
+  | Part
+  | Credit
+  | Ahead;
 
 /** What a client says. */
-export type ReplicaMessage = Hello | Certificates | Push | Pull | Diff | Head | Report | Presence;
+export type ReplicaMessage =
+  | Hello
+  | Certificates
+  | Push
+  | Pull
+  | Diff
+  | Head
+  | Report
+  | Presence
+  | Want
+  | Part
+  | Credit;
 
 export type Message = RelayMessage | ReplicaMessage;

@@ -138,7 +138,8 @@ class NodeRelay implements Relay {
     const room = await rooms.open(name);
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.#alive.add(webSocket);
-      webSocket.on('pong', () => this.#alive.add(webSocket));
+      // Behind a long upload a pong comes late; what comes before it is a sign of life too.
+      for (const sign of ['pong', 'message']) webSocket.on(sign, () => this.#alive.add(webSocket));
       attachSocket(webSocket, room, origin);
     });
   }

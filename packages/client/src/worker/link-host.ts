@@ -1,0 +1,18 @@
+import type { ErrorFacts, HeadStatement, JournalRow, Peer, Presence, Refused, ReplicaState } from '@mangrove/protocol';
+import type { Received } from './receive.js';
+
+/** What the link tells the room it belongs to. */
+export interface LinkHost {
+  token(): Promise<string | undefined>;
+  received(received: Received): void;
+  acknowledged(seqs: readonly number[]): void;
+  /** `seqs`: the refused one and what it takes with it; `rows`: what it stood for, back in the journal. */
+  withdrawn(refused: Refused, seqs: readonly number[], rows: readonly JournalRow[]): void;
+  head(statement: HeadStatement): void;
+  show(message: Presence | Peer): void;
+  fault(error: ErrorFacts): void;
+  /** Another copy of this profile has used our dots up to here: a new identity is needed [CX7]. */
+  identitySpent(lastSeq: number): void;
+  /** After every step: the state, and the root where it is known anew. */
+  changed(state: ReplicaState, root: Uint8Array | undefined): void;
+}

@@ -1,0 +1,183 @@
+import {
+  adoptVector,
+  type Cursor,
+  type DeltaBytes,
+  dropSettled,
+  errorToFacts,
+  type HeadStatement,
+  keepPart,
+  type LinkConfig,
+  MangroveError,
+  type Plan,
+  planFor,
+  planOpenDiff,
+  readFetches,
+  readJoined,
+  readNumber,
+  readOutboxPage,
+  readReach,
+  type Refused,
+  type ReplicaEffect,
+  type ReplicaEvent,
+  type Store,
+  toEntry,
+  writeCursor,
+  writeSyncedAt,
+} from '@mangrove/protocol';
+import type { Environment, Identity } from '../environment.js';
+import { Certifier } from './certifier.js';
+import type { LinkHost } from './link-host.js';
+import { acknowledgeAndStand, drawSalt, keepHead, withdrawAndStand } from './link-plans.js';
+import { receive } from './receive.js';
+
+/** What needs the store and no connection. */
+export type StoreEffect = Exclude<ReplicaEffect, { kind: 'send' | 'greet' | 'reconnect' | 'close' }>;
+
+const OUTBOX_PAGE = { deltas: 256, bytes: 1024 * 1024 };
+
+/** Does what the step function asks of the store, and tells the room what came of it. */
+export class LinkWork {
+  readonly #env: Environment;
+  readonly #store: Store;
+  readonly #identity: Identity;
+  readonly #config: LinkConfig;
+  readonly #host: LinkHost;
+  readonly #certifier: Certifier;
+
+  constructor(env: Environment, store: Store, identity: Identity, config: LinkConfig, host: LinkHost) {
+    this.#env = env;
+    this.#store = store;
+    this.#identity = identity;
+    this.#config = config;
+    this.#host = host;
+    this.#certifier = new Certifier(env.verifier, store, config.room);
+  }
+
+  async run(effect: StoreEffect): Promise<ReplicaEvent | undefined> {
+    const { room } = this.#config;
+    switch (effect.kind) {
+      case 'trust':
+        await this.#certifier.trust(effect.issuer, effect.certificates);
+        return undefined;
+      case 'check-identity':
+        return this.#checkIdentity(effect.lastSeq);
+      case 'accept':
+        return this.#accept(effect.deltas, effect.cursor);
+      case 'read-incoming':
+        return { kind: 'incoming-read', fetches: await this.#read((tx) => readFetches(tx, room)) };
+      case 'keep-part': {
+        const { part } = effect;
+        const have = await this.#write((tx) => keepPart(tx, room, part));
+        return { kind: 'part-kept', trieKey: part.trieKey, have };
+      }
+      case 'join': {
+        const joined = await this.#read((tx) => readJoined(tx, room, effect.trieKey));
+        return this.#accept(joined === undefined ? [] : [joined.delta.bytes], undefined);
+      }
+      case 'acknowledge': {
+        const { replica } = this.#identity;
+        const { seqs, cursor } = effect;
+        const { done, standing } = await this.#write((tx) => acknowledgeAndStand(tx, room, replica, seqs, cursor));
+        if (done.length > 0) this.#host.acknowledged(done);
+        return { kind: 'acknowledged', standing };
+      }
+      case 'adopt': {
+        const nowMs = this.#env.clock.nowMs();
+        await this.#write(function* (tx) {
+          yield* adoptVector(tx, effect.vector);
+          writeCursor(tx, effect.cursor);
+          writeSyncedAt(tx, nowMs);
+        });
+        return undefined;
+      }
+      case 'read-certificates':
+        return { kind: 'certificates-read', certificates: await this.#certifier.certificates() };
+      case 'read-vector':
+        return { kind: 'vector-read', vector: await this.#read(readReach) };
+      case 'read-outbox':
+        return this.#readOutbox(effect.fromSeq);
+      case 'open-diff':
+        return this.#read(planOpenDiff(room, drawSalt(this.#env.random)));
+      case 'read-beyond':
+      case 'answer-diff':
+      case 'read-parts':
+        return this.#read(planFor(room, effect));
+      case 'store-head':
+        if (await this.#keepHead(effect.statement)) this.#host.head(effect.statement);
+        return undefined;
+      case 'withdraw':
+        return this.#withdraw(effect.refused);
+      case 'show':
+        this.#host.show(effect.message);
+        return undefined;
+      case 'fault':
+        this.#host.fault(errorToFacts(new MangroveError(effect.code, effect.facts)));
+        return undefined;
+    }
+  }
+
+  async #accept(deltas: readonly DeltaBytes[], cursor: Cursor | undefined): Promise<ReplicaEvent> {
+    const nowMs = this.#env.clock.nowMs();
+    const from = { room: this.#config.room, replica: this.#identity.replica, certifier: this.#certifier };
+    const received = await receive(this.#store, from, deltas, cursor, nowMs);
+    this.#host.received(received);
+    const { standing, forged, fetches } = received;
+    return { kind: 'accepted', standing, forged, fetches };
+  }
+
+  /** The relay knows deltas of ours that we do not: this profile is a copy, or was restored. */
+  async #checkIdentity(lastSeq: number): Promise<undefined> {
+    const seq = await this.#read((tx) => readNumber(tx, 'seq'));
+    if (lastSeq > seq) this.#host.identitySpent(lastSeq);
+    return undefined;
+  }
+
+  /** An own delta goes back into the journal; of a repaired one of others only the reason is shown. */
+  async #withdraw(refused: Refused): Promise<ReplicaEvent> {
+    const { replica } = this.#identity;
+    const nowMs = this.#env.clock.nowMs();
+    const { room } = this.#config;
+    const {
+      rows,
+      seqs,
+      done,
+      standing: now,
+    } = await this.#store.transact((tx) => withdrawAndStand(tx, room, replica, refused, nowMs), {
+      mode: 'write',
+      durability: 'strict',
+    });
+    if (done.length > 0) this.#host.acknowledged(done);
+    if (rows !== undefined) this.#host.withdrawn(refused, seqs, rows);
+    else if (refused.replica !== replica)
+      this.#host.fault(errorToFacts(new MangroveError(refused.code, { ...refused.facts, replica: refused.replica })));
+    if (refused.replica === replica && refused.code === 'DOT_REUSED') this.#host.identitySpent(refused.seq);
+    return { kind: 'acknowledged', standing: now };
+  }
+
+  async #readOutbox(fromSeq: number): Promise<ReplicaEvent> {
+    const { replica } = this.#identity;
+    if (fromSeq === 1) {
+      const settled = await this.#write((tx) => dropSettled(tx, this.#config.room, replica));
+      if (settled.length > 0) this.#host.acknowledged(settled);
+    }
+    const page = await this.#read((tx) => readOutboxPage(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
+    const { hash, roomId } = this.#config.room;
+    const deltas = page.deltas.map((delta) => toEntry(hash, roomId, delta.bytes));
+    return { kind: 'outbox-read', deltas, nextSeq: page.nextSeq };
+  }
+
+  /** What a relay tells of ourselves is what we said before. */
+  async #keepHead(statement: HeadStatement): Promise<boolean> {
+    const isOfOther = statement.replica !== this.#identity.replica;
+    return isOfOther && (await this.#certifier.verifyHead(statement)) && this.#write((tx) => keepHead(tx, statement));
+  }
+
+  #read<Result>(plan: Plan<Result>): Promise<Result> {
+    return this.#store.transact(plan, { mode: 'read' });
+  }
+
+  /** What can be fetched or asked for again need not be behind a barrier. */
+  #write<Result>(plan: Plan<Result>): Promise<Result> {
+    return this.#store.transact(plan, { mode: 'write', durability: 'relaxed' });
+  }
+}

@@ -1,0 +1,139 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { document, makeDelta, replicaOf, room } from '../../../../test/interop/fixture.js';
+import { equalBytes } from '../bytes.js';
+import { type Delta, trieKeyOf } from '../delta.js';
+import { defaultLimits } from '../limits.js';
+import { countParts, PART_BYTES, partOf } from '../parts.js';
+import { MemoryTables } from '../store/memory-store.js';
+import { bytesToStub, deltaToStub, type Stub } from '../stub.js';
+import { acceptDeltas } from './accept.js';
+import { keepPart, keepStubs, readFetches, readJoined } from './incoming.js';
+
+const [a, b] = [replicaOf(0), replicaOf(1)] as const;
+const { hash, roomId } = room;
+
+const large = (seq: number, bytes = 2 * PART_BYTES + 9, replica = a): Delta =>
+  makeDelta({ replica, seq, hlc: seq, prev: seq - 1, name: document(`d${seq}`), text: String(seq % 10).repeat(bytes) });
+const stubOf = (delta: Delta): Stub => bytesToStub(hash, roomId, deltaToStub(hash, roomId, delta));
+
+function createStore() {
+  const tables = new MemoryTables();
+  const self = {
+    tables,
+    keep: (deltas: readonly Delta[], nowMs = 0, sender = a) =>
+      tables.transact((tx) =>
+        keepStubs(
+          tx,
+          deltas.map((delta) => ({ stub: stubOf(delta), sender, isAuthors: delta.replica === sender })),
+          nowMs,
+        ),
+      ).result,
+    part: (delta: Delta, index: number, bytes = partOf(delta.body, index)) =>
+      tables.transact((tx) => keepPart(tx, room, { trieKey: trieKeyOf(delta), index, bytes })).result,
+    joined: (delta: Delta) => tables.transact((tx) => readJoined(tx, room, trieKeyOf(delta))).result,
+    accept: (deltas: readonly Delta[]) =>
+      tables.transact((tx) => acceptDeltas(tx, room, deltas, { nowMs: 0, from: 'others', retain: () => false })).result,
+    fetches: () => tables.transact((tx) => readFetches(tx, room)).result,
+    rows: () => tables.table('incoming').size,
+  };
+  return self;
+}
+
+describe('incoming', () => {
+  test('[SY18] a stub, then its parts in order, then the delta, and nothing is left', () => {
+    const store = createStore();
+    const delta = large(1);
+    const fetch = { trieKey: trieKeyOf(delta), parts: 3, have: 0, bodyBytes: delta.body.length };
+    expect(store.keep([delta])).toEqual({ fetches: [fetch], held: [] });
+    expect(store.tables.table('deltas').size + store.tables.table('dots').size).toBe(0);
+    for (let index = 0; index < 3; index++) {
+      expect(store.joined(delta)).toBeUndefined();
+      expect(store.part(delta, index)).toBe(index + 1);
+      expect(store.fetches()).toEqual([{ ...fetch, have: index + 1 }]);
+    }
+    const joined = store.joined(delta);
+    expect([joined?.delta.id, joined?.isAuthors]).toEqual([delta.id, true]);
+    expect(equalBytes(joined?.delta.bytes as Uint8Array, delta.bytes)).toBe(true);
+    store.accept([delta]);
+    expect(store.rows()).toBe(0);
+    expect(store.keep([delta])).toEqual({ fetches: [], held: [trieKeyOf(delta)] });
+    expect(store.joined(delta)?.delta.id).toBe(delta.id);
+  });
+
+  test('[SY18] whatever parts come in whatever order, only the next right one is kept, and all of them make the delta', () => {
+    const deltas = [large(1), large(2), large(3, PART_BYTES + 1)];
+    const attempt = fc.record({
+      delta: fc.nat(2),
+      index: fc.nat(4),
+      of: fc.nat(2),
+      at: fc.nat(3),
+      isCut: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(attempt, { maxLength: 12 }), (attempts) => {
+        const store = createStore();
+        store.keep(deltas.slice(0, 2));
+        const have = [0, 0];
+        for (const { delta, index, of, at, isCut } of attempts) {
+          const target = deltas[delta] as Delta;
+          const whole = partOf((deltas[of] as Delta).body, at);
+          const isNext = delta < 2 && delta === of && index === at && index === have[delta] && index < 3;
+          if (isNext && !isCut) have[delta] = index + 1;
+          expect(store.part(target, index, isCut ? whole.slice(1) : whole)).toBe(delta < 2 ? have[delta] : undefined);
+        }
+        for (const [i, delta] of deltas.slice(0, 2).entries()) {
+          for (let index = have[i] as number; index < 3; index++) expect(store.part(delta, index)).toBe(index + 1);
+          expect(store.joined(delta)?.delta.id).toBe(delta.id);
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  test('[SY18] a stub that is offered again keeps its parts; what nobody offers again expires', () => {
+    const { incomingExpiryMs } = defaultLimits;
+    const store = createStore();
+    const [one, two, three] = [large(1), large(2), large(3)] as const;
+    store.keep([one, two]);
+    store.part(one, 0);
+    store.part(two, 0);
+    expect(store.keep([one], incomingExpiryMs).fetches).toMatchObject([{ have: 1 }]);
+    store.keep([three], incomingExpiryMs + 1);
+    expect(store.fetches().map(({ trieKey }) => trieKey)).toEqual([one, three].map(trieKeyOf));
+    expect(store.part(two, 1)).toBeUndefined();
+    expect(store.rows()).toBe(3);
+  });
+
+  test('[SY18] each sender has room for so many, and what it has not got is not kept', () => {
+    const { incomingBytesMax } = defaultLimits;
+    const store = createStore();
+    // The stub of the largest body has about 4 KiB, so bytes are the bound here.
+    const one = large(1, 8_000_000);
+    const stub = stubOf(one);
+    const count = Math.floor(incomingBytesMax / stub.bytes.length);
+    const stubs = Array.from({ length: count + 5 }, (_, i) => ({
+      stub: { ...stub, hlc: (i + 1) as never, seq: i + 1 },
+      sender: a,
+      isAuthors: true,
+    }));
+    const { fetches } = store.tables.transact((tx) => keepStubs(tx, stubs, 0)).result;
+    expect(fetches).toHaveLength(count);
+    expect(store.keep([large(2, PART_BYTES, b)], 0, b).fetches).toHaveLength(1);
+  });
+
+  test('[SY18] of too many that were begun the oldest go', () => {
+    const { incomingStartedMax } = defaultLimits;
+    const store = createStore();
+    const deltas = Array.from({ length: incomingStartedMax + 3 }, (_, i) => large(i + 1, PART_BYTES));
+    for (const [i, delta] of deltas.entries()) {
+      store.keep([delta], i);
+      store.part(delta, 0);
+    }
+    store.keep([large(100, PART_BYTES)], deltas.length);
+    const begun = store.fetches().filter(({ have }) => have > 0);
+    expect(begun).toHaveLength(incomingStartedMax);
+    expect(begun.map(({ trieKey }) => trieKey)).not.toContainEqual(trieKeyOf(deltas[0] as Delta));
+    expect(countParts(PART_BYTES + 1)).toBe(2);
+  });
+});

@@ -1,0 +1,74 @@
+import { bytesToDelta, type Delta, hasContext } from '../delta.js';
+import { errorToFacts, isMangroveError, type MangroveError } from '../errors.js';
+import { msAhead } from '../hlc.js';
+import { bytesToStub, isStub, type Stub } from '../stub.js';
+import type { DeltaBytes, Push } from '../wire/messages.js';
+import type { PushedDelta, PushedStub, RelayEffect } from './effect.js';
+import type { RelayEvent } from './event.js';
+import { addFetches, bytesOf, committed } from './flow.js';
+import { type Admitted, fault, flowOn, type Result, send } from './relay-flow.js';
+import type { RelayState } from './state.js';
+
+/** [SY7, SY9] What a header alone shows is refused here; signatures and dots are looked at by `accept-push`. */
+export function stepPush(state: Admitted, push: Push, nowMs: number): Result {
+  const effects: RelayEffect[] = [];
+  const deltas: PushedDelta[] = [];
+  const stubs: PushedStub[] = [];
+  let next: RelayState = state;
+  for (const bytes of push.deltas) {
+    const entry = parse(state, bytes);
+    if (isMangroveError(entry)) {
+      const refused = fault(next, entry.code, errorToFacts(entry).facts as Record<string, string | number>);
+      next = refused.state;
+      effects.push(...refused.effects);
+      continue;
+    }
+    const header = 'stub' in entry ? entry.stub : entry.delta;
+    const aheadMs = msAhead(header.hlc, nowMs);
+    const { clockAheadMsMax } = state.config.limits;
+    if (aheadMs > clockAheadMsMax) {
+      const { replica, seq } = header;
+      const facts = { aheadMs, clockAheadMsMax };
+      effects.push(send({ kind: 'refused', replica, seq, code: 'CLOCK_AHEAD', facts }));
+      continue;
+    }
+    const isOwn = header.replica === state.replica;
+    const manner = {
+      verify: !isOwn || hasContext(header),
+      from: isOwn && !push.repair ? ('author' as const) : ('others' as const),
+    };
+    if ('stub' in entry) stubs.push({ ...entry, ...manner });
+    else deltas.push({ ...entry, ...manner });
+  }
+  if (next.kind !== 'closed') effects.push({ kind: 'accept-push', deltas, stubs, bytes: bytesOf(push.deltas) });
+  return { state: next, effects };
+}
+
+/** [SY6, SY17] What was committed is acknowledged, and its bytes are granted again. */
+export function stepPushed(state: Admitted, event: RelayEvent & { kind: 'pushed' }): Result {
+  const { seqs, refusals, position, bytes } = event;
+  const granted = flowOn(state, committed(state.flow, bytes));
+  const answers = [
+    ...refusals.map((refusal) => send({ kind: 'refused', ...refusal })),
+    send({ kind: 'ack', seqs, position }),
+  ];
+  return { state: granted.state, effects: [...answers, ...granted.effects] };
+}
+
+/** [SY18] What is held already is acknowledged as if it had come whole. */
+export function stepStubsKept(state: Admitted, event: RelayEvent & { kind: 'stubs-kept' }): Result {
+  const asked = flowOn(state, addFetches(state.flow, event.fetches));
+  const joins = event.held.map((trieKey): RelayEffect => ({ kind: 'join', trieKey }));
+  return { state: asked.state, effects: [...asked.effects, ...joins] };
+}
+
+function parse(state: RelayState, bytes: DeltaBytes): { delta: Delta } | { stub: Stub } | MangroveError {
+  const { hash, roomId } = state.config.room;
+  try {
+    if (isStub(bytes)) return { stub: bytesToStub(hash, roomId, bytes) };
+    return { delta: bytesToDelta(hash, roomId, bytes) };
+  } catch (error) {
+    if (isMangroveError(error)) return error;
+    throw error;
+  }
+}

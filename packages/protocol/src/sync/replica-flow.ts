@@ -1,0 +1,147 @@
+import type { Fetch } from '../room/incoming.js';
+import type { Credit, DeltaBytes, Part } from '../wire/messages.js';
+import { chunkDeltas } from './chunk.js';
+import type { ReplicaEffect } from './effect.js';
+import type { ReplicaEvent } from './event.js';
+import { addFetches, advance, committed, fetchOfPart, type Flow, partKept, refill, spend } from './flow.js';
+import { cameWhole, type Progress } from './progress.js';
+import type { ReplicaState } from './state.js';
+import type { Step } from './transition.js';
+
+export type InSession = Extract<ReplicaState, { rights: unknown }>;
+
+/** After any change of what is fetched, taken or granted. */
+export function flowOn(state: InSession, flow: Flow): Step<InSession, ReplicaEffect> {
+  const step = advance(flow, state.config.limits);
+  const effects: ReplicaEffect[] = step.messages.map((message) => ({ kind: 'send', message }));
+  effects.push(...step.joins.map((trieKey): ReplicaEffect => ({ kind: 'join', trieKey })));
+  return { state: { ...state, flow: step.flow }, effects };
+}
+
+/** A message of deltas came: what it took is granted again when it is committed. */
+export function tookDeltas(state: InSession, deltas: readonly DeltaBytes[], bytes: number): InSession {
+  return { ...state, taken: state.taken + bytes, progress: cameWhole(state.progress, deltas) };
+}
+
+export function stepCommitted(state: InSession, fetches: readonly Fetch[]): Step<InSession, ReplicaEffect> {
+  const flow = addFetches(committed(state.flow, state.taken), fetches);
+  return flowOn({ ...state, taken: 0 }, flow);
+}
+
+/** [SY18] A part that was not asked for is passed over. Without bytes it says that the relay has not got the delta any more. */
+export function stepPart(state: InSession, part: Part): Step<InSession, ReplicaEffect> {
+  const fetch = fetchOfPart(state.flow, part);
+  if (fetch === undefined) return { state, effects: [] };
+  if (part.bytes.length === 0) return stepLost(state, partKept(state.flow, part.trieKey, undefined));
+  const { deltas, bytes, ...totals } = state.progress;
+  // The last part completes its delta.
+  const progress = {
+    ...totals,
+    deltas: deltas + (fetch.have + 1 === fetch.parts ? 1 : 0),
+    bytes: bytes + part.bytes.length,
+  };
+  return { state: { ...state, progress }, effects: [{ kind: 'keep-part', part }] };
+}
+
+export function stepPartKept(
+  state: InSession,
+  { trieKey, have }: ReplicaEvent & { kind: 'part-kept' },
+): Step<InSession, ReplicaEffect> {
+  const flow = partKept(state.flow, trieKey, have);
+  return flow.fetches.length < state.flow.fetches.length ? stepLost(state, flow) : flowOn(gained(state), flow);
+}
+
+/** A verified part is worth another pass of the Merkle diff; a stub alone is not, as a relay may have nothing behind it. */
+function gained(state: InSession): InSession {
+  if (state.kind === 'comparing') return { ...state, moved: true };
+  return state.kind === 'live' ? { ...state, passes: 0 } : state;
+}
+
+/** With the last fetch gone, roots say whether something is missing. */
+function stepLost(state: InSession, flow: Flow): Step<InSession, ReplicaEffect> {
+  const step = flowOn(state, flow);
+  if (step.state.flow.fetches.length > 0) return step;
+  return { state: step.state, effects: [...step.effects, { kind: 'acknowledge', seqs: [], cursor: undefined }] };
+}
+
+/** Deltas that are in the outbox already when this is stepped: what is not pushed now is read from there. */
+export function stepSealed(
+  state: InSession,
+  { deltas, fromSeq }: ReplicaEvent & { kind: 'sealed' },
+): Step<InSession, ReplicaEffect> {
+  // Without the right to write each push would be answered by a fault, and enough of them close the connection.
+  if (!state.rights.includes('write') || state.outbox !== 'pushed') return { state, effects: [] };
+  return state.flow.credit > 0 ? push(state, deltas, false) : { state: { ...state, outbox: fromSeq }, effects: [] };
+}
+
+export function stepOutboxRead(
+  state: InSession,
+  { deltas, nextSeq }: ReplicaEvent & { kind: 'outbox-read' },
+): Step<InSession, ReplicaEffect> {
+  const pushed = push(state, deltas, false);
+  return after(pushed, resume({ ...pushed.state, outbox: nextSeq ?? 'pushed' }));
+}
+
+export function stepBeyondRead(
+  state: InSession,
+  { deltas, next }: ReplicaEvent & { kind: 'beyond-read' },
+): Step<InSession, ReplicaEffect> {
+  if (!state.rights.includes('write')) return { state, effects: [] };
+  const pushed = push(state, deltas, true);
+  return after(pushed, resume({ ...pushed.state, beyond: next }));
+}
+
+export function stepCredit(state: InSession, credit: Credit): Step<InSession, ReplicaEffect> {
+  return resume({ ...state, flow: refill(state.flow, credit) });
+}
+
+/** [SY17] Goes on sending where credit ran out: first what is own, then what repairs the relay. */
+export function resume(state: InSession): Step<InSession, ReplicaEffect> {
+  const { flow, outbox, beyond } = state;
+  if (flow.credit <= 0) return { state, effects: [] };
+  if (typeof outbox === 'number')
+    return { state: { ...state, outbox: 'reading' }, effects: [{ kind: 'read-outbox', fromSeq: outbox }] };
+  if (outbox === 'reading' || beyond === undefined) return { state, effects: [] };
+  return { state: { ...state, beyond: undefined }, effects: [{ kind: 'read-beyond', cursor: beyond }] };
+}
+
+export function push(state: InSession, deltas: readonly DeltaBytes[], repair: boolean): Step<InSession, ReplicaEffect> {
+  let { flow } = state;
+  const effects = chunkDeltas(state.config.room, deltas).map((chunk): ReplicaEffect => {
+    flow = spend(flow, chunk);
+    return { kind: 'send', message: { kind: 'push', repair, deltas: chunk } };
+  });
+  return { state: { ...state, flow }, effects };
+}
+
+/** What something should come for: then silence is not peace. */
+export function isWaiting(state: InSession): boolean {
+  const { kind, flow, outbox, beyond } = state;
+  return kind !== 'live' || flow.fetches.length > 0 || outbox !== 'pushed' || beyond !== undefined;
+}
+
+export function after(
+  first: Step<InSession, ReplicaEffect>,
+  then: Step<InSession, ReplicaEffect>,
+): Step<InSession, ReplicaEffect> {
+  return { state: then.state, effects: [...first.effects, ...then.effects] };
+}
+
+/** What is shown while something is on its way; undefined when nothing is. */
+export function progressOf(state: ReplicaState): Progress | undefined {
+  if (!('progress' in state)) return undefined;
+  if (state.kind === 'live' && state.flow.fetches.length === 0) return undefined;
+  const { deltas, deltasTotal, bytes, bytesTotal } = state.progress;
+  const { count, missing } = stillMissing(state.flow);
+  return {
+    deltas,
+    deltasTotal: Math.max(deltasTotal, deltas + count),
+    bytes,
+    bytesTotal: Math.max(bytesTotal, bytes + missing),
+  };
+}
+
+function stillMissing({ fetches }: Flow): { count: number; missing: number } {
+  const missing = fetches.reduce((sum, { bodyBytes, have, parts }) => sum + bodyBytes * (1 - have / parts), 0);
+  return { count: fetches.length, missing: Math.ceil(missing) };
+}
