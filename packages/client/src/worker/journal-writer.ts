@@ -13,7 +13,7 @@ import {
   type Transaction,
   utf8ToBytes,
 } from '@mangrove/protocol';
-import type { JournaledRow } from '../tabs/room-channel.js';
+import type { JournaledRow, ReceivedKey } from '../tabs/room-channel.js';
 
 const STRICT = { mode: 'write', durability: 'strict' } as const;
 const BARRIER = utf8ToBytes('barrier');
@@ -163,4 +163,9 @@ export function toNotice({ number, keyId, name, payload, writtenAt }: JournalRow
     atMs: hlcToMs(writtenAt),
     update: isDocument ? payload : undefined,
   };
+}
+
+/** What such a notice says of its key, in the words of what came from elsewhere. */
+export function toReceivedKey(row: JournaledRow): ReceivedKey {
+  return { ...row, updates: row.update === undefined ? [] : [row.update] };
 }

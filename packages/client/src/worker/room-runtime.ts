@@ -21,7 +21,7 @@ import type { ChangeOrigin, RoomStatus } from '../types.js';
 import { Collections } from './collections.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { DocumentEdit, ReachedWait, RoomListener, WriteResult } from './engine-api.js';
-import { JournalWriter } from './journal-writer.js';
+import { JournalWriter, toReceivedKey } from './journal-writer.js';
 import { type LoadedRoom, loadRoom, readRoom } from './load.js';
 import { OpenDocuments, peerOfTab } from './open-documents.js';
 import { Owner } from './owner.js';
@@ -148,7 +148,9 @@ export class RoomRuntime {
 
   async edit(id: string, { updates, nonce, clientId, imported: isForeign }: DocumentEdit): Promise<WriteResult> {
     // A clientID that was granted before the profile took another identity is not this replica's.
-    const imported = isForeign || this.#clientIdOf(nonce) !== clientId;
+    const imported =
+      isForeign ||
+      clientId !== deriveClientId(this.#room.hash, this.#room.roomId, this.#options.identity.replica, nonce);
     const flags = imported ? FLAG.import : 0;
     return this.#write({
       name: documentName(id),
@@ -390,15 +392,7 @@ export class RoomRuntime {
     this.#status.touch();
   }
 
-  #clientIdOf(nonce: number): number {
-    return deriveClientId(this.#room.hash, this.#room.roomId, this.#options.identity.replica, nonce);
-  }
-
   #keyIdOf(document: string): KeyId {
     return deriveKeyId(this.#room.hash, this.#room.roomId, documentName(document));
   }
-}
-
-function toReceivedKey(row: JournaledRow): ReceivedKey {
-  return { ...row, updates: row.update === undefined ? [] : [row.update] };
 }
