@@ -16,7 +16,8 @@ checkpoints are made as the limits say.
 ${table(document)}
 
 *Yjs* is what \`Y.encodeStateAsUpdate\` needs for the document: the text, and the place of everything ever deleted, which no one can leave out without a
-new document. Stored bytes follow it, not the number of edits.
+new document. Stored bytes follow it and stay below twice of it, whatever the number of edits; so does the time to open, most of which is Yjs loading the document.
+A document whose deletions Yjs can join stays flat.
 
 ## A record
 
