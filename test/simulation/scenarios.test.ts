@@ -222,6 +222,21 @@ describe('admission and signatures', () => {
       expect(replica.desk.read(k)).toEqual([4, 5]);
     }
   });
+
+  test('[SY6] a copy of a profile that has written nothing yet is told what the other one writes', () => {
+    const world = calmWorld();
+    const [a] = two(world);
+    a.edit(d, 'document');
+    world.runFor(2_000);
+    const copy = world.copyProfile(0);
+    world.runFor(2_000);
+    expect(copy.isSettled).toBe(true);
+    a.edit(d, 'document');
+    world.runFor(2_000);
+    expect(copy.id).toBe(a.id);
+    expect(copy.desk.read(d)).toEqual([1, 2]);
+    world.healAndDrain();
+  });
 });
 
 describe('relays that forget', () => {

@@ -230,7 +230,7 @@ function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], no
   for (const from of ['author', 'others'] as const) {
     const items = batch.flatMap((push, of) =>
       push.deltas.flatMap(({ delta, from: itsFrom }, at) =>
-        itsFrom === from ? [{ delta, of, at, via: push.replica }] : [],
+        itsFrom === from ? [{ delta, of, at, via: push.link.challenge }] : [],
       ),
     );
     if (items.length === 0) continue;

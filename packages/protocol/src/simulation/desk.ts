@@ -164,7 +164,7 @@ export class Desk {
     this.#forgotten(seqs.slice(1));
     const record = world.ledger.ownDelta(this.#host.index, id, seq);
     if (rows === undefined || record === undefined) return;
-    world.ledger.withdrawn(record, rows.length > 0);
+    world.ledger.withdrawn(record, this.#host.index, rows.length > 0);
     for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
     // What is refused now would be refused again at once.
     this.#waitsUntilMs = world.loop.nowMs + RETRY_MS;
@@ -176,7 +176,7 @@ export class Desk {
     const { world, index, id } = this.#host;
     for (const seq of seqs) {
       const record = world.ledger.ownDelta(index, id, seq);
-      if (record !== undefined) world.ledger.withdrawn(record, false);
+      if (record !== undefined) world.ledger.withdrawn(record, index, false);
     }
   }
 

@@ -1,5 +1,5 @@
 import { covers } from '../context.js';
-import { type Delta, hasContext } from '../delta.js';
+import { type Delta, FLAG, hasContext, hasFlag } from '../delta.js';
 import type { DeltaId, KeyId, ReplicaId } from '../ids.js';
 
 export type WriteKind = 'document' | 'put' | 'delete';
@@ -103,12 +103,22 @@ export class Ledger {
     }
   }
 
-  /** Taken back by its author: what it held waits for another delta, unless a younger one had replaced it. */
-  withdrawn(record: SealedRecord, isJournaled: boolean): void {
+  /**
+   * Taken back by a device: what it held waits for another delta, unless a younger one had replaced it. What a copy of a profile
+   * takes back stands where it came from, and what both have sealed stands in the other's delta.
+   */
+  withdrawn(record: SealedRecord, device: number, isJournaled: boolean): void {
+    if (record.replica !== device) return;
     record.withdrawn = true;
     if (!isJournaled) return;
     for (const write of record.writes.map((id) => this.get(id)))
-      if (write.delta === record.delta.id) write.delta = undefined;
+      if (write.delta === record.delta.id) write.delta = this.#sealOf(write);
+  }
+
+  #sealOf({ id, keyId }: WriteRecord): DeltaId | undefined {
+    const holds = ({ delta, writes, withdrawn }: SealedRecord) =>
+      !withdrawn && !hasFlag(delta, FLAG.checkpoint) && writes.includes(id);
+    return this.#deltasByKey.get(keyId)?.find(holds)?.delta.id;
   }
 
   /** One, or several where a profile was copied. */

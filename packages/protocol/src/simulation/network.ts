@@ -44,9 +44,11 @@ export interface Wires {
   readonly random: Random;
   readonly trace: Trace;
   readonly limits: Limits;
-  options(): Pick<WorldOptions, 'dropRatio' | 'duplicateRatio' | 'reorder' | 'latencyMsMax' | 'flipRatio'>;
-  /** Bytes that may wait on the way to a replica before its relay lets the connection go. */
-  readonly sendBufferBytesMax: number;
+  /** `sendBufferBytesMax`: what may wait on the way to a replica before its relay lets the connection go. */
+  options(): Pick<
+    WorldOptions,
+    'dropRatio' | 'duplicateRatio' | 'reorder' | 'latencyMsMax' | 'flipRatio' | 'sendBufferBytesMax'
+  >;
   /** Until when a direction of this replica's connections stalls. */
   blockedUntilMs(replica: number, to: Side): number;
   /** Whether this side of this replica's connections takes in one message after the other, with pauses. */
@@ -177,7 +179,8 @@ export class Connection {
     const waitedBytes = direction.waitingBytes;
     const bytes = sizeOf(frames);
     direction.waitingBytes += bytes;
-    return direction.to === 'replica' && waitedBytes > 0 && waitedBytes + bytes > this.#wires.sendBufferBytesMax;
+    const { sendBufferBytesMax } = this.#wires.options();
+    return direction.to === 'replica' && waitedBytes > 0 && waitedBytes + bytes > sendBufferBytesMax;
   }
 
   #arrive(direction: Direction, frames: readonly Uint8Array[]): void {

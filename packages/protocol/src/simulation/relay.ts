@@ -266,7 +266,7 @@ function* commitBatch(tx: Transaction, relay: SimRelay, batch: readonly Waiting[
   for (const from of ['author', 'others'] as const) {
     const items = batch.flatMap(({ link, deltas }, of) =>
       deltas.flatMap((pushed, at) =>
-        pushed.from === from ? [{ delta: pushed.delta, of, at, via: link.replica }] : [],
+        pushed.from === from ? [{ delta: pushed.delta, of, at, via: link.state.challenge }] : [],
       ),
     );
     if (items.length === 0) continue;

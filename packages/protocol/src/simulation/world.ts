@@ -258,14 +258,15 @@ export class World implements Cast {
   }
 
   #makeWires(): Wires {
-    const { latencyMsMax, sendBufferBytesMax } = this.options;
-    const calm = { dropRatio: 0, duplicateRatio: 0, reorder: false, flipRatio: 0, latencyMsMax };
+    const { latencyMsMax } = this.options;
+    // A buffer below what is under way within the latency lets go of every reader, however fast: a fault, which ends.
+    const { sendBufferBytesMax } = defaultOptions;
+    const calm = { dropRatio: 0, duplicateRatio: 0, reorder: false, flipRatio: 0, latencyMsMax, sendBufferBytesMax };
     return {
       loop: this.loop,
       random: this.random.fork(),
       trace: this.trace,
       limits: this.config.limits,
-      sendBufferBytesMax,
       options: () => (this.isHealing ? calm : this.options),
       blockedUntilMs: (replica, side) => this.#blocked.get(`${replica} ${side}`) ?? 0,
       isSlow: (replica, side) => (this.#slowed.get(`${replica} ${side}`) ?? 0) > this.loop.nowMs,

@@ -129,8 +129,8 @@ export type RelayEvent =
 
 export interface CommittedDelta {
   readonly bytes: DeltaBytes;
-  /** The replica over whose connection it came; it has it already. */
-  readonly via: ReplicaId | undefined;
+  /** The challenge of the connection it came over, whose peer has it already; a copy of its profile on another has not. */
+  readonly via: Uint8Array | undefined;
 }
 
 export interface AuthenticatedReplica {

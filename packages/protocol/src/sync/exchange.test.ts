@@ -291,7 +291,7 @@ describe('catching up', () => {
     expect(kindsOf(relay.admit(2))).toEqual(['send admitted', 'joined', 'read-log']);
     const committed = {
       kind: 'committed',
-      deltas: [{ bytes: theirs.bytes, via: other }],
+      deltas: [{ bytes: theirs.bytes, via: filled(32, 4) }],
       position: positionAt(9),
     } as const;
     expect(relay.step(committed)).toEqual([]);
@@ -641,7 +641,9 @@ describe('pushing', () => {
 });
 
 describe('forwarding', () => {
-  const committed = (via: readonly (ReplicaId | undefined)[], bytes = theirs.bytes) =>
+  const here = keys.challenge;
+  const elsewhere = filled(32, 4);
+  const committed = (via: readonly (Uint8Array | undefined)[], bytes = theirs.bytes) =>
     ({ kind: 'committed', deltas: via.map((each) => ({ bytes, via: each })), position: positionAt(9) }) as const;
 
   test('[SY6] what is committed goes to all but the one it came from, with the position', () => {
@@ -649,16 +651,16 @@ describe('forwarding', () => {
     relay.admit(undefined);
     const deltas = [theirs.bytes];
     const message = { kind: 'deltas', position: positionAt(9), deltas } as const;
-    expect(relay.step(committed([other]))).toEqual([{ kind: 'send', message }]);
+    expect(relay.step(committed([elsewhere]))).toEqual([{ kind: 'send', message }]);
     expect(relay.step(committed([undefined]))).toEqual([{ kind: 'send', message }]);
-    expect(relay.step(committed([me]))).toEqual([]);
-    expect(relay.step(committed([me, other]))).toEqual([{ kind: 'send', message }]);
+    expect(relay.step(committed([here]))).toEqual([]);
+    expect(relay.step(committed([here, elsewhere]))).toEqual([{ kind: 'send', message }]);
   });
 
   test('[SY6] of a batch in several messages only the last one says the position', () => {
     const relay = createRelay();
     relay.admit(undefined);
-    const effects = relay.step(committed([other, other, other, other, other], filled(65_000, 1)));
+    const effects = relay.step(committed([elsewhere, elsewhere, elsewhere, elsewhere, elsewhere], filled(65_000, 1)));
     const positions = effects.map((effect) =>
       effect.kind === 'send' && effect.message.kind === 'deltas' ? effect.message.position : 'none',
     );

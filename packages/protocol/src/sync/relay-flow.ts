@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes.js';
 import type { MangroveError } from '../errors.js';
 import { defaultLimits } from '../limits.js';
 import type { RoomRef } from '../room/accept.js';
@@ -101,12 +102,13 @@ export function stepDiffAnswered(state: Admitted, event: RelayEvent & { kind: 'd
 export function stepCommitted(state: RelayState & { kind: 'live' }, event: RelayEvent & { kind: 'committed' }): Result {
   const { deltas, position } = event;
   const { room } = state.config;
-  const isPusher = deltas.some((delta) => delta.via === state.replica);
+  const isOurs = ({ via }: CommittedDelta) => via !== undefined && equalBytes(via, state.challenge);
+  const isPusher = deltas.some(isOurs);
   const telling = isPusher
     ? tell(
         room,
         event,
-        deltas.filter((delta) => delta.via !== state.replica),
+        deltas.filter((delta) => !isOurs(delta)),
         [],
       )
     : toldToOthers(room, event);

@@ -168,7 +168,7 @@ const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, 
   'log-read': { kind: 'log-read', deltas: [delta.bytes], end, caughtUp: undefined, vector, met: [other] },
   'beyond-done': { kind: 'beyond-done', pulled: vector, position, vector },
   pushed: { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 100 },
-  committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: other }], position },
+  committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: filled(32, 4) }], position },
   forward: { kind: 'forward', message: goldenMessages.peer.came as never },
   'stubs-kept': {
     kind: 'stubs-kept',
