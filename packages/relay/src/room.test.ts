@@ -225,7 +225,7 @@ class World {
       hash: nodeHash,
       verifier: { verify: async () => true },
       clock: { nowMs: () => this.nowMs },
-      random: { bytes: (count) => new Uint8Array(count) },
+      random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
       limits: { ...defaultLimits, ...limits },
       authenticate: authentication && (async () => authentication),
       counters: this.counters,
