@@ -53,7 +53,6 @@ export function describeConvergence(half: 0 | 1): void {
       'bits flipped',
       'malformed at the relay',
       'malformed at the replica',
-      'connections let go: slow reader',
       'forged deltas evicted',
       'identities renewed',
       'seals that lost their race',

@@ -122,8 +122,8 @@ export function mixedOptions(seed: number): WorldOptions {
       return mayRollBack && random.chance(0.6);
     // A relay that loses what it acknowledged, and its author gone: nobody could keep that promise.
     if (fault === 'death') return !mayRollBack && flipRatio === 0 && random.chance(0.3);
-    // Of one relay that forgets nothing, as elsewhere a copy could not notice in time; and of documents alone, as a record of one
-    // copy may be covered by the stamp of the other's before either has noticed.
+    // Of one relay that forgets nothing, as elsewhere a copy could not notice in time; and of documents alone, without checkpoints, as
+    // what one copy wrote may be covered by a stamp that was taken from the other's before either has noticed.
     if (fault === 'copied-profile')
       return relayCount === 1 && !mayRollBack && flipRatio === 0 && documentRatio === 1 && random.chance(0.5);
     return random.chance(0.5);
@@ -152,7 +152,7 @@ export function mixedOptions(seed: number): WorldOptions {
     windowBytes: random.pick([300, 5_000, 2 * 1024 * 1024]),
     bulkRatio,
     newcomers: random.pick(['log', 'vector']),
-    checkpointTailBytesMin: random.pick([200, 600, 2_000, 1e9]),
+    checkpointTailBytesMin: Math.max(random.pick([200, 600, 2_000, 1e9]), faults.includes('copied-profile') ? 1e9 : 0),
     faults: random.chance(0.15) ? [] : faults,
     faultEveryMs: random.pick([150, 400, 1_500]),
   };
