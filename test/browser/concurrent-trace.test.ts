@@ -4,7 +4,9 @@ import {
   bytesToRelayMessage,
   defaultLimits,
   deriveRoomId,
+  FLAG,
   FrameJoiner,
+  hasFlag,
 } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
@@ -217,7 +219,8 @@ class Inbox {
       const delta = bytesToDelta(hash, this.#roomId, deltaBytes);
       if (this.#met.has(delta.id)) continue;
       this.#met.add(delta.id);
-      this.#amount = add(this.#amount, amountOf(bytesToBody(delta.body).payload));
+      // A checkpoint says once more what had come before.
+      if (!hasFlag(delta, FLAG.checkpoint)) this.#amount = add(this.#amount, amountOf(bytesToBody(delta.body).payload));
     }
     this.#end = end;
     this.#wake();

@@ -145,6 +145,8 @@ test('room.synced waits for what was written before it; pause and resume are the
   expect(written).toMatchObject({ sync: 'in-sync', pending: { writes: 0, oldestAgeMs: null } });
   expect((await stage.relay.version(stage.room))?.root).toBe(written.root);
 
+  // Ben writes behind what Anna wrote only once he has it.
+  await waitUntilEqual([anna, ben]);
   await anna.page.evaluate(() => mangrove.room.pause());
   await anna.waitForStatus('paused', ({ connection }) => connection === 'paused');
   await ben.write('From Ben. ');

@@ -3,6 +3,8 @@ import {
   bytesToDelta,
   bytesToHex,
   bytesToRelayMessage,
+  bytesToStub,
+  countParts,
   type Cursor,
   type Delta,
   defaultLimits,
@@ -10,12 +12,18 @@ import {
   FrameJoiner,
   type Hello,
   helloMessage,
+  isStub,
+  joinParts,
   type Message,
   messageToBytes,
   messageToFrames,
+  PART_BYTES,
   PROTOCOL_VERSION,
   type RelayMessage,
   roomConfigToByte,
+  type Stub,
+  toEntry,
+  trieKeyOf,
   type Welcome,
 } from '@mangrove/protocol';
 import { WebSocket } from 'ws';
@@ -48,6 +56,9 @@ export class ProtocolClient {
   /** Up to here `next` has looked, for each kind of message. */
   readonly #seen = new Map<string, number>();
   #changed: (() => void)[] = [];
+  /** By trie key: what was pushed, to be served in parts, and what is coming in parts. */
+  readonly #pushed = new Map<string, Delta>();
+  readonly #incoming = new Map<string, { readonly stub: Stub; readonly parts: Uint8Array[] }>();
 
   private constructor(replica: TestReplica, socket: WebSocket) {
     this.replica = replica;
@@ -123,7 +134,8 @@ export class ProtocolClient {
   }
 
   push(deltas: readonly Delta[], repair = false): void {
-    this.send({ kind: 'push', repair, deltas: deltas.map(({ bytes }) => bytes) });
+    for (const delta of deltas) this.#pushed.set(bytesToHex(trieKeyOf(delta)), delta);
+    this.send({ kind: 'push', repair, deltas: deltas.map(({ bytes }) => toEntry(hash, this.replica.roomId, bytes)) });
   }
 
   /** Pushes own deltas and waits until all of them are acknowledged. */
@@ -212,10 +224,52 @@ export class ProtocolClient {
     const message = bytesToRelayMessage(bytes);
     this.messages.push(message);
     if (message.kind === 'deltas') {
-      for (const delta of message.deltas.map((bytes) => bytesToDelta(hash, this.replica.roomId, bytes)))
-        this.deltasById.set(delta.id, delta);
+      for (const entry of message.deltas) this.#take(entry);
+      this.send({ kind: 'credit', bytes: bytes.length });
+    } else if (message.kind === 'part') {
+      this.#takePart(message);
+      this.send({ kind: 'credit', bytes: bytes.length });
+    } else if (message.kind === 'want') {
+      for (const wanted of message.wanted) this.#serve(wanted);
     }
     this.#wake();
+  }
+
+  /** A delta, or the stub of one, whose parts are asked for then. */
+  #take(entry: Uint8Array): void {
+    if (isStub(entry)) {
+      const stub = bytesToStub(hash, this.replica.roomId, entry);
+      const trieKey = trieKeyOf(stub);
+      if (!this.deltasById.has(stub.id)) this.#incoming.set(bytesToHex(trieKey), { stub, parts: [] });
+      this.#want(stub, 0);
+      return;
+    }
+    const delta = bytesToDelta(hash, this.replica.roomId, entry);
+    this.deltasById.set(delta.id, delta);
+  }
+
+  #takePart({ trieKey, index, bytes }: Of<'part'>): void {
+    const incoming = this.#incoming.get(bytesToHex(trieKey));
+    if (incoming === undefined) return;
+    const { stub, parts } = incoming;
+    parts[index] = bytes;
+    if ((index + 1) % defaultLimits.wantedPartsMax === 0) this.#want(stub, index + 1);
+    if (parts.filter((part) => part !== undefined).length === stub.partHashes.length)
+      this.#take(joinParts(stub, parts));
+  }
+
+  #want(stub: Stub, from: number): void {
+    const count = Math.min(stub.partHashes.length - from, defaultLimits.wantedPartsMax);
+    if (count > 0) this.send({ kind: 'want', wanted: [{ trieKey: trieKeyOf(stub), from, count }] });
+  }
+
+  #serve({ trieKey, from, count }: Of<'want'>['wanted'][number]): void {
+    const delta = this.#pushed.get(bytesToHex(trieKey));
+    if (delta === undefined) return;
+    for (let index = from; index < Math.min(from + count, countParts(delta.body.length)); index++) {
+      const bytes = delta.body.subarray(index * PART_BYTES, (index + 1) * PART_BYTES);
+      this.send({ kind: 'part', trieKey, index, bytes });
+    }
   }
 
   #change(withinMs: number): Promise<void> {

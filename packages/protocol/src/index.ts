@@ -186,7 +186,7 @@ export {
   type SealedDraft,
 } from './room/seal.js';
 export { adoptVector, headsRootOf, readReach, readSeqs, readVectorRows } from './room/vector.js';
-export { bytesToStub, deltaToStub, isStub, type Stub, toEntry } from './stub.js';
+export { bytesToStub, deltaToStub, isStub, joinParts, type Stub, toEntry } from './stub.js';
 export { countParts, PART_BYTES } from './parts.js';
 export { isStrictSignature, type Signer, type Verifier } from './signature.js';
 export { MemoryStore, MemoryTables } from './store/memory-store.js';
