@@ -73,6 +73,7 @@ const relayEvents: readonly RelayEvent[] = [
   { kind: 'log-read', deltas, end: position, caughtUp: position, vector, met: [] },
   { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 900_000 },
   { kind: 'stubs-kept', fetches, held: [trieKey] },
+  { kind: 'arrived', trieKeys: [trieKey] },
   partsRead,
   partKept,
   { kind: 'committed', deltas: [{ bytes: deltas[0] as Uint8Array, via: undefined }], position },

@@ -56,6 +56,9 @@ export class ProtocolClient {
   /** Up to here `next` has looked, for each kind of message. */
   readonly #seen = new Map<string, number>();
   #changed: (() => void)[] = [];
+  /** Parts that were asked for, and how many of them may go. */
+  readonly #owed: Message[] = [];
+  #partsLeft = Number.POSITIVE_INFINITY;
   /** By trie key: what was pushed, to be served in parts, and what is coming in parts. */
   readonly #pushed = new Map<string, Delta>();
   readonly #incoming = new Map<string, { readonly stub: Stub; readonly parts: Uint8Array[] }>();
@@ -136,6 +139,17 @@ export class ProtocolClient {
   push(deltas: readonly Delta[], repair = false): void {
     for (const delta of deltas) this.#pushed.set(bytesToHex(trieKeyOf(delta)), delta);
     this.send({ kind: 'push', repair, deltas: deltas.map(({ bytes }) => toEntry(hash, this.replica.roomId, bytes)) });
+  }
+
+  /** Sends so many of the parts that are asked for, now and later, and keeps back what follows them. */
+  serveParts(count: number): void {
+    this.#partsLeft = count;
+    while (this.#partsLeft > 0) {
+      const part = this.#owed.shift();
+      if (part === undefined) return;
+      this.#partsLeft--;
+      this.send(part);
+    }
   }
 
   /** Pushes own deltas and waits until all of them are acknowledged. */
@@ -268,8 +282,9 @@ export class ProtocolClient {
     if (delta === undefined) return;
     for (let index = from; index < Math.min(from + count, countParts(delta.body.length)); index++) {
       const bytes = delta.body.subarray(index * PART_BYTES, (index + 1) * PART_BYTES);
-      this.send({ kind: 'part', trieKey, index, bytes });
+      this.#owed.push({ kind: 'part', trieKey, index, bytes });
     }
+    this.serveParts(this.#partsLeft);
   }
 
   #change(withinMs: number): Promise<void> {

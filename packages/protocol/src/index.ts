@@ -227,6 +227,7 @@ export {
   type ReplicaState,
   type SyncState,
 } from './sync/state.js';
+export { arrivedInParts } from './sync/relay-push.js';
 export { stepSync } from './sync/step.js';
 export type { Step } from './sync/transition.js';
 export { CLOSE } from './sync/step-relay.js';

@@ -1,6 +1,7 @@
 import {
   type AcceptOptions,
   acceptAndLog,
+  arrivedInParts,
   type CommittedDelta,
   defaultLimits,
   isMangroveError,
@@ -55,6 +56,8 @@ export interface CommitHost {
   readonly ports: RelayPorts;
   /** To every link of the room that takes commits. */
   announce(event: RelayEvent): void;
+  /** To every link that is fetching something: these need not be fetched any more. */
+  arrived(trieKeys: readonly Uint8Array[]): void;
 }
 
 /**
@@ -169,6 +172,8 @@ export class CommitQueue {
     const { counters } = this.#host.ports;
     counters.add('commits');
     counters.add('deltas_committed', fresh.length);
+    const arrived = arrivedInParts(batch.flatMap(({ deltas }) => deltas));
+    if (arrived.length > 0) this.#host.arrived(arrived);
     if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position });
     counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
     for (const { link, seqs, refusals, bytes } of answersOf(batch, outcomes)) {

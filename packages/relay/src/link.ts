@@ -100,6 +100,11 @@ export class Link {
     return this.#state.kind === 'live' || (this.#state.kind === 'replaying' && this.#isReadingLog);
   }
 
+  /** True too while a push is looked at: it may be about to be fetched. */
+  get isFetching(): boolean {
+    return 'flow' in this.#state && (this.#state.flow.fetches.length > 0 || this.#isRunning);
+  }
+
   /**
    * Takes a frame as it came. A promise asks the runtime to read no further from the socket until it resolves; a runtime that
    * cannot hold a socket back may ignore it.

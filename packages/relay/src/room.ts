@@ -161,6 +161,11 @@ export class RelayRoom implements LinkHost {
     for (const link of this.#present.keys()) if (link.takesCommits) link.deliver(event);
   }
 
+  /** [SY18] Also to those who are still catching up: what they push is fetched meanwhile. */
+  arrived(trieKeys: readonly Uint8Array[]): void {
+    for (const link of this.#present.keys()) if (link.isFetching) link.deliver({ kind: 'arrived', trieKeys });
+  }
+
   // Effects.
 
   async #authenticate(link: Link, hello: Hello): Promise<RelayEvent> {

@@ -7,6 +7,7 @@ import type { PushedDelta, RelayEffect } from '../sync/effect.js';
 import { greeting, type RelayState } from '../sync/state.js';
 import { bytesToStub, isStub } from '../stub.js';
 import { bytesOf } from '../sync/flow.js';
+import { arrivedInParts } from '../sync/relay-push.js';
 import { stepSync } from '../sync/step.js';
 import { bytesToDelta, type Delta, type DeltaHeader } from '../delta.js';
 import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
@@ -99,8 +100,10 @@ export class SimRelay {
         const record = world.ledger.deltas.get(delta.id);
         if (record !== undefined) record.atRelay = true;
       }
+    const arrived = arrivedInParts(batch.flatMap(({ deltas }) => deltas));
     world.trace.add('commit', this.index, position.offset, fresh.length);
     // What is new goes to everybody before the acknowledgement, whose position says that it has come [SY6].
+    if (arrived.length > 0) this.announce({ kind: 'arrived', trieKeys: arrived });
     if (fresh.length > 0) this.announce({ kind: 'committed', deltas: fresh, position });
     for (const [i, { link, deltas, refusals, bytes, done }] of batch.entries()) {
       const seqs: number[] = [];

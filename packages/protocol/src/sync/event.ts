@@ -122,6 +122,8 @@ export type RelayEvent =
     }
   /** Stubs of a push, whose parts are to be fetched; `held`: those whose deltas are here already. */
   | { readonly kind: 'stubs-kept'; readonly fetches: readonly Fetch[]; readonly held: readonly Uint8Array[] }
+  /** These came in parts over any connection, or were superseded on arrival: nothing of them is to be fetched any more. */
+  | { readonly kind: 'arrived'; readonly trieKeys: readonly Uint8Array[] }
   /** Something became part of the room through any connection. */
   | { readonly kind: 'committed'; readonly deltas: readonly CommittedDelta[]; readonly position: Position }
   /** Something to pass on as it is. */

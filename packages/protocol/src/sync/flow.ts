@@ -79,6 +79,14 @@ export function partKept(flow: Flow, trieKey: Uint8Array, have: number | undefin
   return { ...flow, fetches };
 }
 
+/** These are here by now, whoever brought them: they are to be joined, which finds them held. */
+export function arrived(flow: Flow, trieKeys: readonly Uint8Array[]): Flow {
+  const isHere = ({ trieKey }: LinkFetch): boolean => trieKeys.some((other) => equalBytes(other, trieKey));
+  if (!flow.fetches.some(isHere)) return flow;
+  const here = (fetch: LinkFetch): LinkFetch => ({ ...fetch, have: fetch.parts, asked: fetch.parts });
+  return { ...flow, fetches: flow.fetches.map((fetch) => (isHere(fetch) ? here(fetch) : fetch)) };
+}
+
 /** After any change: what is complete, what is to be asked for, and what can be granted. */
 export function advance(flow: Flow, limits: Limits): FlowStep {
   const joins = flow.fetches.filter(({ have, parts }) => have === parts).map(({ trieKey }) => trieKey);

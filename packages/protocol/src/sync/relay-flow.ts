@@ -7,7 +7,7 @@ import type { DeltaBytes, Message, Part, Pull, Want } from '../wire/messages.js'
 import { chunkDeltas } from './chunk.js';
 import type { RelayEffect } from './effect.js';
 import type { CommittedDelta, RelayEvent } from './event.js';
-import { advance, bytesOf, fetchOfPart, type Flow, partKept, spend } from './flow.js';
+import { advance, arrived, bytesOf, fetchOfPart, type Flow, partKept, spend } from './flow.js';
 import type { RelayState } from './state.js';
 import type { Step } from './transition.js';
 
@@ -166,6 +166,12 @@ export function stepPart(state: Admitted, part: Part): Result {
   if (fetchOfPart(state.flow, part) === undefined) return stay(state);
   if (part.bytes.length === 0) return flowOn(state, partKept(state.flow, part.trieKey, undefined));
   return { state, effects: [{ kind: 'keep-part', part }] };
+}
+
+/** [SY18] Where nothing is known of a delta any more, another link has brought it: who offered it here is to hear of it too. */
+export function stepPartKept(state: Admitted, { trieKey, have }: RelayEvent & { kind: 'part-kept' }): Result {
+  const flow = have === undefined ? arrived(state.flow, [trieKey]) : partKept(state.flow, trieKey, have);
+  return flowOn(state, flow);
 }
 
 /** After any change of what is fetched, taken or granted. */

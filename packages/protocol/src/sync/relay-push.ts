@@ -1,6 +1,7 @@
-import { bytesToDelta, type Delta, hasContext } from '../delta.js';
+import { bytesToDelta, type Delta, hasContext, trieKeyOf } from '../delta.js';
 import { errorToFacts, isMangroveError, type MangroveError } from '../errors.js';
 import { msAhead } from '../hlc.js';
+import { PART_BYTES } from '../parts.js';
 import { bytesToStub, isStub, type Stub } from '../stub.js';
 import type { DeltaBytes, Push } from '../wire/messages.js';
 import type { PushedDelta, PushedStub, RelayEffect } from './effect.js';
@@ -60,6 +61,11 @@ export function stepStubsKept(state: Admitted, event: RelayEvent & { kind: 'stub
   const asked = flowOn(state, addFetches(state.flow, event.fetches));
   const joins = event.held.map((trieKey): RelayEffect => ({ kind: 'join', trieKey }));
   return { state: asked.state, effects: [...asked.effects, ...joins] };
+}
+
+/** Of what was committed: the deltas that may be fetched over other links at the same time. */
+export function arrivedInParts(pushed: readonly PushedDelta[]): readonly Uint8Array[] {
+  return pushed.flatMap(({ delta }) => (delta.body.length > PART_BYTES ? [trieKeyOf(delta)] : []));
 }
 
 function parse(state: RelayState, bytes: DeltaBytes): { delta: Delta } | { stub: Stub } | MangroveError {

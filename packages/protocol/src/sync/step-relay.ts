@@ -5,7 +5,7 @@ import { PROTOCOL_VERSION } from '../wire/version.js';
 import { certificateMessages } from './chunk.js';
 import type { RelayEffect } from './effect.js';
 import type { RelayEvent } from './event.js';
-import { partKept, refill, startFlow } from './flow.js';
+import { arrived, refill, startFlow } from './flow.js';
 import {
   type Admitted,
   CLOSE,
@@ -23,6 +23,7 @@ import {
   stepDiffAnswered,
   stepLogRead,
   stepPart,
+  stepPartKept,
   stepPull,
   stepWant,
 } from './relay-flow.js';
@@ -65,7 +66,9 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
     case 'stubs-kept':
       return isAdmitted(state) ? stepStubsKept(state, event) : stay(state);
     case 'part-kept':
-      return isAdmitted(state) ? flowOn(state, partKept(state.flow, event.trieKey, event.have)) : stay(state);
+      return isAdmitted(state) ? stepPartKept(state, event) : stay(state);
+    case 'arrived':
+      return isAdmitted(state) ? flowOn(state, arrived(state.flow, event.trieKeys)) : stay(state);
     case 'parts-read':
       return isAdmitted(state) ? { state, effects: event.parts.map(send) } : stay(state);
     case 'diff-answered':

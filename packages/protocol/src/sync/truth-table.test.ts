@@ -175,6 +175,7 @@ const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, 
     fetches: [{ trieKey, parts: 2, have: 0, bodyBytes: 70_000 }],
     held: [filled(64, 2)],
   },
+  arrived: { kind: 'arrived', trieKeys: [trieKey] },
   'parts-read': partsRead,
   'part-kept': { kind: 'part-kept', trieKey, have: 2 },
   'beyond-read': beyond,
@@ -492,6 +493,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
+    arrived: '',
     'stubs-kept': '',
     'parts-read': '',
     'part-kept': '',
@@ -510,6 +512,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
+    arrived: '',
     'stubs-kept': '',
     'parts-read': '',
     'part-kept': '',
@@ -528,6 +531,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: 'replaying: send peer',
     'beyond-read': 'replaying: send ahead, send deltas, read-beyond',
     'diff-answered': 'replaying: send deltas, send diff',
+    arrived: 'replaying:',
     'stubs-kept': 'replaying: send want, join',
     'parts-read': 'replaying: send part',
     'part-kept': 'replaying:',
@@ -546,6 +550,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: 'live: send peer',
     'beyond-read': 'live: send ahead, send deltas, read-beyond',
     'diff-answered': 'live: send deltas, send diff',
+    arrived: 'live: join',
     'stubs-kept': 'live: join',
     'parts-read': 'live: send part',
     'part-kept': 'live:',
@@ -564,6 +569,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
+    arrived: '',
     'stubs-kept': '',
     'parts-read': '',
     'part-kept': '',
@@ -672,6 +678,12 @@ describe('stepSync', () => {
   test.each(Object.values(relayStates))('[SY15] a relay that is $kind answers each event and message', (state) => {
     for (const { event, expected } of relayCells.filter((cell) => cell.state === state))
       expect(told(state, event), nameOf(event)).toBe(expected);
+  });
+
+  test('[SY18] a relay that knows nothing more of a delta it fetches joins it: another link has brought it', () => {
+    const { state, effects } = stepSync(relayStates.live, { kind: 'part-kept', trieKey, have: undefined });
+    expect(effects).toEqual([{ kind: 'join', trieKey }]);
+    expect(state).toMatchObject({ flow: { fetches: [] } });
   });
 
   test('[SY15] no event throws in any state that a link can get into', () => {
