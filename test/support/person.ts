@@ -1,4 +1,4 @@
-import type { BrowserContext, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import type { RoomStatus } from './browser.js';
 import type { TcpProxy } from './tcp-proxy.js';
 import { until } from './until.js';
@@ -68,6 +68,12 @@ export class Person {
     if (this.#network === undefined) throw new Error(`${this.name} has no network to break`);
     this.expectNetworkTrouble();
     return this.#network;
+  }
+
+  get browser(): Browser {
+    const browser = this.context.browser();
+    if (browser === null) throw new Error(`${this.name} has a browser of a profile, which is not told`);
+    return browser;
   }
 
   expectNetworkTrouble(): void {

@@ -37,6 +37,17 @@ export class RelayProcess {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error('the relay does not run');
+    return this.#child.pid;
+  }
+
+  /** A process that remembers nothing but its data. */
+  async restart(): Promise<void> {
+    await this.#end('SIGTERM');
+    await this.start();
+  }
+
   /** Also after it was killed: the same port and the same data. */
   async start(): Promise<void> {
     const args = [CLI, '--port', String(this.port), '--data', this.dataDir];

@@ -15,6 +15,8 @@ export interface ArriveOptions {
   readonly profile?: Profile;
   /** False: no relay at all. A string: another relay than that of the stage. */
   readonly relay?: boolean | string;
+  /** Their network is cut until the test heals it, so that nothing comes before somebody looks. */
+  readonly isCutOff?: boolean;
 }
 
 /** What a test needs to put people in front of browsers. Everything a test opens is closed after it. */
@@ -69,6 +71,7 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
     const address = site.address(options.room ?? room, network?.url ?? (wanted || LOCAL_ONLY).toString());
     const person = new Person({ name, context, address, network });
     people.push(person);
+    if (options.isCutOff === true) person.network.cut();
     await person.openTab();
     await person.callThemself(name);
     return person;

@@ -41,6 +41,10 @@ export class TcpProxy {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  get isConnected(): boolean {
+    return this.#pipes.size > 0;
+  }
+
   /** Drops every connection and refuses new ones. */
   cut(): void {
     this.#isCut = true;
