@@ -599,13 +599,15 @@ describe('pushing', () => {
     ]);
   });
 
-  test('[SY6] the outbox is read page by page and pushed as own', () => {
+  test('[SY6, SY17] the outbox is read page by page, each when the one before it was answered, and pushed as own', () => {
     const replica = createReplica();
     replica.connect({ resumed: true });
     expect(replica.step({ kind: 'outbox-read', deltas: [mine.bytes], nextSeq: 2 })).toEqual([
       { kind: 'send', message: { kind: 'push', repair: false, deltas: [mine.bytes] } },
-      { kind: 'read-outbox', fromSeq: 2 },
     ]);
+    const position = { offset: 1, roll: new Uint8Array(8), root: new Uint8Array(32) };
+    const answered = replica.step({ kind: 'message', message: { kind: 'ack', seqs: [], position }, nowMs: 0 });
+    expect(answered).toContainEqual({ kind: 'read-outbox', fromSeq: 2 });
     expect(replica.step({ kind: 'outbox-read', deltas: [], nextSeq: undefined })).toEqual([]);
   });
 

@@ -79,6 +79,10 @@ export function stepOutboxRead(
   { deltas, nextSeq }: ReplicaEvent & { kind: 'outbox-read' },
 ): Step<InSession, ReplicaEffect> {
   const pushed = push(state, deltas, false);
+  // The next page waits for the answer to this one. Else parts that the relay asks for meanwhile would wait for the whole outbox to be
+  // read, and on a link that is cut before that end none would ever go.
+  if (deltas.length > 0 && nextSeq !== undefined)
+    return { state: { ...pushed.state, outbox: nextSeq }, effects: pushed.effects };
   return after(pushed, resume({ ...pushed.state, outbox: nextSeq ?? 'pushed' }));
 }
 

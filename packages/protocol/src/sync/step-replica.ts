@@ -94,7 +94,7 @@ function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number)
     case 'caught-up':
       return stepCaughtUp(state, message);
     case 'ack':
-      return stepAck(state, message.seqs, message.position);
+      return stepPushAnswered(state, message);
     case 'refused':
       return stepRefused(state, message);
     case 'vector':
@@ -187,6 +187,14 @@ function stepCaughtUp(state: InSession, message: CaughtUp): Result {
   const live: ReplicaState = { ...sessionOf(state), kind: 'live', position, vector, settled: false, passes: 0 };
   // An empty acknowledgement tells how the replica stands, now that all before has been committed.
   return { state: live, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
+}
+
+/** [SY17] Each push is answered, if only with a position: then the next page of the outbox goes. */
+function stepPushAnswered(state: InSession, { seqs, position }: RelayMessage & { kind: 'ack' }): Result {
+  const acknowledged = stepAck(state, seqs, position);
+  if (!isInSession(acknowledged.state)) return acknowledged;
+  const resumed = resume(acknowledged.state);
+  return { state: resumed.state, effects: [...acknowledged.effects, ...resumed.effects] };
 }
 
 /** Inside a catch-up an acknowledgement's position is ahead of what has come, so it is no cursor yet. */
