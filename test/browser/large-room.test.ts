@@ -16,7 +16,6 @@ const RELAY_BYTES_MAX = 400 * MB;
 const RENDERER_BYTES_MAX = 500 * MB;
 /** What was on the wire at a cut comes again. */
 const OVERHEAD_MAX = 1.2;
-const UPLOAD_BYTES = (isLong ? 30 : 12) * MB;
 const ROUND_MS_MAX = isLong ? 60 * 60_000 : 120_000;
 
 const ROOMS = [
@@ -83,39 +82,42 @@ test.each(ROOMS)(
   ROUND_MS_MAX,
 );
 
-test('[SY17, SY18] a device that wrote much offline pushes it through a link that is cut all the time', async () => {
-  const anna = await stage.arrive('Anna', { isCutOff: true });
-  const sizes = drawSizes(UPLOAD_BYTES, makeRandom(SEED));
-  await writeDocuments(anna, sizes);
-  const { pending } = await anna.status();
-  expect(pending.writes).toBeGreaterThanOrEqual(sizes.length);
-  const content = sizes.reduce((sum, size) => sum + size, 0);
-  const link = new WeakLink(anna.network);
-  const relay = MemoryGauge.ofProcess(stage.relay.pid);
-  anna.network.delay(LATENCY_MS);
-  anna.network.heal();
-  const startedMs = performance.now();
-  link.start({ seed: SEED, everyMsMin: 2_000, everyMsMax: 5_000 });
-  const status = await anna.waitUntilInSync(ROUND_MS_MAX);
-  link.stop();
-  relay.stop();
-  console.log(
-    JSON.stringify({
-      seconds: Math.round((performance.now() - startedMs) / 1_000),
-      cuts: link.cuts,
-      overhead: link.bytes.up / content,
-      relayMB: Math.round(relay.peakBytes / MB),
-      deltas: sizes.length,
-      bytes: content,
-    }),
-  );
-  const told = await stage.relay.version(stage.room);
-  expect(told?.root).toBe(status.root);
-  expect(told?.offset).toBe(sizes.length);
-  expect(link.cuts).toBeGreaterThan(2);
-  expect(link.bytes.up / content).toBeLessThan(OVERHEAD_MAX);
-  if (canGauge) expect(relay.peakBytes).toBeLessThan(RELAY_BYTES_MAX);
-});
+test.skipIf(!isLong)(
+  '[SY17, SY18] a device that wrote 30 MB offline pushes them through a weak link (long round only: takes over a minute)',
+  async () => {
+    const anna = await stage.arrive('Anna', { isCutOff: true });
+    const sizes = drawSizes(30 * MB, makeRandom(SEED));
+    await writeDocuments(anna, sizes);
+    const { pending } = await anna.status();
+    expect(pending.writes).toBeGreaterThanOrEqual(sizes.length);
+    const content = sizes.reduce((sum, size) => sum + size, 0);
+    const link = new WeakLink(anna.network);
+    const relay = MemoryGauge.ofProcess(stage.relay.pid);
+    anna.network.delay(LATENCY_MS);
+    anna.network.heal();
+    const startedMs = performance.now();
+    link.start({ seed: SEED, everyMsMin: 2_000, everyMsMax: 5_000 });
+    const status = await anna.waitUntilInSync(ROUND_MS_MAX);
+    link.stop();
+    relay.stop();
+    console.log(
+      JSON.stringify({
+        seconds: Math.round((performance.now() - startedMs) / 1_000),
+        cuts: link.cuts,
+        overhead: link.bytes.up / content,
+        relayMB: Math.round(relay.peakBytes / MB),
+        deltas: sizes.length,
+        bytes: content,
+      }),
+    );
+    const told = await stage.relay.version(stage.room);
+    expect(told?.root).toBe(status.root);
+    expect(told?.offset).toBe(sizes.length);
+    expect(link.cuts).toBeGreaterThan(2);
+    expect(link.bytes.up / content).toBeLessThan(OVERHEAD_MAX);
+    if (canGauge) expect(relay.peakBytes).toBeLessThan(RELAY_BYTES_MAX);
+  },
+);
 
 /** One document of each size, of text that nothing makes smaller; on disk when it resolves. */
 async function writeDocuments(person: Person, sizes: readonly number[]): Promise<void> {
