@@ -75,6 +75,7 @@ export default {
     onlyIn('comlink', 'packages/client/src/rpc/'),
     onlyIn('partysocket', 'packages/client/src/transports/socket-transport.ts'),
     onlyIn('yjs', ['packages/client/src/documents/', 'packages/client/src/awareness/'], ['yjs', 'y-protocols']),
+    onlyIn('fflate', 'packages/client/src/deflate.ts'),
     onlyIn('lmdb', 'packages/relay/src/storage/lmdb-store.ts'),
     onlyIn('ws', 'packages/relay/src/runtimes/', ['ws', '@types/ws']),
   ],

@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import * as encoding from 'lib0/encoding';
 import {
-  bytesToBody,
+  bodyOfDelta,
   bytesToDelta,
   bytesToRelayMessage,
   bytesToReplicaMessage,
   byteToRoomConfig,
   defaultLimits,
   deriveRoomId,
+  FLAG,
   FrameJoiner,
+  hasFlag,
   messageToBytes,
 } from '../../packages/protocol/dist/index.js';
 import { readFrames } from '../support/web-socket-frames.mjs';
@@ -142,7 +144,6 @@ function deltaParts(deltas, roomId) {
 /** The fields of one delta, as packages/protocol/src/delta.ts writes them. */
 export function partsOfDelta(bytes, roomId) {
   const delta = bytesToDelta(sha256, roomId, bytes);
-  const { payload } = bytesToBody(delta.body);
   const { hlc, writtenAt, prev, seq, nonces, context } = delta;
   const contextBytes = (entries) =>
     entries.reduce((sum, entryHlc) => sum + 8 + varUintBytes(hlc - entryHlc), varUintBytes(entries.length));
@@ -158,11 +159,19 @@ export function partsOfDelta(bytes, roomId) {
     ['delta: context', contextBytes([...context.stamps.values()]) + contextBytes(context.dots.map((dot) => dot.hlc))],
     ['delta: nonces of Yjs clientIDs', varUintBytes(nonces.length) + 4 * nonces.length],
     ['body: length', varUintBytes(delta.body.length)],
-    ['body: name of the document', delta.body.length - payload.length],
-    ['body: the Yjs update itself', payload.length],
+    ...partsOfBody(delta),
     ['delta: signature', delta.signature.length],
   ];
   const sum = parts.reduce((total, [, part]) => total + part, 0);
   if (sum !== bytes.length) throw new Error(`The parts of a delta are ${sum} bytes instead of ${bytes.length}.`);
   return parts;
+}
+
+function partsOfBody(delta) {
+  if (hasFlag(delta, FLAG.compressed)) return [['body: name and Yjs update, compressed', delta.body.length]];
+  const { payload } = bodyOfDelta(delta);
+  return [
+    ['body: name of the document', delta.body.length - payload.length],
+    ['body: the Yjs update itself', payload.length],
+  ];
 }

@@ -1,5 +1,5 @@
 import {
-  bytesToBody,
+  bodyOfDelta,
   bytesToDelta,
   bytesToRelayMessage,
   defaultLimits,
@@ -220,7 +220,7 @@ class Inbox {
       if (this.#met.has(delta.id)) continue;
       this.#met.add(delta.id);
       // A checkpoint says once more what had come before.
-      if (!hasFlag(delta, FLAG.checkpoint)) this.#amount = add(this.#amount, amountOf(bytesToBody(delta.body).payload));
+      if (!hasFlag(delta, FLAG.checkpoint)) this.#amount = add(this.#amount, amountOf(bodyOfDelta(delta).payload));
     }
     this.#end = end;
     this.#wake();

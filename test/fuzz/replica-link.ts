@@ -70,7 +70,11 @@ base.transact(function* (tx) {
 });
 base.transact(function* (tx) {
   const replica = replicaOf(ME);
-  const drafts = yield* draftSeal(tx, room, { replica, nowMs: NOW_MS, mergeUpdates: () => new Uint8Array() });
+  const drafts = yield* draftSeal(tx, room, {
+    ...{ replica, nowMs: NOW_MS },
+    mergeUpdates: () => new Uint8Array(),
+    deflate: (bytes) => bytes,
+  });
   const sealed = drafts.map(({ unsigned, rows }) => ({
     delta: signDelta(unsigned, sign(publicKeyOf(ME), unsigned.message)),
     rows,

@@ -12,17 +12,18 @@ import { deriveReplicaId, type KeyName } from '../../packages/protocol/src/ids.j
 import { valueToBytes } from '../../packages/protocol/src/value.js';
 import { contextOf, type DeltaSpec, document, headerOf, record, replicaOf, room, sha256 } from './fixture.js';
 import { codeOf } from './vectors.js';
+import { COMPRESSED_RECORD } from './vectors-compressed.js';
 import { keysOf } from './vectors-signed.js';
 
 const writer = keysOf(2);
 const replica = deriveReplicaId(sha256, room.roomId, writer.publicKey);
 const HLC = 1_700_000_000_000 * 1024;
 
-type Spec = Partial<DeltaSpec> & { readonly name: KeyName; readonly payload?: Uint8Array };
+type Spec = Partial<DeltaSpec> & { readonly name: KeyName; readonly payload?: Uint8Array; readonly body?: Uint8Array };
 
-function signed({ payload = new Uint8Array(), ...spec }: Spec): Delta {
+function signed({ payload = new Uint8Array(), body, ...spec }: Spec): Delta {
   const header = headerOf({ replica, seq: 1, hlc: HLC, ...spec });
-  const unsigned = makeUnsignedDelta(sha256, room.roomId, header, bodyToBytes({ name: spec.name, payload }));
+  const unsigned = makeUnsignedDelta(sha256, room.roomId, header, body ?? bodyToBytes({ name: spec.name, payload }));
   return signDelta(unsigned, writer.sign(unsigned.message));
 }
 
@@ -45,7 +46,7 @@ const SPECS: Readonly<Record<string, Spec>> = {
   'a checkpoint': { name: document('notes'), payload: UPDATE, flags: FLAG.checkpoint, context: contextOf(stamps) },
   'an import': { name: document('notes'), payload: UPDATE, flags: FLAG.import },
   'a seed': { name: document('notes'), payload: UPDATE, flags: FLAG.seed, nonces: [7] },
-  compressed: { name: document('notes'), payload: UPDATE, flags: FLAG.compressed },
+  compressed: { name: record('t1'), body: COMPRESSED_RECORD, flags: FLAG.compressed },
   encrypted: { name: document('notes'), payload: UPDATE, flags: FLAG.encrypted },
   'the largest numbers': {
     name: record('a'),

@@ -18,6 +18,7 @@ import { PROTOCOL_VERSION } from '../../packages/protocol/src/wire/version.js';
 import { sha256 } from './fixture.js';
 import { goldenMessages } from './messages.js';
 import { makeCheckpointVectors } from './vectors-checkpoints.js';
+import { makeCompressedVectors } from './vectors-compressed.js';
 import { makeDeltaVectors } from './vectors-deltas.js';
 import { makeAcceptanceVectors, makeProofVectors, makeTrieVectors } from './vectors-sets.js';
 import { makeSignedVectors } from './vectors-signed.js';
@@ -40,6 +41,7 @@ export const vectorMakers: Readonly<Record<string, () => unknown>> = {
   proofs: makeProofVectors,
   acceptance: makeAcceptanceVectors,
   checkpoints: makeCheckpointVectors,
+  compressed: makeCompressedVectors,
 };
 
 export const readVectors = (name: string): unknown =>

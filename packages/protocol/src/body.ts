@@ -2,6 +2,7 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { concatBytes } from './bytes.js';
 import { decode, encode, readBytes, readFixed } from './codec.js';
+import { compressBody, type Deflate, decompressBody } from './compression.js';
 import { MangroveError } from './errors.js';
 import { type Delta, FLAG, hasFlag } from './delta.js';
 import { type KeyName, readKeyName, writeKeyName } from './ids.js';
@@ -32,6 +33,20 @@ export function bytesToBody(bytes: Uint8Array): Body {
   return decode(bytes, 'DELTA_MALFORMED', (decoder) => ({ name: readKeyName(decoder), payload: readRest(decoder) }));
 }
 
+/** A body as a delta carries it, and the flag that says how [DL11]. Throws `BODY_TOO_LARGE` [DL8]. */
+export function packBody(body: Body, deflate: Deflate): { readonly bytes: Uint8Array; readonly flags: number } {
+  const plain = bodyToBytes(body);
+  const { bodyBytesMax } = defaultLimits;
+  if (plain.length > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes: plain.length, bodyBytesMax });
+  const compressed = compressBody(plain, deflate);
+  return compressed === undefined ? { bytes: plain, flags: 0 } : { bytes: compressed, flags: FLAG.compressed };
+}
+
+/** What a delta says, however its body is packed: the one way to look into it. Throws `DELTA_MALFORMED`. */
+export function bodyOfDelta({ flags, body }: Pick<Delta, 'flags' | 'body'>): Body {
+  return bytesToBody(hasFlag({ flags }, FLAG.compressed) ? decompressBody(body) : body);
+}
+
 /** A checkpoint's payload [CP1]: the hash of what it covers, and the merged document. */
 export interface CheckpointPayload {
   readonly coverage: Uint8Array;
@@ -54,8 +69,12 @@ export function bytesToCheckpointPayload(bytes: Uint8Array): CheckpointPayload {
 
 /** What a delta of a document adds to it, a checkpoint's coverage left out. Throws `DELTA_MALFORMED`. */
 export function updateOfDelta(delta: Pick<Delta, 'flags' | 'body'>): Uint8Array {
-  const { payload } = bytesToBody(delta.body);
-  return hasFlag(delta, FLAG.checkpoint) ? bytesToCheckpointPayload(payload).update : payload;
+  return updateOfPayload(delta, bodyOfDelta(delta).payload);
+}
+
+/** The same where the body has been looked into already. */
+export function updateOfPayload(header: Pick<Delta, 'flags'>, payload: Uint8Array): Uint8Array {
+  return hasFlag(header, FLAG.checkpoint) ? bytesToCheckpointPayload(payload).update : payload;
 }
 
 export function recordPayloadToBytes(payload: RecordPayload): Uint8Array {

@@ -1,6 +1,7 @@
 export { assert, unreachable } from './assert.js';
 export {
   type Body,
+  bodyOfDelta,
   bodyToBytes,
   bytesToBody,
   bytesToCheckpointPayload,
@@ -9,7 +10,9 @@ export {
   checkpointPayloadToBytes,
   type RecordPayload,
   recordPayloadToBytes,
+  packBody,
   updateOfDelta,
+  updateOfPayload,
 } from './body.js';
 export {
   bytesToHex,
@@ -30,6 +33,7 @@ export {
   certificateToBytes,
   helloMessage,
 } from './certificate.js';
+export type { Deflate } from './compression.js';
 export {
   type Context,
   contextOfHeld,

@@ -6,6 +6,8 @@ export interface Limits {
   readonly messageBytesMax: number;
   /** One delta's body. A pasted book fits; a video belongs into a blob. */
   readonly bodyBytesMax: number;
+  /** A shorter body is stored as it is: only above this length do typed runs and records of JSON get shorter by an eighth. */
+  readonly compressBytesMin: number;
   /** One record's encoded value. Larger values lose their rows in some browsers' storage. */
   readonly valueBytesMax: number;
   /** A name of a room, collection, record or document in UTF-8. */
@@ -59,6 +61,7 @@ export const defaultLimits: Limits = {
   frameBytesMax: 262_144,
   messageBytesMax: 2 * 1024 * 1024,
   bodyBytesMax: 8 * 1024 * 1024,
+  compressBytesMin: 128,
   valueBytesMax: 65_536,
   nameBytesMax: 512,
   deltasPerMessageMax: 1_024,

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import ed25519
+from compressed import decompress
 from sets import Room, check_entry, make_cut, root_of, sha256, u32, verify_proof
 from values import Invalid, check_value
 from wire import Reader, Refused, read_certificate, read_delta, read_head, read_message, u64, var_string, var_uint
@@ -101,7 +102,8 @@ def check_deltas(deltas):
         is_signed = ed25519.verify(public_key, b"mangrove:delta:1" + delta["id"], delta["signature"])
         expect(f"{entry['name']} signature", is_signed, True)
         name = key_name(entry["keyName"])
-        expect(f"{entry['name']} body", (len(delta["body"]), delta["body"][: len(name)]), (entry["bodyBytes"], name))
+        plain = decompress(delta["body"], LIMITS) if delta["flags"] & 1 else delta["body"]
+        expect(f"{entry['name']} body", (len(delta["body"]), plain[: len(name)]), (entry["bodyBytes"], name))
         expect(f"{entry['name']} key", sha256(b"mangrove:key:1" + room_id + name)[:16].hex(), entry["keyId"])
     for entry in deltas["invalid"]:
         expect(entry["name"], code_of(lambda: read_delta(h(entry["bytes"]), h(entry["roomId"]), LIMITS)), entry["code"])
@@ -194,6 +196,13 @@ def check_checkpoints(vector):
     expect("CX4 dots", [tuple(dot) for dot in checkpoint["dots"]], dots)
 
 
+def check_compressed(bodies):
+    for body in bodies["valid"]:
+        expect(f"DL11 {body['name']}", decompress(h(body["bytes"]), LIMITS).hex(), body["plain"])
+    for body in bodies["invalid"]:
+        expect(f"DL11 {body['name']}", code_of(lambda: decompress(h(body["bytes"]), LIMITS)), body["code"])
+
+
 def check_malformed(cases):
     for case in cases:
         said_by = "replica" if case["reader"] == "relay" else "relay"
@@ -228,6 +237,7 @@ CHECKS = {
     "proofs": check_proofs,
     "acceptance": check_acceptance,
     "checkpoints": check_checkpoints,
+    "compressed": check_compressed,
     "malformed": check_malformed,
 }
 

@@ -15,6 +15,7 @@ import {
   tailBytesWanted,
   updatesOf,
 } from '@mangrove/protocol';
+import { deflate } from '../deflate.js';
 import { updatesToState } from '../documents/merge.js';
 import type { Environment, Identity } from '../environment.js';
 
@@ -133,7 +134,7 @@ export class Checkpointer {
     const update = updatesToState(updatesOf(sources));
     const nowMs = this.#env.clock.nowMs();
     const unsigned = await this.#store.transact(
-      (tx) => draftCheckpoint(tx, this.#room, replica, sources, update, nowMs),
+      (tx) => draftCheckpoint(tx, this.#room, replica, sources, update, deflate, nowMs),
       { mode: 'read' },
     );
     const delta = signDelta(unsigned, await signer.sign(unsigned.message));

@@ -1,6 +1,6 @@
 import {
   type Arrival,
-  bytesToBody,
+  bodyOfDelta,
   bytesToRecordPayload,
   bytesToValue,
   type Delta,
@@ -12,7 +12,7 @@ import {
   isMangroveError,
   type KeyName,
   type RoomRef,
-  updateOfDelta,
+  updateOfPayload,
 } from '@mangrove/protocol';
 import { updateFault } from '../documents/guard.js';
 
@@ -23,11 +23,11 @@ export function inspectDelta(room: RoomRef, delta: Delta): Arrival {
 }
 
 function inspectBody(room: RoomRef, delta: Delta): { name: KeyName | undefined; fault: ErrorCode | undefined } {
-  if (hasFlag(delta, FLAG.compressed | FLAG.encrypted)) return { name: undefined, fault: 'NOT_SUPPORTED' };
+  if (hasFlag(delta, FLAG.encrypted)) return { name: undefined, fault: 'NOT_SUPPORTED' };
   // Whose key it is stays known where only its content cannot be used: the key reads differently now.
   let known: KeyName | undefined;
   try {
-    const { name, payload } = bytesToBody(delta.body);
+    const { name, payload } = bodyOfDelta(delta);
     if (deriveKeyId(room.hash, room.roomId, name) !== delta.keyId) return { name: undefined, fault: 'UNDECODABLE' };
     known = name;
     return { name, fault: isUsable(room, delta, name, payload) ? undefined : 'UNDECODABLE' };
@@ -44,7 +44,7 @@ function isUsable(room: RoomRef, delta: Delta, name: KeyName, payload: Uint8Arra
     bytesToValue(bytesToRecordPayload(payload).value);
     return true;
   }
-  return updateFault(updateOfDelta(delta), writersOf(room, delta)) === undefined;
+  return updateFault(updateOfPayload(delta, payload), writersOf(room, delta)) === undefined;
 }
 
 /** Undefined where the signer vouches for operations of others. */

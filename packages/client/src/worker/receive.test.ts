@@ -1,6 +1,8 @@
 import {
   checkpointPayloadToBytes,
   bodyToBytes,
+  concatBytes,
+  packBody,
   type Certificate,
   certificateMessage,
   type Cursor,
@@ -29,6 +31,7 @@ import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { roomRef, verifier } from '../../../../test/support/client-world.js';
 import { makeKeys } from '../../../../test/support/keys.js';
+import { deflate } from '../deflate.js';
 import { Certifier } from './certifier.js';
 import { inspectDelta } from './inspect.js';
 import { receive } from './receive.js';
@@ -262,7 +265,32 @@ describe('inspecting', () => {
   });
 
   test('[DL4] what this version cannot read is named as such', () => {
-    for (const flags of [FLAG.compressed, FLAG.encrypted]) expect(faultOf({ flags })).toBe('NOT_SUPPORTED');
+    expect(faultOf({ flags: FLAG.encrypted })).toBe('NOT_SUPPORTED');
+    expect(faultOf({ flags: FLAG.encrypted | FLAG.compressed })).toBe('NOT_SUPPORTED');
+  });
+
+  test('[DL11] a compressed body is looked into like a plain one', () => {
+    const packed = (name: KeyName, payload: Uint8Array) => packBody({ name, payload }, deflate).bytes;
+    const text = recordPayloadToBytes({ value: valueToBytes('tide '.repeat(100)) });
+    expect(faultOf({ flags: FLAG.compressed, body: packed(record('a'), text) })).toBeUndefined();
+    expect(faultOf({ flags: FLAG.compressed, body: packed(record('b'), text) })).toBe('UNDECODABLE');
+    expect(faultOf({ flags: FLAG.compressed, body: packed(record('a'), new Uint8Array(500)) })).toBe('UNDECODABLE');
+    expect(faultOf({ flags: 0, body: packed(record('a'), text) })).toBe('UNDECODABLE');
+    const tombstone = FLAG.compressed | FLAG.tombstone;
+    expect(faultOf({ flags: tombstone, body: packed(record('a'), text) })).toBe('UNDECODABLE');
+  });
+
+  test('[DL11, CX8] a bomb, a stream cut short and one that goes on are quarantined as garbage is', async () => {
+    const { take, held } = await open();
+    const plain = bodyToBytes({ name: record('a'), payload: new Uint8Array(5_000) });
+    const good = packBody({ name: record('a'), payload: new Uint8Array(5_000) }, deflate).bytes;
+    const bomb = concatBytes(good.subarray(0, 2), deflate(new Uint8Array(2 ** 26)));
+    expect(plain.length).toBeGreaterThan(good.length);
+    for (const body of [bomb, good.subarray(0, -1), concatBytes(good, Uint8Array.of(0)), plain]) {
+      const received = await take([make({ flags: FLAG.compressed, body }).bytes]);
+      expect(received.faults.map(({ code }) => code)).toEqual(['UNDECODABLE']);
+    }
+    expect(await held(record('a'))).toBe(4);
   });
 
   test('[DL5] a body that is none is a fault and no throw', () => {

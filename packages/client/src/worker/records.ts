@@ -1,7 +1,7 @@
 import {
   type BuiltInResolver,
   builtInResolvers,
-  bytesToBody,
+  bodyOfDelta,
   bytesToRecordPayload,
   bytesToValue,
   compareBytes,
@@ -135,7 +135,7 @@ function valueOfDelta(delta: Delta): SiblingValue<Value> | undefined {
   const { replica, writtenAt } = delta;
   if (hasFlag(delta, FLAG.tombstone)) return { value: undefined, replica, writtenAt, bytes: new Uint8Array() };
   try {
-    const bytes = bytesToRecordPayload(bytesToBody(delta.body).payload).value;
+    const bytes = bytesToRecordPayload(bodyOfDelta(delta).payload).value;
     return { value: bytesToValue(bytes), replica, writtenAt, bytes };
   } catch (error) {
     if (isMangroveError(error)) return undefined;

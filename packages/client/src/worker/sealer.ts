@@ -8,6 +8,7 @@ import {
   type SealedDraft,
   type Store,
 } from '@mangrove/protocol';
+import { deflate } from '../deflate.js';
 import { mergeUpdates } from '../documents/merge.js';
 import type { Environment, Identity } from '../environment.js';
 import type { Barrier } from './journal-writer.js';
@@ -127,9 +128,12 @@ export class Sealer implements Barrier {
   async #sealOnce(): Promise<'sealed' | 'empty' | 'lost'> {
     const nowMs = this.#env.clock.nowMs();
     const { replica, signer } = this.#identity;
-    const drafts = await this.#store.transact((tx) => draftSeal(tx, this.#room, { replica, nowMs, mergeUpdates }), {
-      mode: 'read',
-    });
+    const drafts = await this.#store.transact(
+      (tx) => draftSeal(tx, this.#room, { replica, nowMs, mergeUpdates, deflate }),
+      {
+        mode: 'read',
+      },
+    );
     if (drafts.length === 0) return 'empty';
     const sealed: SealedDraft[] = await Promise.all(
       drafts.map(async ({ unsigned, rows }) => ({

@@ -73,7 +73,7 @@ function createReplica(id = me) {
       const sources = self.sources();
       if (sources === undefined) throw new Error('none is due');
       const update = merged ?? merge(updatesOf(sources));
-      return signStub(run((tx) => draftCheckpoint(tx, room, id, sources, update, NOW)));
+      return signStub(run((tx) => draftCheckpoint(tx, room, id, sources, update, (bytes) => bytes, NOW)));
     },
     checkpoint: (): Delta => {
       const sources = self.sources();

@@ -1,5 +1,6 @@
-import { bodyToBytes, bytesToBody, checkpointPayloadToBytes, updateOfDelta } from '../body.js';
+import { bodyOfDelta, checkpointPayloadToBytes, packBody, updateOfDelta } from '../body.js';
 import { compareBytes, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import type { Deflate } from '../compression.js';
 import { type Context, contextOfHeld, covers, EMPTY_CONTEXT, highestEntry, includesContext } from '../context.js';
 import { type Delta, FLAG, hasContext, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
 import { errorCodeFromWire } from '../errors.js';
@@ -110,7 +111,7 @@ export function* readCheckpointSources(
   const [first] = merged;
   const isDue = answered.length > 0 || checkpointDue(tail, limits);
   if (first === undefined || !isDue) return { sources: undefined, tail };
-  const { name } = bytesToBody(first.body);
+  const { name } = bodyOfDelta(first);
   return { sources: name.kind === 'document' ? { keyId, name, merged, answered, context } : undefined, tail };
 }
 
@@ -121,6 +122,7 @@ export function* draftCheckpoint(
   replica: ReplicaId,
   { keyId, name, merged, context }: CheckpointSources,
   update: Uint8Array,
+  deflate: Deflate,
   nowMs: number,
 ): Steps<UnsignedDelta> {
   const prev = yield* readPrevious(tx, keyId);
@@ -128,6 +130,7 @@ export function* draftCheckpoint(
   const hlc = nextStamp(yield* readClock(tx), Math.max(prev, highestEntry(context)), given, nowMs);
   const newest = merged.reduce((latest, { writtenAt }) => Math.max(latest, writtenAt), 0);
   const payload = checkpointPayloadToBytes({ coverage: coverageOf(room, keyId, merged), update });
+  const body = packBody({ name, payload }, deflate);
   const header = {
     replica,
     seq: (yield* readNumber(tx, 'seq')) + 1,
@@ -136,10 +139,10 @@ export function* draftCheckpoint(
     writtenAt: Math.min(newest, hlc) as Hlc,
     prev,
     context,
-    flags: FLAG.checkpoint,
+    flags: FLAG.checkpoint | body.flags,
     nonces: [],
   };
-  return makeUnsignedDelta(room.hash, room.roomId, header, bodyToBytes({ name, payload }));
+  return makeUnsignedDelta(room.hash, room.roomId, header, body.bytes);
 }
 
 /**

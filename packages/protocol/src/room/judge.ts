@@ -1,4 +1,4 @@
-import { bytesToBody, bytesToCheckpointPayload, updateOfDelta } from '../body.js';
+import { bodyOfDelta, bytesToCheckpointPayload, updateOfDelta } from '../body.js';
 import { compareBytes, equalBytes } from '../bytes.js';
 import { covers } from '../context.js';
 import { type Delta, FLAG, hasContext, hasFlag, trieKeyOf } from '../delta.js';
@@ -116,7 +116,7 @@ function judge(
   const covered = uncovered([...there.values()])
     .filter((other) => covers(delta.context, other))
     .toSorted((a, b) => compareBytes(trieKeyOf(a), trieKeyOf(b)));
-  const { coverage, update } = bytesToCheckpointPayload(bytesToBody(delta.body).payload);
+  const { coverage, update } = bytesToCheckpointPayload(bodyOfDelta(delta).payload);
   const isExact = equalBytes(coverageOf(room, delta.keyId, covered), coverage);
   // Own word against another's, who has answered it: they have seen what we have not [CP7].
   const evidence = covered.filter((other) => !(other.replica === replica && isVouched(other)));

@@ -46,6 +46,7 @@ function createReplica(replica = me) {
   const options = {
     replica,
     mergeUpdates: (updates: readonly Uint8Array[]) => concatBytes(...updates),
+    deflate: (bytes: Uint8Array) => bytes,
   };
   const self = {
     tables,

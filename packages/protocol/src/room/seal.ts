@@ -1,5 +1,6 @@
-import { bodyToBytes } from '../body.js';
+import { packBody } from '../body.js';
 import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
+import type { Deflate } from '../compression.js';
 import { EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
 import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
@@ -22,6 +23,7 @@ export interface SealOptions {
   readonly nowMs: number;
   /** Joins the payloads of a document's rows into one: Yjs at a replica, anything in a simulation. */
   readonly mergeUpdates: (updates: readonly Uint8Array[]) => Uint8Array;
+  readonly deflate: Deflate;
 }
 
 /** A delta that waits for its signature, and the rows it was made of. */
@@ -206,6 +208,10 @@ function draftDelta(
   const isRecord = last.name.kind === 'record';
   const own = stamp.prev === 0 ? EMPTY_CONTEXT : { stamps: new Map([[options.replica, stamp.prev]]), dots: [] };
   const payload = isRecord ? last.payload : options.mergeUpdates(group.map((row) => row.payload));
+  const body = packBody(
+    { name: last.name, payload: hasFlag(last, FLAG.tombstone) ? new Uint8Array() : payload },
+    options.deflate,
+  );
   const header = {
     ...stamp,
     replica: options.replica,
@@ -213,9 +219,8 @@ function draftDelta(
     // Never above the delta's own stamp, which a row written in another tab's time might be.
     writtenAt: Math.min(last.writtenAt, stamp.hlc) as Hlc,
     context: isRecord ? joinContexts([...group.map((row) => row.context), own]) : EMPTY_CONTEXT,
-    flags: last.flags,
+    flags: last.flags | body.flags,
     nonces: [...new Set(group.flatMap((row) => row.nonces))].sort((a, b) => a - b),
   };
-  const body = bodyToBytes({ name: last.name, payload: hasFlag(last, FLAG.tombstone) ? new Uint8Array() : payload });
-  return makeUnsignedDelta(room.hash, room.roomId, header, body);
+  return makeUnsignedDelta(room.hash, room.roomId, header, body.bytes);
 }

@@ -35,7 +35,10 @@ function createReplica() {
       run((tx) => appendToJournal(tx, room, [{ name: record('a'), flags: 0, nonces: [], payload }], nowMs));
     },
     sign: (nowMs: number): SealedDraft[] => {
-      const options = { replica: id, nowMs, mergeUpdates: ([update]: readonly Uint8Array[]) => update as Uint8Array };
+      const options = {
+        ...{ replica: id, nowMs, deflate: (bytes: Uint8Array) => bytes },
+        mergeUpdates: ([update]: readonly Uint8Array[]) => update as Uint8Array,
+      };
       const drafts = run((tx) => draftSeal(tx, room, options));
       return drafts.map(({ unsigned, rows }) => ({ delta: signStub(unsigned), rows }));
     },

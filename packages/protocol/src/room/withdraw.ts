@@ -1,4 +1,4 @@
-import { bytesToBody, updateOfDelta } from '../body.js';
+import { bodyOfDelta, updateOfPayload } from '../body.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { type Context, contextOfHeld, EMPTY_CONTEXT, includesContext, makeContext, type Stamped } from '../context.js';
 import { type Delta, FLAG, hasFlag, parseTrieKey } from '../delta.js';
@@ -111,9 +111,9 @@ export function* resetClock(tx: Transaction, nowMs: number): Steps<void> {
 
 /** The row keeps the context of the write: what the writer had seen has not changed, but for what was withdrawn. */
 function* journalAgain(tx: Transaction, delta: Delta, context: Context): Steps<JournalRow | undefined> {
-  const { name, payload: whole } = bytesToBody(delta.body);
+  const { name, payload: whole } = bodyOfDelta(delta);
   const isCheckpoint = hasFlag(delta, FLAG.checkpoint);
-  const payload = isCheckpoint ? updateOfDelta(delta) : whole;
+  const payload = updateOfPayload(delta, whole);
   if (name.kind === 'record') {
     const prefix = idToBytes(delta.keyId);
     const newer = yield* tx.keys('journal', { from: prefix, to: prefixEnd(prefix), limit: 1 });

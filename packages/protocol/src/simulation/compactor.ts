@@ -11,7 +11,7 @@ import {
   updatesOf,
 } from '../room/checkpoint.js';
 import { readNumber } from '../room/meta.js';
-import { idsOfUpdate, mergeIds } from './content.js';
+import { asItIs, idsOfUpdate, mergeIds } from './content.js';
 import type { DeskHost } from './desk.js';
 
 const RETRY_MS = 2_000;
@@ -68,7 +68,7 @@ export class Compactor {
     try {
       const update = mergeIds(updatesOf(sources));
       const epoch = disk.read((tx) => readNumber(tx, 'epoch'));
-      const unsigned = disk.read((tx) => draftCheckpoint(tx, world.room, id, sources, update, nowMs));
+      const unsigned = disk.read((tx) => draftCheckpoint(tx, world.room, id, sources, update, asItIs, nowMs));
       const delta = signDelta(unsigned, world.crypto.sign(publicKey, unsigned.message));
       this.#host.later(random.between(0, 30), () => {
         this.#planned.delete(keyId);

@@ -1,7 +1,8 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { bytesToBody, bytesToRecordPayload, recordPayloadToBytes, updateOfDelta } from '../body.js';
+import { bodyOfDelta, bytesToRecordPayload, recordPayloadToBytes, updateOfDelta } from '../body.js';
 import { encode } from '../codec.js';
+import type { Deflate } from '../compression.js';
 import { type Delta, FLAG, hasFlag } from '../delta.js';
 import type { KeyName } from '../ids.js';
 import type { Edit } from '../room/journal.js';
@@ -27,6 +28,9 @@ export function mergeIds(updates: readonly Uint8Array[]): Uint8Array {
   return idsToBytes(ids, Math.max(0, ...read.map(({ bulkBytes }) => bulkBytes)));
 }
 
+/** The `deflate` of a world: no body gets shorter, so all stay plain. */
+export const asItIs: Deflate = (bytes) => bytes;
+
 /** What is wrong with a checkpoint's ids beside those it covers [CP6]. */
 export function compareIds(update: Uint8Array, covered: readonly Uint8Array[], isExact: boolean): string | undefined {
   const claimed = new Set(idsOfUpdate(update));
@@ -38,7 +42,7 @@ export function compareIds(update: Uint8Array, covered: readonly Uint8Array[], i
 
 /** The write ids that a delta's body says; of a tombstone none, it has no value. */
 export function writesOfBody(delta: Delta): readonly number[] {
-  const { name, payload } = bytesToBody(delta.body);
+  const { name, payload } = bodyOfDelta(delta);
   if (name.kind === 'document') return idsOfUpdate(updateOfDelta(delta));
   if (hasFlag(delta, FLAG.tombstone)) return [];
   const value = bytesToValue(bytesToRecordPayload(payload).value) as { write: number };

@@ -9,7 +9,7 @@ import { nextEpoch } from '../room/receive.js';
 import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
 import { resetClock, withdrawRefused } from '../room/withdraw.js';
 import type { Refusal } from '../sync/event.js';
-import { editOf, mergeIds, writesOfBody } from './content.js';
+import { asItIs, editOf, mergeIds, writesOfBody } from './content.js';
 import type { Disk } from './disk.js';
 import type { WriteKind } from './ledger.js';
 import type { Random } from './random.js';
@@ -128,7 +128,9 @@ export class Desk {
   #draft(nowMs: number): readonly SealDraft[] | undefined {
     const { id, world, disk } = this.#host;
     try {
-      return disk.read((tx) => draftSeal(tx, world.room, { replica: id, nowMs, mergeUpdates: mergeIds }));
+      return disk.read((tx) =>
+        draftSeal(tx, world.room, { replica: id, nowMs, mergeUpdates: mergeIds, deflate: asItIs }),
+      );
     } catch (error) {
       if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') throw error;
       // It may have been set right since.

@@ -1,4 +1,4 @@
-import { bytesToBody } from '../body.js';
+import { bodyOfDelta } from '../body.js';
 import { equalBytes } from '../bytes.js';
 import { bytesToCertificate, type Certificate, certificateMessage, certificateToBytes } from '../certificate.js';
 import { bytesToDelta, type Delta, deltaMessage, FLAG, hasFlag, trieKeyOf } from '../delta.js';
@@ -104,7 +104,7 @@ function parse(replica: SimReplica, bytes: DeltaBytes): Delta | Stub | undefined
 function inspect(replica: SimReplica, delta: Delta): Arrival {
   const { room } = replica.world;
   try {
-    const { name } = bytesToBody(delta.body);
+    const { name } = bodyOfDelta(delta);
     writesOfBody(delta);
     if (deriveKeyId(room.hash, room.roomId, name) === delta.keyId) return { delta, name, fault: undefined };
   } catch {
