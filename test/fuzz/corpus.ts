@@ -1,7 +1,9 @@
+import { constants, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import * as Y from 'yjs';
 import { bodyToBytes, recordPayloadToBytes } from '../../packages/protocol/src/body.js';
-import { compareBytes, utf8ToBytes } from '../../packages/protocol/src/bytes.js';
+import { compareBytes, concatBytes, utf8ToBytes } from '../../packages/protocol/src/bytes.js';
+import { compressBody } from '../../packages/protocol/src/compression.js';
 import { type Delta, FLAG, makeUnsignedDelta, trieKeyOf } from '../../packages/protocol/src/delta.js';
 import { MemoryTables } from '../../packages/protocol/src/store/memory-store.js';
 import { updateTrie } from '../../packages/protocol/src/merkle/trie.js';
@@ -137,6 +139,15 @@ export const messages: readonly Message[] = [
 export const messageBytes: readonly Uint8Array[] = messages.map(messageToBytes);
 
 export const bodies: readonly Uint8Array[] = deltas.map(({ body }) => body);
+
+/** Of every kind of block, of few symbols and of many. */
+export const compressedBodies: readonly Uint8Array[] = [...bodies, ...messageBytes.slice(0, 40)]
+  .flatMap((bytes, i) => [bytes, concatBytes(...Array<Uint8Array>(3 + (i % 9)).fill(bytes))])
+  .flatMap((plain, i) => {
+    const strategy = [constants.Z_DEFAULT_STRATEGY, constants.Z_FIXED, constants.Z_HUFFMAN_ONLY][i % 3];
+    const stored = compressBody(plain, (bytes) => deflateRawSync(bytes, { strategy }));
+    return stored === undefined ? [] : [stored];
+  });
 
 export const payloads: readonly Uint8Array[] = [
   ...values.map((value) => recordPayloadToBytes({ value: valueToBytes(value) })),

@@ -1,3 +1,4 @@
+import { inflateRawSync } from 'node:zlib';
 import {
   bodyToBytes,
   bytesToBody,
@@ -6,13 +7,17 @@ import {
 } from '../../packages/protocol/src/body.js';
 import { concatBytes, equalBytes } from '../../packages/protocol/src/bytes.js';
 import { bytesToCertificate, certificateToBytes } from '../../packages/protocol/src/certificate.js';
+import { readVarUint } from '../../packages/protocol/src/codec.js';
+import { decompressBody } from '../../packages/protocol/src/compression.js';
 import { bytesToDelta, type Delta, makeUnsignedDelta, signDelta } from '../../packages/protocol/src/delta.js';
 import { type ErrorCode, isMangroveError } from '../../packages/protocol/src/errors.js';
 import { bytesToHeadStatement, headStatementToBytes } from '../../packages/protocol/src/head-statement.js';
+import { defaultLimits } from '../../packages/protocol/src/limits.js';
 import { bytesToProof, proofToBytes } from '../../packages/protocol/src/merkle/proof.js';
 import { bytesToValue, valueToBytes } from '../../packages/protocol/src/value.js';
 import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from '../../packages/protocol/src/wire/codec.js';
 import type { Message } from '../../packages/protocol/src/wire/messages.js';
+import * as decoding from 'lib0/decoding';
 import { updateFault } from '../../packages/client/src/documents/guard.js';
 import { room, sha256 } from '../interop/fixture.js';
 import type { Random } from '../support/random.js';
@@ -33,6 +38,8 @@ export interface Decoder {
   readonly write?: (value: unknown) => Uint8Array;
   /** True for what is read in more than one encoding, knowingly. */
   readonly isLoose?: (value: unknown) => boolean;
+  /** Where a few bytes may rightly stand for many. */
+  readonly allowed?: Allowance;
 }
 
 /** A byte may stand for an item of a list, and a small object takes some hundred bytes. */
@@ -68,6 +75,13 @@ const decoders: readonly Decoder[] = [
     codes: ['DELTA_MALFORMED'],
     read: bytesToBody,
     write: (value) => bodyToBytes(value as ReturnType<typeof bytesToBody>),
+  },
+  {
+    name: 'decompressBody',
+    samples: corpus.compressedBodies,
+    codes: ['DELTA_MALFORMED'],
+    read: decompressBesideZlib,
+    allowed: { base: 512 * 1024 + defaultLimits.bodyBytesMax, perByte: 600 },
   },
   {
     name: 'bytesToRecordPayload',
@@ -108,6 +122,36 @@ const decoders: readonly Decoder[] = [
   ...storedRows,
 ];
 
+/** Faults that are the rule's own; zlib knows only whether it is a stream [DL11]. */
+const RULES = /cannot stand for|too many blocks|after the end|fewer bytes|more bytes/;
+
+/** What Node's own reader makes of the same stream has to be the same. */
+function decompressBesideZlib(stored: Uint8Array): Uint8Array {
+  let plain: Uint8Array | undefined;
+  let refusal: unknown;
+  try {
+    plain = decompressBody(stored);
+  } catch (error) {
+    if (!isMangroveError(error) || RULES.test(String(error.facts.reason))) throw error;
+    refusal = error;
+  }
+  const other = inflateBesideIt(stored);
+  if (plain === undefined && other === undefined) throw refusal;
+  if (plain === undefined || other === undefined || !equalBytes(plain, other))
+    throw new Error('zlib reads it otherwise');
+  return plain;
+}
+
+function inflateBesideIt(stored: Uint8Array): Uint8Array | undefined {
+  const decoder = decoding.createDecoder(stored);
+  try {
+    const maxOutputLength = readVarUint(decoder);
+    return inflateRawSync(stored.subarray(decoder.pos), { maxOutputLength });
+  } catch {
+    return undefined;
+  }
+}
+
 function messagesOf<Kind extends Message['kind']>(kind: Kind): Extract<Message, { kind: Kind }>[] {
   return corpus.messages.filter((message): message is Extract<Message, { kind: Kind }> => message.kind === kind);
 }
@@ -127,7 +171,7 @@ export function checkDecoder(decoder: Decoder, bytes: Uint8Array, tally: Tally, 
   const fail = (reason: string, cause?: unknown): never => {
     throw new Finding(decoder.name, [bytes], reason, cause);
   };
-  const { result, fault } = gauge(bytes.length, ALLOWED, () => attempt(decoder, bytes));
+  const { result, fault } = gauge(bytes.length, decoder.allowed ?? ALLOWED, () => attempt(decoder, bytes));
   if (fault !== undefined) fail(fault);
   tally.add(`${decoder.name} ${'code' in result ? 'refused' : 'read'}`);
   if ('error' in result) fail(`threw what is no ${decoder.codes.join(' or ')}`, result.error);
