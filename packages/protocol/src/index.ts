@@ -130,12 +130,14 @@ export {
 export type { Arrival } from './room/arrival.js';
 export type { CompareUpdates, Judgement } from './room/judge.js';
 export { pruneRetained, readRetainedOf, settleRetained } from './room/retained.js';
+export { type Folding, type FoldOptions, foldJournal } from './room/fold.js';
 export {
   appendToJournal,
   collectionPrefix,
   type Edit,
   type JournalRow,
   type KeyState,
+  type NumberRange,
   nameKey,
   readJournal,
   readJournalOf,
@@ -180,6 +182,7 @@ export {
   writeCursor,
   writeSyncedAt,
 } from './room/receive.js';
+export { countWrites, type MergeUpdates, numbersOf, oldestOf } from './room/runs.js';
 export {
   acknowledge,
   commitSeal,

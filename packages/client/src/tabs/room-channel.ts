@@ -1,4 +1,4 @@
-import type { ErrorFacts, KeyId, ReplicaId } from '@mangrove/protocol';
+import type { ErrorFacts, KeyId, NumberRange, ReplicaId } from '@mangrove/protocol';
 import type { LinkStatus } from '../worker/status.js';
 
 /** What the tabs of one replica tell each other. Each notice is about rows that are committed: a tab never shows another's hopes. */
@@ -36,13 +36,15 @@ export interface JournaledRow {
   readonly id: string;
   readonly bytes: number;
   readonly atMs: number;
+  /** Of all writes that the row stands for, its own among them [JS6]. */
+  readonly numbers: readonly NumberRange[];
   /** A document's update, for the other tabs to show. */
   readonly update: Uint8Array | undefined;
 }
 
 export interface SealedRows {
   readonly seq: number;
-  readonly rows: readonly number[];
+  readonly rows: readonly NumberRange[];
   readonly bytes: number;
   readonly atMs: number;
 }

@@ -7,6 +7,8 @@ import {
   type JournalRow,
   type ReplicaId,
   type RoomRef,
+  numbersOf,
+  oldestOf,
   readOwnReplica,
   type Steps,
   type Store,
@@ -151,7 +153,8 @@ function* setBarrier(tx: Transaction): Steps<void> {
 }
 
 /** A row as the tabs tell each other of it. */
-export function toNotice({ number, keyId, name, payload, writtenAt }: JournalRow): JournaledRow {
+export function toNotice(row: JournalRow): JournaledRow {
+  const { number, keyId, name, payload } = row;
   const isDocument = name.kind === 'document';
   return {
     number,
@@ -160,7 +163,8 @@ export function toNotice({ number, keyId, name, payload, writtenAt }: JournalRow
     collection: isDocument ? undefined : name.collection,
     id: name.id,
     bytes: payload.length,
-    atMs: hlcToMs(writtenAt),
+    atMs: hlcToMs(oldestOf(row)),
+    numbers: numbersOf(row),
     update: isDocument ? payload : undefined,
   };
 }

@@ -8,6 +8,8 @@ import {
   type KeyId,
   MangroveError,
   nextEpoch,
+  numbersOf,
+  oldestOf,
   type Peer,
   type Presence,
   progressOf,
@@ -18,6 +20,7 @@ import {
 import type { Environment } from '../environment.js';
 import type { SealedRows, TabNotice } from '../tabs/room-channel.js';
 import { Checkpointer } from './checkpointer.js';
+import { Folder } from './folder.js';
 import { type Barrier, toNotice } from './journal-writer.js';
 import { Online } from './online.js';
 import type { Received } from './receive.js';
@@ -55,6 +58,7 @@ export class Owner {
   readonly #host: OwnerHost;
   readonly #link: ReplicaLink;
   readonly #sealer: Sealer;
+  readonly #folder: Folder;
   readonly #checkpointer: Checkpointer;
   readonly #online = new Online();
   #epoch = 0;
@@ -72,6 +76,12 @@ export class Owner {
       canSeal: () => this.#epoch > 0 && this.#link.canPush,
       epoch: () => this.#epoch,
       sealed: (drafts, root) => this.#sealed(drafts, root),
+      failed: (error) => this.#fault(errorToFacts(error)),
+    });
+    this.#folder = new Folder(store, {
+      canFold: () => this.#epoch > 0 && !this.#link.canPush,
+      epoch: () => this.#epoch,
+      folded: (replaced) => this.#tellUnheard(replaced),
       failed: (error) => this.#fault(errorToFacts(error)),
     });
     this.#checkpointer = new Checkpointer(env, store, config.room, identity, config.limits, {
@@ -107,12 +117,13 @@ export class Owner {
   /** Resolves when what is under way is written and told. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await Promise.all([this.#sealer.stop(), this.#checkpointer.stop(), this.#link.stop()]);
+    await Promise.all([this.#sealer.stop(), this.#folder.stop(), this.#checkpointer.stop(), this.#link.stop()]);
   }
 
-  /** There may be something to seal. */
-  poke(): void {
+  /** There may be something to seal: so many rows were added. */
+  poke(rows: number): void {
     this.#sealer.poke();
+    this.#folder.added(rows);
   }
 
   /** The strict transaction that follows on what is journaled while there is someone to send to. */
@@ -142,14 +153,18 @@ export class Owner {
   }
 
   #sealed(drafts: readonly SealedDraft[], root: Uint8Array): void {
-    const unheard = drafts.flatMap(({ rows }) => rows).filter((row) => !this.#host.isKnown(row.number));
-    if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
+    this.#tellUnheard(drafts.flatMap(({ rows }) => rows));
     this.#host.tell({ kind: 'sealed', deltas: drafts.map(sealedRows) });
     this.#host.status.set({ root: bytesToHex(root), settled: false });
     const fromSeq = drafts[0]?.delta.seq ?? 1;
     this.#link.post({ kind: 'sealed', deltas: drafts.map(({ delta }) => delta.bytes), fromSeq });
     for (const { delta, rows } of drafts)
       if (rows[0]?.name.kind === 'document') this.#checkpointer.added(delta.keyId, delta.bytes.length);
+  }
+
+  #tellUnheard(rows: readonly JournalRow[]): void {
+    const unheard = rows.filter((row) => !this.#host.isKnown(row.number));
+    if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
   }
 
   /** Nobody's write, but an own delta that is to be sent. */
@@ -237,8 +252,8 @@ export class Owner {
 function sealedRows({ delta, rows }: SealedDraft): SealedRows {
   return {
     seq: delta.seq,
-    rows: rows.map((row) => row.number),
+    rows: rows.flatMap(numbersOf),
     bytes: delta.body.length,
-    atMs: Math.min(...rows.map((row) => hlcToMs(row.writtenAt))),
+    atMs: Math.min(...rows.map((row) => hlcToMs(oldestOf(row)))),
   };
 }

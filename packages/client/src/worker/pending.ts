@@ -2,25 +2,24 @@ import { type ErrorFacts, errorFromFacts, type OutboxEntry } from '@mangrove/pro
 import type { RoomStatus } from '../types.js';
 import type { HeadSeq, JournaledRow, SealedRows } from '../tabs/room-channel.js';
 
+type RowFacts = Pick<JournaledRow, 'number' | 'bytes' | 'atMs' | 'numbers'>;
+
 const RECEIPTS_MAX = 65_536;
 const SEALED_MAX = 4_096;
 
 /** What the store says, in one transaction. */
 export interface PendingBooks {
-  readonly rows: readonly { readonly number: number; readonly bytes: number; readonly atMs: number }[];
+  readonly rows: readonly RowFacts[];
   readonly outbox: readonly OutboxEntry[];
   /** The numbers that were given last. */
   readonly row: number;
   readonly seq: number;
 }
 
-interface PendingRow {
+interface PendingWrites {
+  readonly writes: number;
   readonly bytes: number;
   readonly atMs: number;
-}
-
-interface PendingDelta extends PendingRow {
-  readonly writes: number;
 }
 
 interface Waiting {
@@ -40,14 +39,14 @@ interface Waiting {
  * all tell the same figures.
  */
 export class Pending {
-  readonly #rows = new Map<number, PendingRow>();
-  readonly #deltas = new Map<number, PendingDelta>();
+  readonly #rows = new Map<number, PendingWrites>();
+  readonly #deltas = new Map<number, PendingWrites>();
   #writes = 0;
   #bytes = 0;
   /** For receipts that ask later; only rows that a receipt was given for. */
   readonly #seqByRow = new Map<number, number>();
   readonly #receipted = new Set<number>();
-  /** Rows whose delta was refused, by the row that they became. */
+  /** Rows whose delta was refused, or that were folded before the store was read, by the row that they became. */
   readonly #rowByRow = new Map<number, number>();
   readonly #headSeqs = new Map<string, HeadSeq>();
   readonly #waiting = new Set<Waiting>();
@@ -62,28 +61,46 @@ export class Pending {
   load({ rows, outbox, row, seq }: PendingBooks): void {
     for (const known of [...this.#rows.keys()]) this.#removeRow(known);
     for (const known of [...this.#deltas.keys()]) this.#removeDelta(known);
-    for (const { number, bytes, atMs } of rows) this.#addRow(number, { bytes, atMs });
+    for (const row of rows) this.#addRow(row);
     for (const entry of outbox) this.#addDelta(entry.seq, { ...entry, atMs: entry.oldestAtMs });
     this.#highestSeq = Math.max(this.#highestSeq, seq);
     this.#toldRow = row;
     this.#toldSeq = seq;
     // A row that has left the journal unheard is in one of the deltas, nobody can say in which: in the last one at the latest.
     const last = outbox.at(-1)?.seq ?? seq;
+    const folded = rows.flatMap(({ number, numbers }) => numbers.map((range) => ({ ...range, number })));
+    const heirOf = (row: number) => folded.find(({ from, to }) => from <= row && row <= to)?.number;
     for (const gone of [...this.#receipted].filter((number) => !this.#rows.has(number))) {
       this.#receipted.delete(gone);
+      // Written in this tab, so that there are no more of them than it has counted anyway: none is forgotten before it is sent.
+      const heir = heirOf(gone);
+      if (heir !== undefined) {
+        this.#rowByRow.set(gone, heir);
+        this.#receipted.add(heir);
+        continue;
+      }
       this.#remember(gone, last);
     }
     for (const waiting of this.#waiting) {
-      for (const number of [...waiting.rows]) if (!this.#rows.has(number)) this.#becomes(waiting, number, last);
+      for (const number of [...waiting.rows].filter((row) => !this.#rows.has(row))) {
+        const heir = heirOf(number);
+        if (heir === undefined) {
+          this.#becomes(waiting, number, last);
+          continue;
+        }
+        waiting.rows.delete(number);
+        waiting.rows.add(heir);
+      }
       for (const sent of [...waiting.seqs]) if (!this.#deltas.has(sent)) waiting.seqs.delete(sent);
     }
     this.#settle();
   }
 
-  journaled(rows: readonly Pick<JournaledRow, 'number' | 'bytes' | 'atMs'>[]): void {
-    for (const { number, bytes, atMs } of rows) {
+  journaled(rows: readonly RowFacts[]): void {
+    for (const row of rows) {
+      const { number } = row;
       if (this.#sealedRows.has(number) || (number <= this.#toldRow && !this.#rows.has(number))) continue;
-      this.#addRow(number, { bytes, atMs });
+      this.#addRow(row);
     }
   }
 
@@ -99,7 +116,8 @@ export class Pending {
   }
 
   sealed(deltas: readonly SealedRows[]): void {
-    for (const { seq, rows, bytes, atMs } of deltas) {
+    for (const { seq, rows: ranges, bytes, atMs } of deltas) {
+      const rows = ranges.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, i) => from + i));
       if (seq > this.#toldSeq || this.#deltas.has(seq)) this.#addDelta(seq, { writes: rows.length, bytes, atMs });
       this.#highestSeq = Math.max(this.#highestSeq, seq);
       for (const row of rows) {
@@ -121,11 +139,7 @@ export class Pending {
   }
 
   /** `rows`: what the refused deltas stood for, in the journal again. Who waits is told; who asks later waits for those. */
-  withdrawn(
-    seqs: readonly number[],
-    error: ErrorFacts,
-    rows: readonly Pick<JournaledRow, 'number' | 'bytes' | 'atMs'>[],
-  ): void {
+  withdrawn(seqs: readonly number[], error: ErrorFacts, rows: readonly RowFacts[]): void {
     // Without rows a newer write of this replica has replaced it: that is among what waits, at the latest the last of it.
     const heir = rows[0]?.number ?? Math.max(0, ...this.#rows.keys());
     for (const seq of seqs) {
@@ -190,22 +204,23 @@ export class Pending {
     return { writes: this.#writes, bytes: this.#bytes, oldestAgeMs: Math.max(0, nowMs - oldestAtMs) };
   }
 
-  #addRow(number: number, row: PendingRow): void {
+  #addRow({ number, numbers, bytes, atMs }: RowFacts): void {
     this.#removeRow(number);
-    this.#rows.set(number, row);
-    this.#writes++;
-    this.#bytes += row.bytes;
+    const writes = numbers.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    this.#rows.set(number, { writes, bytes, atMs });
+    this.#writes += writes;
+    this.#bytes += bytes;
   }
 
   #removeRow(number: number): void {
     const row = this.#rows.get(number);
     if (row === undefined) return;
     this.#rows.delete(number);
-    this.#writes--;
+    this.#writes -= row.writes;
     this.#bytes -= row.bytes;
   }
 
-  #addDelta(seq: number, delta: PendingDelta): void {
+  #addDelta(seq: number, delta: PendingWrites): void {
     this.#removeDelta(seq);
     this.#deltas.set(seq, delta);
     this.#writes += delta.writes;

@@ -281,7 +281,7 @@ export class RoomRuntime {
     }
     this.#rungs.lookAgain();
     this.#status.touch();
-    this.#owner?.poke();
+    this.#owner?.poke(loaded.rows.length);
   }
 
   #readAgainSoon(): void {
@@ -313,7 +313,7 @@ export class RoomRuntime {
     this.collections.changed(rows, 'local');
     this.#channel.post({ kind: 'journaled', rows });
     this.#status.touch();
-    this.#owner?.poke();
+    this.#owner?.poke(rows.length);
   }
 
   #deliver(keys: readonly ReceivedKey[], origin: ChangeOrigin): void {
@@ -345,7 +345,7 @@ export class RoomRuntime {
       case 'journaled':
         this.#pending.journaled(notice.rows);
         this.#deliver(notice.rows.map(toReceivedKey), 'tab');
-        this.#owner?.poke();
+        this.#owner?.poke(notice.rows.length);
         break;
       case 'sealed':
         this.#pending.sealed(notice.deltas);

@@ -48,6 +48,8 @@ test('[JS1] the first two rungs are reached when the writes are journaled, witho
   expect(waits.map(({ outcome }) => outcome)).toEqual(['resolved', 'resolved']);
 });
 
+const ONE = [{ from: 1, to: 1 }];
+
 test('[SY6] without a relay every higher rung, and being in sync, is NO_RELAY', async () => {
   const { reached, synced } = open({ hasRelay: false });
   const waits = [reached('relay'), reached('replicas'), reached('all'), synced()];
@@ -58,7 +60,7 @@ test('[SY6] without a relay every higher rung, and being in sync, is NO_RELAY', 
 test('[SY6] [SY11] the ladder: a relay acknowledges, one replica holds it, all known ones do', async () => {
   const { pending, reached } = open();
   pending.heads(OTHER.map((replica) => ({ replica, seq: 0, timeMs: NOW_MS })));
-  pending.journaled([{ number: 1, bytes: 1, atMs: 1 }]);
+  pending.journaled([{ number: 1, bytes: 1, atMs: 1, numbers: ONE }]);
   pending.receipt(1);
   const waits = [reached('relay'), reached('replicas'), reached('replicas', { count: 2 }), reached('all')];
   const outcomes = async (): Promise<string> => {
@@ -66,7 +68,7 @@ test('[SY6] [SY11] the ladder: a relay acknowledges, one replica holds it, all k
     return waits.map(({ outcome }) => (outcome === 'resolved' ? 'x' : '-')).join('');
   };
   expect(await outcomes()).toBe('----');
-  pending.sealed([{ seq: 5, rows: [1], bytes: 1, atMs: 1 }]);
+  pending.sealed([{ seq: 5, rows: ONE, bytes: 1, atMs: 1 }]);
   expect(await outcomes()).toBe('----');
   pending.acknowledged([5]);
   expect(await outcomes()).toBe('x---');
@@ -84,9 +86,9 @@ test('[SY11] a replica that was not seen for longer than its expiry holds up nob
     { replica: OTHER[0] as ReplicaId, seq: 0, timeMs: NOW_MS - defaultLimits.replicaExpiryMs - 1 },
     { replica: OTHER[1] as ReplicaId, seq: 1, timeMs: NOW_MS },
   ]);
-  pending.journaled([{ number: 1, bytes: 1, atMs: 1 }]);
+  pending.journaled([{ number: 1, bytes: 1, atMs: 1, numbers: ONE }]);
   const all = reached('all');
-  pending.sealed([{ seq: 1, rows: [1], bytes: 1, atMs: 1 }]);
+  pending.sealed([{ seq: 1, rows: ONE, bytes: 1, atMs: 1 }]);
   pending.acknowledged([1]);
   await turn();
   expect(all.outcome).toBe('resolved');
@@ -109,7 +111,7 @@ test('[SY5] synced resolves at the next look that finds the room in sync', async
 
 test('[SY15] a wait can be cancelled while its writes are still being journaled, and later', async () => {
   const { pending, rungs, reached, synced, last } = open();
-  pending.journaled([{ number: 1, bytes: 1, atMs: 1 }]);
+  pending.journaled([{ number: 1, bytes: 1, atMs: 1, numbers: ONE }]);
   const early = reached('relay', { after: new Promise(() => {}) });
   rungs.cancel(last());
   const later = reached('relay');
@@ -123,7 +125,7 @@ test('[SY15] a wait can be cancelled while its writes are still being journaled,
 
 test('[SY15] closing ends all waits, and no new one begins', async () => {
   const { pending, rungs, reached, synced } = open();
-  pending.journaled([{ number: 1, bytes: 1, atMs: 1 }]);
+  pending.journaled([{ number: 1, bytes: 1, atMs: 1, numbers: ONE }]);
   const waits = [reached('relay'), reached('relay', { after: new Promise(() => {}) }), synced()];
   rungs.close(new MangroveError('CLOSED', { what: 'room' }));
   waits.push(reached('relay'), synced());

@@ -22,6 +22,18 @@ import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 
+/** How many rows and how many bytes of payload one plan looks at: bounded work, bounded memory. */
+const PAGE_ROWS_MAX = 4_096;
+const PAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** A row may weigh as much as a body, and what a step reads is only known afterwards. */
+const STEP_ROWS_MAX = 64;
+
+/** Numbers of rows, both ends included. */
+export interface NumberRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** An edit that is durable but not yet a delta [JS1]. */
 export interface JournalRow {
   /** Rises with every row of the room, over all tabs. */
@@ -35,6 +47,8 @@ export interface JournalRow {
   readonly context: Context;
   readonly nonces: readonly number[];
   readonly payload: Uint8Array;
+  /** Of a row that stands for several [JS6]: when the first of them was written, and all their numbers, its own among them. */
+  readonly folded?: { readonly oldest: Hlc; readonly numbers: readonly NumberRange[] } | undefined;
 }
 
 export type Edit = Pick<JournalRow, 'name' | 'flags' | 'nonces' | 'payload'>;
@@ -93,10 +107,32 @@ export function* readJournalOf(tx: Transaction, keyId: KeyId): Steps<readonly Jo
   return rows.map(([key, value]) => bytesToJournalRow(key, value));
 }
 
-/** Journal rows, ascending by key and number. */
-export function* readJournal(tx: Transaction, limit?: number): Steps<readonly JournalRow[]> {
-  const rows = yield* tx.rows('journal', { from: new Uint8Array(), limit });
+/** All journal rows, ascending by key and number. */
+export function* readJournal(tx: Transaction): Steps<readonly JournalRow[]> {
+  const rows = yield* tx.rows('journal', { from: new Uint8Array() });
   return rows.map(([key, value]) => bytesToJournalRow(key, value));
+}
+
+/** As many rows from `from` on as one plan may look at; `isLast` where none come after them. */
+export function* readJournalPage(
+  tx: Transaction,
+  from: Uint8Array,
+): Steps<{ readonly rows: readonly JournalRow[]; readonly isLast: boolean }> {
+  const rows: JournalRow[] = [];
+  let bytes = 0;
+  let next = from;
+  for (;;) {
+    const limit = Math.min(STEP_ROWS_MAX, PAGE_ROWS_MAX - rows.length);
+    const read = yield* tx.rows('journal', { from: next, limit });
+    for (const [key, value] of read) {
+      rows.push(bytesToJournalRow(key, value));
+      bytes += value.length;
+    }
+    const last = read.at(-1);
+    if (last === undefined || read.length < limit) return { rows, isLast: true };
+    if (rows.length >= PAGE_ROWS_MAX || bytes >= PAGE_BYTES_MAX) return { rows, isLast: false };
+    next = concatBytes(last[0], new Uint8Array(1));
+  }
 }
 
 /** `keyId 16 • u64 number`. */
@@ -128,12 +164,13 @@ function underKey(keyId: KeyId): { from: Uint8Array; to: Uint8Array | undefined 
 }
 
 /**
- * `row := varUint 1 • name • varUint flags • u64 writtenAt • varUint above • context • nonces • varBytes payload`; the context is
+ * `row := varUint form • name • varUint flags • u64 writtenAt • varUint above • context • nonces • varBytes payload`; the context is
  * relative to `writtenAt + above`, as that of a row that was withdrawn may name an own delta sealed after the row was written.
+ * Form 2 has `varUint(writtenAt − oldest) • varUint n • n × (varUint from • varUint(to − from))` behind it [JS6].
  */
 export function journalRowToBytes(row: JournalRow): Uint8Array {
   return encode((encoder) => {
-    encoding.writeVarUint(encoder, 1);
+    encoding.writeVarUint(encoder, row.folded === undefined ? 1 : 2);
     writeKeyName(encoder, row.name);
     encoding.writeVarUint(encoder, row.flags);
     writeU64(encoder, row.writtenAt);
@@ -143,6 +180,13 @@ export function journalRowToBytes(row: JournalRow): Uint8Array {
     encoding.writeVarUint(encoder, row.nonces.length);
     for (const nonce of row.nonces) encoding.writeUint32BigEndian(encoder, nonce);
     encoding.writeVarUint8Array(encoder, row.payload);
+    if (row.folded === undefined) return;
+    encoding.writeVarUint(encoder, row.writtenAt - row.folded.oldest);
+    encoding.writeVarUint(encoder, row.folded.numbers.length);
+    for (const { from, to } of row.folded.numbers) {
+      encoding.writeVarUint(encoder, from);
+      encoding.writeVarUint(encoder, to - from);
+    }
   });
 }
 
@@ -150,7 +194,7 @@ function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
   const keyId = bytesToKeyId(key.subarray(0, 16));
   const number = bytesToU64(key, 16);
   return decodeRow('journal', value, (decoder) => {
-    readVarUint(decoder);
+    const form = readVarUint(decoder);
     const name = readKeyName(decoder);
     const flags = readVarUint(decoder);
     const writtenAt = readU64(decoder) as Hlc;
@@ -158,6 +202,8 @@ function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
     const nonces = Array.from({ length: readCount(decoder, 4, defaultLimits.noncesPerDeltaMax) }, () =>
       decoding.readUint32BigEndian(decoder),
     );
+    const payload = readBytes(decoder, defaultLimits.bodyBytesMax);
+    const folded = form === 2 ? readFolded(decoder, writtenAt) : undefined;
     return {
       keyId,
       number,
@@ -166,7 +212,17 @@ function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
       writtenAt,
       context,
       nonces,
-      payload: readBytes(decoder, defaultLimits.bodyBytesMax),
+      payload,
+      ...(folded && { folded }),
     };
   });
+}
+
+function readFolded(decoder: decoding.Decoder, writtenAt: Hlc): JournalRow['folded'] {
+  const oldest = (writtenAt - readVarUint(decoder)) as Hlc;
+  const numbers = Array.from({ length: readCount(decoder, 2, Number.MAX_SAFE_INTEGER) }, () => {
+    const from = readVarUint(decoder);
+    return { from, to: from + readVarUint(decoder) };
+  });
+  return { oldest, numbers };
 }

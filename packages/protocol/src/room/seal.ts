@@ -8,21 +8,17 @@ import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Acceptance, acceptDeltas, dotKey, isAnyCovered, type RoomRef, splitTrieKeys } from './accept.js';
-import { type JournalRow, journalKey, readJournal } from './journal.js';
+import { type JournalRow, journalKey, readJournalPage } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { bytesToOutboxEntry, type OutboxEntry, outboxEntryToBytes } from './outbox-entry.js';
 import { settleRetained } from './retained.js';
+import { countWrites, groupRows, joinRows, type MergeUpdates, oldestOf } from './runs.js';
 import { mayBeHeld } from './unsent.js';
-
-/** How many rows one sealing looks at, and how many payload bytes of one key it joins: bounded work, bounded bodies. */
-const ROWS_MAX = 4_096;
-const JOINED_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface SealOptions {
   readonly replica: ReplicaId;
   readonly nowMs: number;
-  /** Joins the payloads of a document's rows into one: Yjs at a replica, anything in a simulation. */
-  readonly mergeUpdates: (updates: readonly Uint8Array[]) => Uint8Array;
+  readonly mergeUpdates: MergeUpdates;
   readonly deflate: Deflate;
 }
 
@@ -44,7 +40,7 @@ export interface SealedDraft {
  * Throws `CLOCK_AHEAD` when the clock of the replica lies too far ahead of the wall clock [HLC4], or has to [JS5].
  */
 export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions): Steps<readonly SealDraft[]> {
-  const rows = yield* readJournal(tx, ROWS_MAX);
+  const { rows } = yield* readJournalPage(tx, new Uint8Array());
   if (rows.length === 0) return [];
   let seq = yield* readNumber(tx, 'seq');
   let hlc = yield* readClock(tx);
@@ -93,8 +89,9 @@ export function* commitSeal(
   for (const key of rowKeys) tx.delete('journal', key);
   for (const { delta, rows } of sealed) {
     tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
-    const oldestAtMs = Math.min(...rows.map((row) => hlcToMs(row.writtenAt)));
-    tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes: rows.length, oldestAtMs }, delta));
+    const oldestAtMs = Math.min(...rows.map((row) => hlcToMs(oldestOf(row))));
+    const writes = rows.reduce((sum, row) => sum + countWrites(row), 0);
+    tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes, oldestAtMs }, delta));
   }
   writeNumber(tx, 'seq', last.delta.seq);
   writeNumber(tx, 'clock', Math.max(clock, last.delta.hlc));
@@ -149,31 +146,6 @@ export function dotsOf(replica: ReplicaId): { from: Uint8Array; to: Uint8Array |
   return { from: idToBytes(replica), to: prefixEnd(idToBytes(replica)) };
 }
 
-/**
- * Runs of rows that become one delta each. A key's rows stand together and in order, and a run ends where its flags change, as
- * imported updates are vouched for in another way: joined across other rows, a later write would be superseded by an earlier one [JS1].
- */
-function groupRows(rows: readonly JournalRow[]): readonly (readonly JournalRow[])[] {
-  const groups: JournalRow[][] = [];
-  let bytes = 0;
-  for (const row of rows) {
-    const group = groups.at(-1);
-    bytes += row.payload.length;
-    const isTooMuch = row.name.kind === 'document' && bytes > JOINED_BYTES_MAX;
-    if (group !== undefined && isSameRun(group[0] as JournalRow, row) && !isTooMuch) {
-      group.push(row);
-    } else {
-      groups.push([row]);
-      bytes = row.payload.length;
-    }
-  }
-  return groups;
-}
-
-function isSameRun(a: JournalRow, b: JournalRow): boolean {
-  return a.keyId === b.keyId && (a.flags & ~FLAG.tombstone) === (b.flags & ~FLAG.tombstone);
-}
-
 /** The stamp of the next delta: above the clock, all that the delta names, and what somebody may hold of ours [HLC4, JS5]. */
 export function nextStamp(clock: Hlc, named: number, given: Hlc, nowMs: number): Hlc {
   const above = mayBeHeld(given, nowMs) ? given : 0;
@@ -204,23 +176,19 @@ function draftDelta(
   group: readonly JournalRow[],
   stamp: { seq: number; hlc: Hlc; prev: Hlc },
 ): UnsignedDelta {
-  const last = group.at(-1) as JournalRow;
-  const isRecord = last.name.kind === 'record';
+  const row = joinRows(group, options.mergeUpdates);
   const own = stamp.prev === 0 ? EMPTY_CONTEXT : { stamps: new Map([[options.replica, stamp.prev]]), dots: [] };
-  const payload = isRecord ? last.payload : options.mergeUpdates(group.map((row) => row.payload));
-  const body = packBody(
-    { name: last.name, payload: hasFlag(last, FLAG.tombstone) ? new Uint8Array() : payload },
-    options.deflate,
-  );
+  const payload = hasFlag(row, FLAG.tombstone) ? new Uint8Array() : row.payload;
+  const body = packBody({ name: row.name, payload }, options.deflate);
   const header = {
     ...stamp,
     replica: options.replica,
-    keyId: last.keyId,
+    keyId: row.keyId,
     // Never above the delta's own stamp, which a row written in another tab's time might be.
-    writtenAt: Math.min(last.writtenAt, stamp.hlc) as Hlc,
-    context: isRecord ? joinContexts([...group.map((row) => row.context), own]) : EMPTY_CONTEXT,
-    flags: last.flags | body.flags,
-    nonces: [...new Set(group.flatMap((row) => row.nonces))].sort((a, b) => a - b),
+    writtenAt: Math.min(row.writtenAt, stamp.hlc) as Hlc,
+    context: row.name.kind === 'record' ? joinContexts([row.context, own]) : EMPTY_CONTEXT,
+    flags: row.flags | body.flags,
+    nonces: [...new Set(row.nonces)].sort((a, b) => a - b),
   };
   return makeUnsignedDelta(room.hash, room.roomId, header, body.bytes);
 }
