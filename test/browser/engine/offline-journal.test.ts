@@ -72,7 +72,7 @@ test.each([
     const name = `mangrove-test-${crypto.randomUUID()}`;
     const ydoc = new Y.Doc();
     const fold = async (store: Store, epoch: number) => {
-      const options = { epoch, mergeUpdates, from: new Uint8Array() };
+      const options = { epoch, mergeUpdates, rowsMin: 256, from: new Uint8Array() };
       if (isFolded) await store.transact((tx) => foldJournal(tx, options), STRICT);
     };
     for (const half of [0, 1]) {

@@ -3,6 +3,7 @@ import { mergeUpdates } from '../documents/merge.js';
 
 /** So many new rows make a look at the journal worthwhile. */
 const ROWS_BETWEEN = 1_024;
+const FOLDED_ROWS_MIN = 256;
 
 export interface FolderHost {
   /** False while the journal is sealed anyway. */
@@ -51,7 +52,7 @@ export class Folder {
   async #run(): Promise<void> {
     let from: Uint8Array | undefined = new Uint8Array();
     while (from !== undefined && this.#mayRun()) {
-      const options: FoldOptions = { epoch: this.#host.epoch(), mergeUpdates, from };
+      const options: FoldOptions = { epoch: this.#host.epoch(), mergeUpdates, rowsMin: FOLDED_ROWS_MIN, from };
       // Strict: the rows that it takes the place of were.
       const folding: Folding | undefined = await this.#store.transact((tx) => foldJournal(tx, options), {
         mode: 'write',

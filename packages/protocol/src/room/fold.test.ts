@@ -46,7 +46,9 @@ function createReplica() {
       let from: Uint8Array | undefined = new Uint8Array();
       while (from !== undefined) {
         const page: Uint8Array = from;
-        const folding = tables.transact((tx) => foldJournal(tx, { epoch, mergeUpdates, from: page })).result;
+        const folding = tables.transact((tx) =>
+          foldJournal(tx, { epoch, mergeUpdates, rowsMin: 256, from: page }),
+        ).result;
         foldings.push(folding);
         from = folding?.next;
       }

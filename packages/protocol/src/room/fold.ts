@@ -4,12 +4,11 @@ import { type JournalRow, journalKey, journalRowToBytes, readJournalPage } from 
 import { readNumber } from './meta.js';
 import { groupRows, joinRows, type MergeUpdates } from './runs.js';
 
-/** Fewer rows are not worth their transaction. */
-const FOLDED_ROWS_MIN = 256;
-
 export interface FoldOptions {
   readonly epoch: number;
   readonly mergeUpdates: MergeUpdates;
+  /** Fewer rows are not worth a transaction. */
+  readonly rowsMin: number;
   /** Where to begin; a page is bounded, so that folding is one bounded transaction after another. */
   readonly from: Uint8Array;
 }
@@ -28,13 +27,16 @@ export interface Folding {
  *
  * Undefined, and nothing written, when another tab has taken over.
  */
-export function* foldJournal(tx: Transaction, { epoch, mergeUpdates, from }: FoldOptions): Steps<Folding | undefined> {
+export function* foldJournal(
+  tx: Transaction,
+  { epoch, mergeUpdates, rowsMin, from }: FoldOptions,
+): Steps<Folding | undefined> {
   if ((yield* readNumber(tx, 'epoch')) !== epoch) return undefined;
   const { rows, isLast } = yield* readJournalPage(tx, from);
   const replaced: JournalRow[] = [];
   for (const group of groupRows(rows)) {
     const run = lightEnd(group);
-    if (run.length < FOLDED_ROWS_MIN) continue;
+    if (run.length < rowsMin) continue;
     const row = joinRows(run, mergeUpdates);
     for (const other of run.slice(0, -1)) tx.delete('journal', journalKey(other));
     tx.put('journal', journalKey(row), journalRowToBytes(row));

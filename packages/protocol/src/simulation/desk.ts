@@ -2,11 +2,13 @@ import { bytesToU64 } from '../bytes.js';
 import { type Delta, signDelta } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { deriveKeyId, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
+import { foldJournal } from '../room/fold.js';
 import { appendToJournal, type JournalRow, readJournal, readJournalOf, readKeyState } from '../room/journal.js';
 import { readDocumentDeltas } from '../room/checkpoint.js';
 import { readNumber } from '../room/meta.js';
 import { nextEpoch } from '../room/receive.js';
 import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
+import { numbersOf } from '../room/runs.js';
 import { resetClock, withdrawRefused } from '../room/withdraw.js';
 import type { Refusal } from '../sync/event.js';
 import { asItIs, editOf, mergeIds, writesOfBody } from './content.js';
@@ -108,6 +110,7 @@ export class Desk {
     const { isUp, isInSession, random, publicKey, world } = this.#host;
     if (this.#isSealing || this.isHeld || !isUp || world.loop.nowMs < this.#waitsUntilMs) return;
     // Sealing happens when there is someone to send to; sooner does no harm, so now and then it is done.
+    if (!isInSession) this.#fold();
     if (!isInSession && !random.chance(0.1)) return;
     const nowMs = this.#host.nowMs();
     const drafts = this.#draft(nowMs);
@@ -214,7 +217,16 @@ export class Desk {
     if (seq < sealed) throw new Error(`[JS4] replica ${index} has sealed ${sealed} deltas and remembers ${seq}`);
   }
 
-  #writesOf(row: Pick<JournalRow, 'number'>): readonly number[] {
-    return this.#writesOfRow.get(row.number) ?? [];
+  /** Rows of a long time offline are joined; in a world, any two [JS6]. */
+  #fold(): void {
+    const { world, disk } = this.#host;
+    const options = { epoch: this.#epoch, mergeUpdates: mergeIds, rowsMin: 2, from: new Uint8Array() };
+    const folding = disk.write((tx) => foldJournal(tx, options), 'strict');
+    if (folding !== undefined && folding.replaced.length > 0) world.count('journals that were folded');
+  }
+
+  #writesOf(row: Pick<JournalRow, 'number' | 'folded'>): readonly number[] {
+    const numbers = numbersOf(row).flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, i) => from + i));
+    return numbers.flatMap((number) => this.#writesOfRow.get(number) ?? []);
   }
 }
