@@ -1,5 +1,5 @@
 import type { Steps, Transaction } from '../store/plan.js';
-import { getNodes, keysUnder } from './node-table.js';
+import { assertCounted, getNodes, keysUnder } from './node-table.js';
 import type { InnerNode } from './node.js';
 import { childSlot, ROOT_SLOT, slotContains, slotNibble, type Slot } from './slot.js';
 
@@ -28,7 +28,11 @@ export function* holdingAt(tx: Transaction, slot: Slot): Steps<Holding> {
     [node] = yield* getNodes(tx, [at]);
   }
   if (node === undefined) return NONE;
-  return node.kind === 'inner' ? node : leafOf(yield* keysUnder(tx, slot));
+  if (node.kind === 'inner') return node;
+  const keys = yield* keysUnder(tx, slot);
+  // What a peer is told of a leaf has to be what its hash is of, or a hole is never found [AE3].
+  if (at === slot) assertCounted(slot, node, keys);
+  return leafOf(keys);
 }
 
 /** The part of a leaf that lies under a slot. */

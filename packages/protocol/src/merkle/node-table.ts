@@ -24,6 +24,13 @@ export function presentNode(node: MerkleNode | undefined, slot: Slot): MerkleNod
   return node;
 }
 
+/** Throws `INTERNAL` when other items are there than a node counts: one of the two is damaged. */
+export function assertCounted(slot: Slot, { count }: MerkleNode, keys: readonly Uint8Array[]): void {
+  if (keys.length === count) return;
+  const reason = `${keys.length} deltas on disk at slot "${slot}" where the Merkle node counts ${count}`;
+  throw new MangroveError('INTERNAL', { reason });
+}
+
 export function putNode(tx: Transaction, slot: Slot, node: MerkleNode): void {
   tx.put('nodes', slotToBytes(slot), nodeToBytes(node));
 }

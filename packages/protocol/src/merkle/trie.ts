@@ -3,7 +3,16 @@ import { compareBytes } from '../bytes.js';
 import type { Hash } from '../hash.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { buildTrie, isAscending, slotsOf } from './build.js';
-import { deleteNode, getNode, getNodes, keysUnder, presentNode, putNode, together } from './node-table.js';
+import {
+  assertCounted,
+  deleteNode,
+  getNode,
+  getNodes,
+  keysUnder,
+  presentNode,
+  putNode,
+  together,
+} from './node-table.js';
 import { childHash, childNibbles, EMPTY_ROOT, hasChild, innerNode, LEAF_ITEMS_MAX } from './node.js';
 import type { InnerNode, MerkleNode } from './node.js';
 import {
@@ -123,10 +132,7 @@ function* replant(
   changes: TrieChanges,
 ): Steps<MerkleNode | undefined> {
   const keys = yield* keysUnder(tx, under);
-  assert(
-    keys.length === node.count,
-    () => `${keys.length} keys at slot "${under}" where the node counts ${node.count}`,
-  );
+  assertCounted(under, node, keys);
   // The shape follows from the keys, so what was stored below is known without reading it.
   for (const slot of slotsOf(keys)) if (slot !== ROOT_SLOT) deleteNode(tx, slot);
   return plant(tx, hash, applyChanges(keys, changes));

@@ -99,7 +99,8 @@ export function* acceptDeltas(
       if (covering.every(({ trieKey }) => options.retain(parseTrieKey(trieKey)))) retained.push(delta);
       return 'superseded';
     }
-    if (options.from === 'author' && seen) return 'reused';
+    // A row of the dot that names no other id names this delta: it was held, and the disk has lost it [AE3].
+    if (options.from === 'author' && seen && dots[i] === undefined) return 'reused';
     met.add(name);
     dotsOfBatch.set(dotName, name);
     for (const sibling of siblings.all) {
@@ -263,21 +264,21 @@ function* changeDots(tx: Transaction, removed: readonly Delta[], added: readonly
   }
 }
 
-/** `contexts` row := (trieKey 64 • context relative to the trie key's hlc)* */
 function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonly ContextualSibling[]): void {
-  if (contextual.length === 0) {
-    tx.delete('contexts', idToBytes(keyId));
-    return;
-  }
+  if (contextual.length === 0) tx.delete('contexts', idToBytes(keyId));
+  else tx.put('contexts', idToBytes(keyId), contextsToRow(contextual));
+}
+
+/** `contexts` row := (trieKey 64 • context relative to the trie key's hlc)* */
+export function contextsToRow(contextual: readonly ContextualSibling[]): Uint8Array {
   // In the order of the trie, so that the row says nothing of the order in which they came [CX6].
   const inOrder = contextual.toSorted((a, b) => compareBytes(a.trieKey, b.trieKey));
-  const row = encode((encoder) => {
+  return encode((encoder) => {
     for (const sibling of inOrder) {
       encoding.writeUint8Array(encoder, sibling.trieKey);
       writeContext(encoder, sibling.context, sibling.hlc);
     }
   });
-  tx.put('contexts', idToBytes(keyId), row);
 }
 
 export function readContexts(row: Uint8Array): ContextualSibling[] {

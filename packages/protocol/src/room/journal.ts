@@ -190,7 +190,7 @@ export function journalRowToBytes(row: JournalRow): Uint8Array {
   });
 }
 
-function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
+export function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
   const keyId = bytesToKeyId(key.subarray(0, 16));
   const number = bytesToU64(key, 16);
   return decodeRow('journal', value, (decoder) => {

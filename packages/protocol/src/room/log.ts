@@ -21,6 +21,8 @@ export interface Position {
 
 export const ROLL_BYTES = 8;
 export const STORE_ID_BYTES = 8;
+const LOG_ROW_BYTES = ROLL_BYTES + TRIE_KEY_BYTES + 16;
+const POSITION_BYTES = 16 + ROLL_BYTES;
 
 const POSITION = utf8ToBytes('position');
 /** The offset from which the log is looked through next. */
@@ -162,6 +164,19 @@ export function* readLogEnd(tx: Transaction): Steps<Omit<Position, 'root'> & { r
   return row === undefined
     ? { offset: 0, roll: new Uint8Array(ROLL_BYTES), bytes: 0 }
     : { offset: bytesToU64(row), roll: row.slice(8, 8 + ROLL_BYTES), bytes: bytesToU64(row, 8 + ROLL_BYTES) };
+}
+
+/** Where the log's end is not known any more, its last entry tells [AE2]. True where it had to. */
+export function* restoreLogEnd(tx: Transaction): Steps<boolean> {
+  const [last] = yield* tx.rows('log', { from: new Uint8Array(), reverse: true, limit: 1 });
+  if (last === undefined || last[1].length !== LOG_ROW_BYTES) return false;
+  const [key, value] = last;
+  const stored = yield* tx.get('meta', POSITION);
+  const isKnown = stored?.length === POSITION_BYTES && bytesToU64(stored) >= bytesToU64(key);
+  if (isKnown) return false;
+  const bytes = bytesBeforeRow(value) + bytesToU64(value, LOG_ROW_BYTES - 8);
+  tx.put('meta', POSITION, concatBytes(key, value.slice(0, ROLL_BYTES), u64ToBytes(bytes)));
+  return true;
 }
 
 function nextRoll(hash: Hash, roll: Uint8Array, delta: Delta): Uint8Array {

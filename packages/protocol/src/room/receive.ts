@@ -1,6 +1,6 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { bytesToU64, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, equalBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import { decodeRow, encode, readFixed, readVarUint } from '../codec.js';
 import { bytesToDelta, type Delta } from '../delta.js';
 import { type ErrorCode, errorCodeFromWire, errorCodeToWire } from '../errors.js';
@@ -122,7 +122,15 @@ export function faultOfQuarantine(row: Uint8Array): ErrorCode {
 /** Where this replica has read to in a relay's log. */
 export function* readCursor(tx: Transaction): Steps<Cursor | undefined> {
   const row = yield* tx.get('meta', CURSOR);
-  if (row === undefined) return undefined;
+  return row === undefined ? undefined : bytesToCursor(row);
+}
+
+/** A row of `meta` that is not this replica's cursor is not looked into. */
+export function assertReadableMeta(key: Uint8Array, row: Uint8Array): void {
+  if (equalBytes(key, CURSOR)) bytesToCursor(row);
+}
+
+function bytesToCursor(row: Uint8Array): Cursor {
   return decodeRow('meta', row, (decoder) => ({
     storeId: readFixed(decoder, STORE_ID_BYTES),
     offset: readVarUint(decoder),

@@ -1,0 +1,175 @@
+import { bytesToHex, concatBytes, equalBytes, hexToBytes, prefixEnd } from '../bytes.js';
+import { covers } from '../context.js';
+import { bytesToDelta, type Delta, hasContext, parseTrieKey, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
+import { isMangroveError } from '../errors.js';
+import { idToBytes, type KeyId } from '../ids.js';
+import { together } from '../merkle/node-table.js';
+import type { Row, Steps, Transaction } from '../store/plan.js';
+import { type ContextualSibling, dotKey, contextsToRow, readContexts } from './accept.js';
+import { nextStep, READ_BYTES } from './fetch.js';
+import type { RoomRef } from './room-ref.js';
+
+export interface HeldPage {
+  readonly held: readonly Delta[];
+  /** Keys whose rows are no deltas, or another delta than the key says. */
+  readonly unreadable: readonly Uint8Array[];
+  readonly rows: number;
+  readonly bytes: number;
+  readonly last: Uint8Array | undefined;
+}
+
+/** The next deltas, each read as carefully as what a peer sends: its id is a hash over all of it. */
+export function* readHeld(
+  tx: Transaction,
+  { hash, roomId }: RoomRef,
+  from: Uint8Array,
+  limit: number,
+): Steps<HeldPage> {
+  const keys = yield* tx.keys('deltas', { from, limit });
+  const held: Delta[] = [];
+  const unreadable: Uint8Array[] = [];
+  let rows = 0;
+  let bytes = 0;
+  for (let step = 1; rows < keys.length && bytes < READ_BYTES; step = nextStep(step)) {
+    const page = keys.slice(rows, rows + step);
+    rows += page.length;
+    for (const [i, row] of (yield* tx.getMany('deltas', page)).entries()) {
+      const key = page[i] as Uint8Array;
+      const delta = attempt(() => bytesToDelta(hash, roomId, row as Uint8Array));
+      if (delta === undefined || !equalBytes(trieKeyOf(delta), key)) unreadable.push(key);
+      else held.push(delta);
+      bytes += row?.length ?? 0;
+    }
+  }
+  return { held, unreadable, rows, bytes, last: rows < limit && rows === keys.length ? undefined : keys[rows - 1] };
+}
+
+/** Names each of these under its dot; how many were not. */
+export function* restoreDots(tx: Transaction, held: readonly Delta[]): Steps<number> {
+  const rows = yield* tx.getMany('dots', held.map(dotKey));
+  const namedByDot = new Map<string, Set<string>>();
+  let restored = 0;
+  for (const [i, delta] of held.entries()) {
+    const dot = bytesToHex(dotKey(delta));
+    const named = namedByDot.get(dot) ?? new Set(splitWhole(rows[i]).map(bytesToHex));
+    namedByDot.set(dot, named);
+    if (named.has(bytesToHex(trieKeyOf(delta)))) continue;
+    named.add(bytesToHex(trieKeyOf(delta)));
+    tx.put('dots', dotKey(delta), concatBytes(...[...named].sort().map(hexToBytes)));
+    restored++;
+  }
+  return restored;
+}
+
+/** Tells the contexts of these in the rows of their keys, as they tell them themselves; how many rows did not. */
+export function* restoreContexts(tx: Transaction, held: readonly Delta[]): Steps<number> {
+  let restored = 0;
+  for (const [keyId, deltas] of groupByKey(held.filter(hasContext))) {
+    const row = yield* tx.get('contexts', idToBytes(keyId));
+    const told = row === undefined ? [] : (attempt(() => readContexts(row)) ?? []);
+    const trieKeys = new Set(deltas.map((delta) => bytesToHex(trieKeyOf(delta))));
+    const others = told.filter(({ trieKey }) => !trieKeys.has(bytesToHex(trieKey)));
+    if (replaceRow(tx, idToBytes(keyId), row, [...others, ...deltas.map(toSibling)]) === 0) continue;
+    yield* dropCovered(tx, keyId, deltas);
+    restored++;
+  }
+  return restored;
+}
+
+/** [CX2] What came while a context was not known, and is covered by it: its dot and its place in the index are seen to later in the pass. */
+function* dropCovered(tx: Transaction, keyId: KeyId, deltas: readonly Delta[]): Steps<void> {
+  const from = idToBytes(keyId);
+  for (const trieKey of yield* tx.keys('deltas', { from, to: prefixEnd(from) })) {
+    const place = parseTrieKey(trieKey);
+    if (deltas.some(({ context }) => covers(context, place))) tx.delete('deltas', trieKey);
+  }
+}
+
+/** Rows of `contexts` without those that are not held; one that cannot be read tells nothing but what was told anew. How many changed. */
+export function* trimContexts(tx: Transaction, rows: readonly Row[]): Steps<number> {
+  let trimmed = 0;
+  for (const [key, row] of rows) {
+    const told = attempt(() => readContexts(row)) ?? [];
+    const isHeld = yield* areHeld(
+      tx,
+      told.map(({ trieKey }) => trieKey),
+    );
+    trimmed += replaceRow(
+      tx,
+      key,
+      row,
+      told.filter((_, i) => isHeld[i]),
+    );
+  }
+  return trimmed;
+}
+
+function replaceRow(
+  tx: Transaction,
+  key: Uint8Array,
+  before: Uint8Array | undefined,
+  contextual: readonly ContextualSibling[],
+): number {
+  const row = contextual.length === 0 ? undefined : contextsToRow(contextual);
+  if (before === undefined ? row === undefined : row !== undefined && equalBytes(row, before)) return 0;
+  if (row === undefined) tx.delete('contexts', key);
+  else tx.put('contexts', key, row);
+  return 1;
+}
+
+export interface NamedDelta {
+  readonly trieKey: Uint8Array;
+  readonly isHeld: boolean;
+}
+
+/** What rows of `dots` name, and whether it is there. */
+export function* readNamedIn(
+  tx: Transaction,
+  rows: readonly Row[],
+): Steps<readonly (readonly [key: Uint8Array, row: Uint8Array, named: readonly NamedDelta[]])[]> {
+  const trieKeys = rows.map(([, row]) => splitWhole(row));
+  const isHeld = yield* areHeld(tx, trieKeys.flat());
+  let at = 0;
+  return rows.map(([key, row], i) => {
+    const named = (trieKeys[i] as Uint8Array[]).map((trieKey) => ({ trieKey, isHeld: isHeld[at++] === true }));
+    return [key, row, named] as const;
+  });
+}
+
+/** Only whether they are there: the largest bodies need not be read for that. */
+function* areHeld(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<readonly boolean[]> {
+  const found = yield* together(
+    trieKeys.map((trieKey) =>
+      tx.keys('deltas', { from: trieKey, to: concatBytes(trieKey, Uint8Array.of(0)), limit: 1 }),
+    ),
+  );
+  return found.map((keys) => keys.length > 0);
+}
+
+/** The trie keys that a row of `dots` has whole. */
+function splitWhole(row: Uint8Array = new Uint8Array()): Uint8Array[] {
+  return Array.from({ length: Math.floor(row.length / TRIE_KEY_BYTES) }, (_, i) =>
+    row.slice(i * TRIE_KEY_BYTES, (i + 1) * TRIE_KEY_BYTES),
+  );
+}
+
+function toSibling(delta: Delta): ContextualSibling {
+  const { replica, hlc, context } = delta;
+  return { replica, hlc, context, trieKey: trieKeyOf(delta) };
+}
+
+function groupByKey(deltas: readonly Delta[]): ReadonlyMap<KeyId, readonly Delta[]> {
+  const byKey = new Map<KeyId, Delta[]>();
+  for (const delta of deltas) byKey.set(delta.keyId, [...(byKey.get(delta.keyId) ?? []), delta]);
+  return byKey;
+}
+
+/** Undefined for a row that cannot be read. */
+function attempt<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isMangroveError(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,199 @@
+import { concatBytes, equalBytes, u64ToBytes } from '../bytes.js';
+import { parseTrieKey } from '../delta.js';
+import { isMangroveError } from '../errors.js';
+import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
+import { readRoot, rebuildTrie } from '../merkle/trie.js';
+import { dropStrayNodes, verifyTriePart } from '../merkle/verify.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import { isAnyCovered, type RoomRef } from './accept.js';
+import { restoreLogEnd } from './log.js';
+import { readHeld, readNamedIn, restoreDots, restoreContexts, trimContexts } from './scrub-rows.js';
+import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
+import { restartVector } from './vector.js';
+
+/** What is looked at, in this order: what others are derived from comes before them. `nodes` come last but one, as they name the set. */
+const PHASES = [...PLAIN_TABLES, 'deltas', 'contexts', 'dots', 'nodes', 'strays'] as const;
+export type ScrubPhase = (typeof PHASES)[number];
+
+/** Where a scrub goes on. */
+export interface ScrubPlace {
+  readonly phase: ScrubPhase;
+  readonly from: Uint8Array;
+}
+
+/** What a scrub came upon. */
+export interface ScrubFindings {
+  /** Rows that were looked at. */
+  readonly rows: number;
+  /** Items that the stored index named and that are not there: what the Merkle diff is going to fetch. */
+  readonly holes: number;
+  /** Rows that could not be read, or were not what their key says, and were dropped. */
+  readonly unreadable: number;
+  /** Derived rows that said something else than what they are derived from, and were written anew or dropped. */
+  readonly mended: number;
+}
+
+export const NOTHING_FOUND: ScrubFindings = { rows: 0, holes: 0, unreadable: 0, mended: 0 };
+export const FIRST_PLACE: ScrubPlace = { phase: PHASES[0], from: new Uint8Array() };
+export const ALL_PHASES: ReadonlySet<ScrubPhase> = new Set(PHASES);
+/** All but the bodies of deltas: what is quick, and cures whatever kept a plan from running. */
+export const WITHOUT_BODIES: ReadonlySet<ScrubPhase> = new Set(PHASES.filter((phase) => phase !== 'deltas'));
+
+export interface ScrubBounds {
+  readonly rowsMax: number;
+  readonly bytesMax: number;
+}
+
+/** About a tenth of a second in a browser. */
+export const SCRUB_BOUNDS: ScrubBounds = { rowsMax: 2_048, bytesMax: 2 * 1024 * 1024 };
+const PAGE_ROWS = 256;
+const SEQ_BYTES = 8;
+
+export interface ScrubStep {
+  readonly findings: ScrubFindings;
+  /** Undefined when the store was looked at to its end. */
+  readonly next: ScrubPlace | undefined;
+}
+
+/**
+ * [AE1] [AE2] Looks at the next rows of a store and makes what is derived say what the deltas say: a root that was read from nodes alone is the
+ * word of a disk. What is missing stays missing; but the root tells so from then on, and the Merkle diff finds where.
+ *
+ * Bounded: a page beyond `rowsMax` rows and `bytesMax` bytes at most, but for an index that is wrong somewhere, which is built anew as a
+ * whole: about 0.2 s for 100,000 deltas. Repeated from the place it returns until there is none.
+ */
+export function* scrubStep(
+  tx: Transaction,
+  room: RoomRef,
+  place: ScrubPlace = FIRST_PLACE,
+  phases: ReadonlySet<ScrubPhase> = ALL_PHASES,
+  { rowsMax, bytesMax }: ScrubBounds = SCRUB_BOUNDS,
+): Steps<ScrubStep> {
+  let findings = NOTHING_FOUND;
+  let next: ScrubPlace | undefined = place;
+  let bytes = 0;
+  while (next !== undefined && findings.rows < rowsMax && bytes < bytesMax) {
+    const page: Page = yield* scrubPage(tx, room, next, rowsMax);
+    findings = addFindings(findings, page);
+    bytes += page.bytes ?? 0;
+    next = placeWithin(placeAfter(next.phase, page.last), phases);
+  }
+  return { findings, next };
+}
+
+export function addFindings(a: ScrubFindings, b: Partial<ScrubFindings>): ScrubFindings {
+  return {
+    rows: a.rows + (b.rows ?? 0),
+    holes: a.holes + (b.holes ?? 0),
+    unreadable: a.unreadable + (b.unreadable ?? 0),
+    mended: a.mended + (b.mended ?? 0),
+  };
+}
+
+/** Whether anything was wrong. */
+export function hasFound({ holes, unreadable, mended }: ScrubFindings): boolean {
+  return holes + unreadable + mended > 0;
+}
+
+/** The first place at or after this one whose phase is one of `phases`. */
+export function placeWithin(place: ScrubPlace | undefined, phases: ReadonlySet<ScrubPhase>): ScrubPlace | undefined {
+  let at = place;
+  while (at !== undefined && !phases.has(at.phase)) at = placeAfter(at.phase, undefined);
+  return at;
+}
+
+interface Page extends Partial<ScrubFindings> {
+  readonly bytes?: number;
+  /** The last key that was looked at; undefined at the end of the phase. */
+  readonly last: Uint8Array | undefined;
+}
+
+function placeAfter(phase: ScrubPhase, last: Uint8Array | undefined): ScrubPlace | undefined {
+  if (last !== undefined) return { phase, from: concatBytes(last, Uint8Array.of(0)) };
+  const following = PHASES[PHASES.indexOf(phase) + 1];
+  return following && { phase: following, from: new Uint8Array() };
+}
+
+function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, rowsMax: number): Steps<Page> {
+  switch (phase) {
+    case 'deltas':
+      return scrubDeltas(tx, room, from);
+    case 'dots':
+      return scrubDots(tx, from);
+    case 'contexts':
+      return scrubContexts(tx, from);
+    case 'nodes':
+      return scrubNodes(tx, room, from, rowsMax);
+    case 'strays':
+      return scrubStrays(tx, from);
+    default:
+      return dropUnreadable(tx, room, phase, from, PAGE_ROWS);
+  }
+}
+
+/** Each delta is what its key says; its dot and its context are known. */
+function* scrubDeltas(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
+  const { held, unreadable, rows, bytes, last } = yield* readHeld(tx, room, from, PAGE_ROWS);
+  for (const key of unreadable) tx.delete('deltas', key);
+  const mended = (yield* restoreDots(tx, held)) + (yield* restoreContexts(tx, held));
+  return { rows, bytes, unreadable: unreadable.length, mended, last };
+}
+
+/**
+ * A dot of a delta that is not there stays as long as nothing covers it: it says that the number was used for that delta, so that it is
+ * taken back from its author too [AE3]. A vector is begun anew only where it is gone.
+ */
+function* scrubDots(tx: Transaction, from: Uint8Array): Steps<Page> {
+  const rows = yield* tx.rows('dots', { from, limit: PAGE_ROWS });
+  const last = rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0];
+  let mended = 0;
+  const named = yield* readNamedIn(tx, rows);
+  for (const [key, before, trieKeys] of named) {
+    const kept: Uint8Array[] = [];
+    for (const { trieKey, isHeld } of trieKeys)
+      if (isHeld || !(yield* isAnyCovered(tx, [parseTrieKey(trieKey)]))) kept.push(trieKey);
+    if (kept.length > 0 && equalBytes(concatBytes(...kept), before)) continue;
+    mended++;
+    if (kept.length === 0) tx.delete('dots', key);
+    else tx.put('dots', key, concatBytes(...kept));
+  }
+  const replicas = [...new Set(rows.map(([key]): ReplicaId => bytesToReplicaId(key.slice(0, REPLICA_ID_BYTES))))];
+  const vector = yield* tx.getMany('vector', replicas.map(idToBytes));
+  const unknown = replicas.filter((_, i) => vector[i]?.length !== SEQ_BYTES);
+  yield* restartVector(tx, unknown);
+  // That there is such a replica is worth a row, though its first delta is missing.
+  for (const [i, row] of (yield* tx.getMany('vector', unknown.map(idToBytes))).entries())
+    if (row === undefined) tx.put('vector', idToBytes(unknown[i] as ReplicaId), u64ToBytes(0));
+  return { rows: rows.length, mended: mended + unknown.length, last };
+}
+
+function* scrubContexts(tx: Transaction, from: Uint8Array): Steps<Page> {
+  const rows = yield* tx.rows('contexts', { from, limit: PAGE_ROWS });
+  const mended = yield* trimContexts(tx, rows);
+  return { rows: rows.length, mended, last: rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0] };
+}
+
+function* scrubNodes(tx: Transaction, room: RoomRef, from: Uint8Array, keysMax: number): Steps<Page> {
+  const restored = (yield* restoreLogEnd(tx)) ? 1 : 0;
+  const { isSound, keys, next } = yield* verifyTriePart(tx, room.hash, from, keysMax);
+  // `last` is the end of what was compared, and what follows begins right after it.
+  if (isSound) return { rows: keys + 1, mended: restored, last: next };
+  const before = yield* countStored(tx);
+  const { count } = yield* rebuildTrie(tx, room.hash);
+  return { rows: count, holes: Math.max(0, before - count), mended: 1 + restored, last: undefined };
+}
+
+function* scrubStrays(tx: Transaction, from: Uint8Array): Steps<Page> {
+  const { dropped, last, rows } = yield* dropStrayNodes(tx, from, PAGE_ROWS);
+  return { rows, mended: dropped, last };
+}
+
+/** What the index says that there is, where it can be read at all. */
+function* countStored(tx: Transaction): Steps<number> {
+  try {
+    return (yield* readRoot(tx)).count;
+  } catch (error) {
+    if (isMangroveError(error)) return 0;
+    throw error;
+  }
+}
