@@ -77,6 +77,7 @@ const relayEvents: readonly RelayEvent[] = [
   partsRead,
   partKept,
   { kind: 'committed', deltas: [{ bytes: deltas[0] as Uint8Array, via: undefined }], position },
+  { kind: 'position-read', position },
   { kind: 'beyond-done', pulled: vector, position, vector },
   beyond,
   answered,

@@ -132,6 +132,7 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
   part: fc.record({ ...kind('part'), trieKey: fixed(64), index: natural, bytes }),
   credit: fc.record({ ...kind('credit'), bytes: natural }),
   ahead: fc.record({ ...kind('ahead'), deltas: natural, bytes: natural }),
+  probe: fc.record(kind('probe')),
 };
 
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...(Object.values(messages) as fc.Arbitrary<Message>[]));
@@ -154,12 +155,12 @@ const aVector = new Map([
 
 export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Record<string, MessageOf<Kind>>> } = {
   welcome: {
-    usual: { kind: 'welcome', version: 1, storeId: filled(8, 1), relayKey: filled(32, 10), challenge: filled(32, 50) },
+    usual: { kind: 'welcome', version: 2, storeId: filled(8, 1), relayKey: filled(32, 10), challenge: filled(32, 50) },
   },
   hello: {
     whole: {
       kind: 'hello',
-      version: 1,
+      version: 2,
       roomId: idOf('a', 32) as RoomId,
       config: 3,
       publicKey: filled(32, 1),
@@ -170,7 +171,7 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
     },
     bare: {
       kind: 'hello',
-      version: 1,
+      version: 2,
       roomId: idOf('b', 32) as RoomId,
       config: 0,
       publicKey: filled(32, 1),
@@ -288,4 +289,5 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
   },
   credit: { usual: { kind: 'credit', bytes: 524_288 } },
   ahead: { usual: { kind: 'ahead', deltas: 300, bytes: 1_000_000 } },
+  probe: { usual: { kind: 'probe' } },
 };

@@ -5,5 +5,16 @@ export type { DocumentProvider } from './documents/provider.js';
 export type { ReachedOptions, Receipt } from './receipt.js';
 export { lww, type Resolver, siblings } from './resolvers/resolver.js';
 export { Room, type RoomOptions } from './room.js';
-export type { ChangeOrigin, EntriesOptions, Entry, RecordChange, RoomStatus, Rung, Sibling, Value } from './types.js';
+export type {
+  ChangeOrigin,
+  EntriesOptions,
+  Entry,
+  Metrics,
+  RecordChange,
+  RepairMetrics,
+  RoomStatus,
+  Rung,
+  Sibling,
+  Value,
+} from './types.js';
 export { type ErrorCode, isMangroveError, type Limits, MangroveError } from '@mangrove/protocol';

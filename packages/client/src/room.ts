@@ -3,7 +3,8 @@ import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
 import { type Resolver, resolverName } from './resolvers/resolver.js';
-import type { RecordChange, RoomStatus, Rung } from './types.js';
+import type { Metrics, RecordChange, RoomStatus, Rung } from './types.js';
+import { NOTHING_REPAIRED } from './worker/status.js';
 import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
 
 const RUNGS: readonly Rung[] = ['applied', 'disk', 'relay', 'replicas', 'all'];
@@ -37,6 +38,7 @@ export class Room {
   readonly #collections = new Map<string, Collection<never>>();
   readonly #statusListeners = new Set<(status: RoomStatus) => void>();
   #status: RoomStatus;
+  #metrics: Metrics = { repairs: NOTHING_REPAIRED };
   #ready: Promise<void> | undefined;
   #unjournaled = 0;
   #waits = 0;
@@ -71,6 +73,11 @@ export class Room {
     this.#open().catch(() => {});
     this.#statusListeners.add(listener);
     return () => this.#statusListeners.delete(listener);
+  }
+
+  /** What was counted since the room was opened; as old as the status. */
+  metrics(): Metrics {
+    return this.#metrics;
   }
 
   /** The next `in-sync` that covers everything written before; offline it waits. Rejects: `NO_RELAY`, `CLOSED`, `ABORTED`. */
@@ -189,7 +196,10 @@ export class Room {
 
   #listener(): RoomListener {
     return {
-      status: (status) => this.#setStatus(status),
+      status: (status, metrics) => {
+        this.#metrics = metrics;
+        this.#setStatus(status);
+      },
       updates: (document, updates) => this.#documents.get(document)?.receive(updates),
       changes: (collection, changes) =>
         this.#collections.get(collection)?.receive(changes as readonly RecordChange<never>[]),

@@ -39,6 +39,33 @@ export interface RoomStatus {
   } | null;
 }
 
+/**
+ * What a room has counted since it was opened, in the tab that owns the replica: the others are told. It grows by further groups; no
+ * name changes its meaning.
+ */
+export interface Metrics {
+  /** What was wrong in the own store, or at the relay, and was put right. */
+  readonly repairs: RepairMetrics;
+}
+
+export interface RepairMetrics {
+  /** Rows of the own store that were looked at. */
+  readonly rowsScrubbed: number;
+  /** Deltas that the own store had lost, as far as its index still told. */
+  readonly holesFound: number;
+  /** Rows that could not be read, or were not what their key says, and were dropped. */
+  readonly rowsUnreadable: number;
+  /** Rows of indexes that said something wrong and were written anew. */
+  readonly rowsMended: number;
+  /** Comparisons of Merkle trees, as roots differed. */
+  readonly passes: number;
+  /** Deltas that came by such a comparison, and that the relay was sent. */
+  readonly deltasFetched: number;
+  readonly deltasSent: number;
+  /** How often the relay was asked for its root though nothing had happened. */
+  readonly probes: number;
+}
+
 /** One of the concurrent values of a record. */
 export interface Sibling<T> {
   /** Undefined for a delete. */

@@ -198,6 +198,12 @@ const ERRORS = {
     message: 'A checkpoint of replica {replica} is not what it covers: {reason}.',
     remedy: 'It is quarantined, and what it covered is still read; a checkpoint with the right content answers it.',
   },
+  STORAGE_DAMAGED: {
+    wire: 31,
+    retryable: true,
+    message: '{unreadable} rows on this device could not be read and were dropped.',
+    remedy: 'What a relay or another replica has comes back by itself. If it happens again, look at the disk.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -192,10 +192,22 @@ export {
   type SealDraft,
   type SealedDraft,
 } from './room/seal.js';
+export {
+  addFindings,
+  assertRootSound,
+  hasFound,
+  NOTHING_FOUND,
+  readScrubPlace,
+  type ScrubFindings,
+  type ScrubPlace,
+  scrubStep,
+  writeScrubPlace,
+} from './room/scrub.js';
 export { adoptVector, headsRootOf, readReach, readSeqs, readVectorRows } from './room/vector.js';
 export { bytesToStub, deltaToStub, isStub, joinParts, type Stub, toEntry } from './stub.js';
 export { countParts, PART_BYTES } from './parts.js';
 export { isStrictSignature, type Signer, type Verifier } from './signature.js';
+export { HealingStore, isDamage, scrubAll } from './store/healing-store.js';
 export { MemoryStore, MemoryTables } from './store/memory-store.js';
 export {
   isWithin,
@@ -223,7 +235,9 @@ export type {
   Standing,
   SyncEvent,
 } from './sync/event.js';
+export { checkDelayMs } from './sync/check-pace.js';
 export type { Progress } from './sync/progress.js';
+export { countRepairs, NO_REPAIRS, type Repairs } from './sync/repairs.js';
 export { progressOf } from './sync/replica-flow.js';
 export { planFor, planOpenDiff } from './sync/plans.js';
 export {
@@ -260,6 +274,7 @@ export type {
   Part,
   Peer,
   Presence,
+  Probe,
   Pull,
   Push,
   Refused,

@@ -53,6 +53,14 @@ export interface Limits {
   readonly incomingExpiryMs: number;
   /** A catch-up or a comparison in which nothing moves for this long is begun anew on another connection. */
   readonly stallMsMax: number;
+  /** Roots are compared this soon after a change, and twice as late each time after that while nothing changes. */
+  readonly checkMsMin: number;
+  /** The longest that a difference nobody tells of stays unseen. */
+  readonly checkMsMax: number;
+  /** A store that nobody waits for is scrubbed a step at a time, this far apart: a step is a tenth of a second of work. */
+  readonly scrubStepMs: number;
+  /** A store that was scrubbed to its end rests for this long. */
+  readonly scrubPassMs: number;
   /** Bytes that may wait in the send buffer of one connection before the relay lets it go. */
   readonly sendBufferBytesMax: number;
 }
@@ -85,5 +93,9 @@ export const defaultLimits: Limits = {
   incomingStartedMax: 32,
   incomingExpiryMs: 24 * 3_600_000,
   stallMsMax: 30_000,
+  checkMsMin: 4_000,
+  checkMsMax: 600_000,
+  scrubStepMs: 5_000,
+  scrubPassMs: 3_600_000,
   sendBufferBytesMax: 16 * 1024 * 1024,
 };

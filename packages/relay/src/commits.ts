@@ -47,6 +47,8 @@ interface Committed {
   /** For each push the outcomes of its deltas, in their order. */
   readonly outcomes: readonly (readonly Outcome[])[];
   readonly fresh: readonly CommittedDelta[];
+  /** How many of them were sent as a repair. */
+  readonly repaired: number;
   /** How many deltas left the set, or came too late for it: so many are kept for a while. */
   readonly superseded: number;
   readonly position: Position;
@@ -168,12 +170,13 @@ export class CommitQueue {
   }
 
   /** What is new goes to everybody before the acknowledgement, whose position says that it has come [SY6]. */
-  #announce(batch: readonly Waiting[], { outcomes, fresh, position }: Committed): void {
+  #announce(batch: readonly Waiting[], { outcomes, fresh, repaired, position }: Committed): void {
     const { counters } = this.#host.ports;
     counters.add('commits');
     counters.add('deltas_committed', fresh.length);
     const arrived = arrivedInParts(batch.flatMap(({ deltas }) => deltas));
     if (arrived.length > 0) this.#host.arrived(arrived);
+    counters.add('deltas_repaired', repaired);
     if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position });
     counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
     for (const { link, seqs, refusals, bytes } of answersOf(batch, outcomes)) {
@@ -231,6 +234,7 @@ function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], no
   const outcomes = batch.map((push) => new Array<Outcome>(push.deltas.length));
   const fresh: CommittedDelta[] = [];
   let superseded = 0;
+  let repaired = 0;
   let position: Position | undefined;
   for (const from of ['author', 'others'] as const) {
     const items = batch.flatMap((push, of) =>
@@ -249,8 +253,10 @@ function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], no
       const outcome = accepted.outcomes[i] as Outcome;
       (outcomes[of] as Outcome[])[at] = outcome;
       if (outcome === 'superseded') superseded++;
-      if (outcome !== 'known' && outcome !== 'reused') fresh.push({ bytes: delta.bytes, via });
+      if (outcome === 'known' || outcome === 'reused') continue;
+      fresh.push({ bytes: delta.bytes, via });
+      if (from === 'others') repaired++;
     }
   }
-  return { outcomes, fresh, superseded, position: position ?? (yield* readPosition(tx)) };
+  return { outcomes, fresh, superseded, repaired, position: position ?? (yield* readPosition(tx)) };
 }

@@ -13,6 +13,13 @@ const COUNTERS = {
   deltas_refused: 'Pushed deltas that were refused.',
   deltas_evicted: 'Reported deltas whose signature did not verify and that were taken out again.',
   deltas_verified: 'Signatures of deltas that were verified.',
+  deltas_repaired: 'Deltas that were sent to repair a room, by their authors or by others.',
+  deltas_compared: 'Deltas that a comparison of Merkle trees has sent.',
+  probes: 'How often a client asked for the position.',
+  rows_scrubbed: 'Rows of rooms that were looked through.',
+  holes_found: 'Deltas that an index named and that were not there.',
+  rows_unreadable: 'Rows that could not be read, or were not what their key says, and were dropped.',
+  rows_mended: 'Rows of indexes that said something wrong and were written anew.',
   frames_sent: 'Frames that were sent.',
   bytes_sent: 'Bytes that were sent in frames.',
 } as const;

@@ -1,6 +1,9 @@
 import {
+  addFindings,
   bytesToDelta,
   bytesToHeadStatement,
+  hasFound,
+  HealingStore,
   type HeadStatement,
   headStatementToBytes,
   type Fetch,
@@ -9,6 +12,7 @@ import {
   keepPart,
   keepStubs,
   msAhead,
+  NOTHING_FOUND,
   hlcFromMs,
   type Part,
   type Plan,
@@ -21,6 +25,9 @@ import {
   type ReplicaId,
   type RoomConfig,
   type RoomRef,
+  type ScrubFindings,
+  type ScrubPlace,
+  scrubStep,
   type Store,
   type VersionVector,
 } from '@mangrove/protocol';
@@ -38,11 +45,15 @@ export class OpenedRoom {
   readonly commits: CommitQueue;
   readonly verifier: RoomVerifier;
   readonly #host: CommitHost;
+  #place: ScrubPlace | undefined;
+  #scrubAtMs = 0;
 
   constructor(host: CommitHost, ref: RoomRef, config: RoomConfig) {
     this.ref = ref;
     this.config = config;
-    this.store = host.ports.environment.room(ref.roomId);
+    const store = new HealingStore(host.ports.environment.room(ref.roomId), ref);
+    store.listen((findings) => this.#healed(findings));
+    this.store = store;
     this.commits = new CommitQueue(host, this.store, ref);
     this.verifier = new RoomVerifier(host.ports, ref.roomId, this.store);
     this.#host = host;
@@ -116,6 +127,48 @@ export class OpenedRoom {
       this.#host.ports.counters.add('deltas_evicted');
       this.#host.announce({ kind: 'committed', deltas: [], position });
     });
+  }
+
+  /**
+   * [AE1] One step, between two commits, and the rest of the pass at once where it has found something: what a hole makes of the root is to
+   * be told together with it.
+   */
+  async scrub(): Promise<void> {
+    const { clock, limits } = this.#host.ports;
+    if (clock.nowMs() < this.#scrubAtMs) return;
+    await this.commits.alone(async () => {
+      let findings = NOTHING_FOUND;
+      do {
+        const { next, findings: more } = await this.store.transact((tx) => scrubStep(tx, this.ref, this.#place), {
+          mode: 'write',
+          durability: 'relaxed',
+        });
+        findings = addFindings(findings, more);
+        this.#place = next;
+      } while (this.#place !== undefined && hasFound(findings));
+      if (this.#place === undefined) this.#scrubAtMs = clock.nowMs() + limits.scrubPassMs;
+      this.#count(findings);
+      if (hasFound(findings)) await this.#announcePosition();
+    });
+  }
+
+  /** A plan has stumbled over damage. Its own commit is under way, so the others hear of the new root after it. */
+  #healed(findings: ScrubFindings): void {
+    this.#count(findings);
+    if (hasFound(findings)) void this.commits.alone(() => this.#announcePosition()).catch(this.#host.ports.report);
+  }
+
+  #count({ rows, holes, unreadable, mended }: ScrubFindings): void {
+    const { counters } = this.#host.ports;
+    counters.add('rows_scrubbed', rows);
+    counters.add('holes_found', holes);
+    counters.add('rows_unreadable', unreadable);
+    counters.add('rows_mended', mended);
+  }
+
+  async #announcePosition(): Promise<void> {
+    const position = await this.read(readPosition);
+    this.#host.announce({ kind: 'committed', deltas: [], position });
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ import {
   type LinkConfig,
   planFor,
   readLogPage,
+  readPosition,
   type RelayEffect,
   type RelayEvent,
   type ReplicaId,
@@ -98,6 +99,11 @@ export class RelayRoom implements LinkHost {
     }
   }
 
+  /** Now and then, also while it is in use. */
+  async scrub(): Promise<void> {
+    if (!this.#isClosing) await this.#opened?.scrub();
+  }
+
   /** What was pushed is committed and acknowledged, then every connection is closed. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -135,6 +141,8 @@ export class RelayRoom implements LinkHost {
       case 'answer-diff':
       case 'read-parts':
         return this.#answerRead(link, effect);
+      case 'read-position':
+        return this.#readPosition();
       case 'finish-beyond':
         return this.#finishBeyond(effect);
       case 'certify':
@@ -236,7 +244,14 @@ export class RelayRoom implements LinkHost {
     const { ref } = this.#room();
     await link.committed();
     await link.drained();
-    return this.#room().read(planFor(ref, effect));
+    const answer = await this.#room().read(planFor(ref, effect));
+    if (answer.kind === 'diff-answered') this.ports.counters.add('deltas_compared', answer.deltas.length);
+    return answer;
+  }
+
+  async #readPosition(): Promise<RelayEvent> {
+    this.ports.counters.add('probes');
+    return { kind: 'position-read', position: await this.#room().read(readPosition) };
   }
 
   async #finishBeyond({ pulled }: EffectOf<'finish-beyond'>): Promise<RelayEvent> {

@@ -59,6 +59,7 @@ export class Rooms {
       const room = await opening.catch(() => undefined);
       if (room === undefined || this.#isClosed) continue;
       room.sweep();
+      await room.scrub();
       const isIdle = room.linkCount === 0 && nowMs - usedAtMs >= (room.exists ? IDLE_MS : UNBORN_IDLE_MS);
       if (isIdle && this.#rooms.get(name)?.usedAtMs === usedAtMs) this.#leave(name, room);
     }

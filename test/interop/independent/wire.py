@@ -231,6 +231,7 @@ MESSAGES = {
     19: ("both", lambda r, l: (r.fixed(64), r.var_uint(), r.var_bytes(65536))),
     20: ("both", lambda r, l: r.var_uint()),
     21: ("relay", lambda r, l: (r.var_uint(), r.var_uint())),
+    22: ("replica", lambda r, l: ()),
 }
 
 

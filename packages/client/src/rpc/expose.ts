@@ -65,7 +65,7 @@ class Notices {
 
 function toListener(remote: Comlink.Remote<RoomListener>, notices: Notices): RoomListener {
   return {
-    status: (status) => notices.tell(remote.status(status)),
+    status: (status, metrics) => notices.tell(remote.status(status, metrics)),
     updates: (document, updates) => notices.tell(remote.updates(document, updates)),
     changes: (collection, changes) => notices.tell(remote.changes(collection, changes)),
     peerPresence: (document, peer, state) => notices.tell(remote.peerPresence(document, peer, state)),

@@ -1,5 +1,5 @@
 import type { BuiltInResolver } from '@mangrove/protocol';
-import type { EntriesOptions, Entry, RecordChange, RoomStatus, Rung, Value } from '../types.js';
+import type { EntriesOptions, Entry, Metrics, RecordChange, RoomStatus, Rung, Value } from '../types.js';
 import type { OpenedDocument } from './documents.js';
 
 /** What the page asks of the worker. All arguments and results can be cloned; errors cross as facts. */
@@ -64,7 +64,7 @@ export interface ReachedWait {
 
 /** What the worker tells the page. */
 export interface RoomListener {
-  status(status: RoomStatus): void;
+  status(status: RoomStatus, metrics: Metrics): void;
   /** Updates made elsewhere, in the order in which they were committed. */
   updates(document: string, updates: readonly Uint8Array[]): void;
   changes(collection: string, changes: readonly RecordChange<Value>[]): void;

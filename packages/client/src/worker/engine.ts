@@ -1,6 +1,7 @@
 import {
   deriveRoomId,
   errorToFacts,
+  HealingStore,
   type Limits,
   MangroveError,
   type ReplicaId,
@@ -42,7 +43,7 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
         ...options,
         config: { room: { hash: env.hash, roomId }, roomConfig: ROOM_CONFIG, limits },
         identity,
-        store: open.room(roomId),
+        store: new HealingStore(open.room(roomId), { hash: env.hash, roomId }),
         storage: open.isPersistent ? 'indexeddb' : 'memory',
         database: databaseName,
         reopen: (replica) => reopenRoom(options, listener, replica),

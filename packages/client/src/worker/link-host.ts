@@ -1,4 +1,13 @@
-import type { ErrorFacts, HeadStatement, JournalRow, Peer, Presence, Refused, ReplicaState } from '@mangrove/protocol';
+import type {
+  ErrorFacts,
+  HeadStatement,
+  JournalRow,
+  Peer,
+  Presence,
+  Refused,
+  Repairs,
+  ReplicaState,
+} from '@mangrove/protocol';
 import type { Received } from './receive.js';
 
 /** What the link tells the room it belongs to. */
@@ -11,6 +20,8 @@ export interface LinkHost {
   head(statement: HeadStatement): void;
   show(message: Presence | Peer): void;
   fault(error: ErrorFacts): void;
+  /** What comparisons have done since the link was made. */
+  repaired(repairs: Repairs): void;
   /** Another copy of this profile has used our dots up to here: a new identity is needed [CX7]. */
   identitySpent(lastSeq: number): void;
   /** After every step: the state, and the root where it is known anew. */

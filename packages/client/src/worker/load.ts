@@ -1,4 +1,5 @@
 import {
+  assertRootSound,
   bytesToHeadStatement,
   readJournal,
   readNumber,
@@ -42,6 +43,7 @@ export function* readMarks(tx: Transaction): Steps<Marks> {
 
 /** Also makes the rows this replica's, where another identity has left them. */
 export function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<LoadedRoom> {
+  yield* assertRootSound(tx, room);
   yield* takeIdentity(tx, room, replica);
   return yield* readRoom(tx, replica);
 }

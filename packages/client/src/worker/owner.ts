@@ -3,6 +3,7 @@ import {
   type Delta,
   errorToFacts,
   type ErrorFacts,
+  hasFound,
   hlcToMs,
   type JournalRow,
   type KeyId,
@@ -15,6 +16,7 @@ import {
   progressOf,
   type Refused,
   type ReplicaState,
+  type ScrubFindings,
   type SealedDraft,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
@@ -26,8 +28,9 @@ import { Online } from './online.js';
 import type { Received } from './receive.js';
 import { ReplicaLink } from './replica-link.js';
 import type { RuntimeOptions } from './runtime-options.js';
+import { Scrubber } from './scrubber.js';
 import { Sealer } from './sealer.js';
-import { type Attempt, connectionOf } from './status.js';
+import { addRepairs, type Attempt, connectionOf } from './status.js';
 import type { StatusBoard } from './status-board.js';
 
 /** How long a refused delta's content waits before it is sealed anew. */
@@ -60,6 +63,7 @@ export class Owner {
   readonly #sealer: Sealer;
   readonly #folder: Folder;
   readonly #checkpointer: Checkpointer;
+  readonly #scrubber: Scrubber;
   readonly #online = new Online();
   #epoch = 0;
   #isPaused: boolean;
@@ -104,12 +108,19 @@ export class Owner {
       fault: (error) => this.#fault(error),
       identitySpent: (lastSeq) => this.#identitySpent(lastSeq),
       changed: (state, root) => this.#linkChanged(state, root),
+      repaired: (repairs) => host.status.set({ repairs: { ...host.status.link.repairs, ...repairs } }),
+    });
+    store.listen((findings) => this.#scrubbed(findings));
+    this.#scrubber = new Scrubber(store, config, {
+      scrubbed: (findings) => this.#scrubbed(findings),
+      failed: (error) => this.#fault(errorToFacts(error)),
     });
   }
 
   /** An older owner that thaws finds its epoch gone and writes nothing [JS3]. */
   async start(): Promise<void> {
     this.#epoch = await this.#options.store.transact(nextEpoch, { mode: 'write', durability: 'strict' });
+    this.#scrubber.start();
     if (!this.#isPaused) this.#connect();
     this.#linkChanged(this.#link.state, undefined);
   }
@@ -117,7 +128,8 @@ export class Owner {
   /** Resolves when what is under way is written and told. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    await Promise.all([this.#sealer.stop(), this.#folder.stop(), this.#checkpointer.stop(), this.#link.stop()]);
+    const parts = [this.#sealer, this.#folder, this.#checkpointer, this.#scrubber, this.#link];
+    await Promise.all(parts.map((part) => part.stop()));
   }
 
   /** There may be something to seal: so many rows were added. */
@@ -137,6 +149,15 @@ export class Owner {
     if (isPaused) void this.#link.stop();
     else this.#connect();
     this.#linkChanged(this.#link.state, undefined);
+  }
+
+  /** What was lost here is somewhere else, with luck: roots are compared at once [AE3]. */
+  #scrubbed(findings: ScrubFindings): void {
+    const { status } = this.#host;
+    status.set({ repairs: addRepairs(status.link.repairs, findings) });
+    if (!hasFound(findings)) return;
+    if (findings.unreadable > 0) this.#fault(errorToFacts(new MangroveError('STORAGE_DAMAGED', { ...findings })));
+    this.#link.checkNow();
   }
 
   sendPresence(tab: number, keyId: KeyId, state: Uint8Array): void {

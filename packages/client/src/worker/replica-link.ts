@@ -1,5 +1,8 @@
 import {
   bytesToRelayMessage,
+  checkDelayMs,
+  countRepairs,
+  equalBytes,
   errorToFacts,
   FrameJoiner,
   headMessage,
@@ -11,6 +14,7 @@ import {
   type Message,
   messageToBytes,
   messageToFrames,
+  NO_REPAIRS,
   offline,
   type Plan,
   type Presence,
@@ -18,6 +22,7 @@ import {
   readCursor,
   readRoot,
   readVectorRows,
+  type Repairs,
   type ReplicaEffect,
   type ReplicaEvent,
   type ReplicaState,
@@ -34,8 +39,6 @@ import { LinkWork } from './link-work.js';
 import { Session } from './session.js';
 import type { Attempt } from './status.js';
 
-/** Roots are looked at this often though nothing came: the relay may have lost something. */
-const CHECK_EVERY_MS = 15_000;
 /** At most one head statement in this time: it is a few hundred bytes to everybody. */
 const HEAD_EVERY_MS = 1_000;
 /** After a fault of ours: long enough not to spin, short enough not to be noticed much. */
@@ -55,7 +58,11 @@ export class ReplicaLink {
   #transport: Transport | undefined;
   #joiner: FrameJoiner;
   #queue: Promise<void> = Promise.resolve();
-  #checks: ReturnType<typeof setInterval> | undefined;
+  #checks: ReturnType<typeof setTimeout> | undefined;
+  /** Comparisons in a row that have found nothing to do. */
+  #calm = 0;
+  #checkedRoot: Uint8Array | undefined;
+  #repairs: Repairs = NO_REPAIRS;
   #headTimer: ReturnType<typeof setTimeout> | undefined;
   #publishedRoot: Uint8Array | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -84,7 +91,7 @@ export class ReplicaLink {
   }
 
   start(relays: readonly string[], room: string, onAttempt: (attempt: Attempt) => void): void {
-    this.#checks = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    this.#checkSoon();
     this.#transport = this.#env.connect(relays, room, {
       connecting: () => onAttempt('trying'),
       opened: () => {
@@ -106,7 +113,7 @@ export class ReplicaLink {
 
   /** Resolves when what is under way is written and told. */
   async stop(): Promise<void> {
-    clearInterval(this.#checks);
+    clearTimeout(this.#checks);
     clearTimeout(this.#headTimer);
     this.#headTimer = undefined;
     this.#transport?.close();
@@ -114,6 +121,12 @@ export class ReplicaLink {
     this.#endSession();
     this.post({ kind: 'closed' });
     await this.#queue;
+  }
+
+  /** The own store has changed by what no link brought. */
+  checkNow(): void {
+    this.#checkSoon();
+    this.#check();
   }
 
   /** Steps an event when all before it are done. */
@@ -143,6 +156,7 @@ export class ReplicaLink {
 
   async #process(event: ReplicaEvent): Promise<void> {
     const { state, effects } = stepSync(this.#state, event);
+    this.#count(countRepairs(this.#repairs, this.#state.kind, effects));
     this.#state = state;
     for (const effect of effects) {
       const answer = await this.#run(effect);
@@ -150,6 +164,10 @@ export class ReplicaLink {
     }
     const root = 'standing' in event ? event.standing.root : undefined;
     this.#host.changed(this.#state, root);
+    if (event.kind === 'opened' || (root !== undefined && !isSame(root, this.#checkedRoot))) {
+      this.#checkedRoot = root;
+      this.#checkSoon();
+    }
     if (this.#state.kind === 'live' && this.#state.settled) this.#scheduleHead(this.#state.position.root);
   }
 
@@ -223,6 +241,32 @@ export class ReplicaLink {
     };
   }
 
+  /** Something has changed, or may have. */
+  #checkSoon(): void {
+    this.#calm = 0;
+    this.#checkLater();
+  }
+
+  /** [AE4] While something is waited for at the shortest pace, so that a stall is noticed. */
+  #checkLater(): void {
+    const jitter = this.#env.random.u32() / 2 ** 32;
+    clearTimeout(this.#checks);
+    this.#checks = setTimeout(
+      () => {
+        this.#calm = this.#state.kind === 'live' && this.#state.settled ? this.#calm + 1 : 0;
+        this.#check();
+        this.#checkLater();
+      },
+      checkDelayMs(this.#calm, jitter, this.#config.limits),
+    );
+  }
+
+  #count(repairs: Repairs): void {
+    if (repairs === this.#repairs) return;
+    this.#repairs = repairs;
+    this.#host.repaired(repairs);
+  }
+
   #check(): void {
     if (!('rights' in this.#state)) return;
     void this.#read((tx) => standing(tx))
@@ -267,4 +311,8 @@ export class ReplicaLink {
   #read<Result>(plan: Plan<Result>): Promise<Result> {
     return this.#store.transact(plan, { mode: 'read' });
   }
+}
+
+function isSame(root: Uint8Array, other: Uint8Array | undefined): boolean {
+  return other !== undefined && equalBytes(root, other);
 }

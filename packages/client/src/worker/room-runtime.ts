@@ -106,7 +106,7 @@ export class RoomRuntime {
       this.#pending,
       {
         nowMs,
-        tell: (status) => listener.status(status),
+        tell: (status, metrics) => listener.status(status, metrics),
         changed: (status) => {
           if (this.#owner !== undefined) this.#channel.post({ kind: 'status', status });
           this.#rungs.lookAgain();

@@ -1,4 +1,4 @@
-import type { LinkConfig, ReplicaId, Store } from '@mangrove/protocol';
+import type { HealingStore, LinkConfig, ReplicaId } from '@mangrove/protocol';
 import type { Identity } from '../environment.js';
 import type { RoomStatus } from '../types.js';
 
@@ -8,7 +8,7 @@ export interface RuntimeOptions {
   readonly relays: readonly string[];
   readonly config: LinkConfig;
   readonly identity: Identity;
-  readonly store: Store;
+  readonly store: HealingStore;
   readonly storage: RoomStatus['storage'];
   /** The database's name: tabs that share it share the replica. */
   readonly database: string;

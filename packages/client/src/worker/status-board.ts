@@ -1,12 +1,12 @@
 import type { ErrorFacts } from '@mangrove/protocol';
-import type { RoomStatus } from '../types.js';
+import type { Metrics, RoomStatus } from '../types.js';
 import type { Pending } from './pending.js';
 import { lastErrorOf, type LinkStatus, roomStatus } from './status.js';
 
 export interface StatusBoardHost {
   nowMs(): number;
   /** At most once in a turn of the event loop. */
-  tell(status: RoomStatus): void;
+  tell(status: RoomStatus, metrics: Metrics): void;
   /** At once after each change: somebody may wait for what is true now. */
   changed(status: LinkStatus): void;
 }
@@ -53,7 +53,7 @@ export class StatusBoard {
     if (this.#telling === undefined) return;
     clearTimeout(this.#telling);
     this.#telling = undefined;
-    if (!this.#isClosed) this.#host.tell(this.room);
+    if (!this.#isClosed) this.#host.tell(this.room, { repairs: this.#link.repairs });
   }
 
   close(): void {

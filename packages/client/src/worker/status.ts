@@ -1,5 +1,12 @@
-import { bytesToHex, EMPTY_ROOT, type ErrorFacts, type Progress, type ReplicaState } from '@mangrove/protocol';
-import type { RoomStatus } from '../types.js';
+import {
+  bytesToHex,
+  EMPTY_ROOT,
+  type ErrorFacts,
+  type Progress,
+  type ReplicaState,
+  type ScrubFindings,
+} from '@mangrove/protocol';
+import type { RepairMetrics, RoomStatus } from '../types.js';
 
 /** What the owner of the replica knows and the other tabs are told. */
 export interface LinkStatus {
@@ -14,7 +21,19 @@ export interface LinkStatus {
   /** While something comes that was missing. */
   readonly progress: Progress | undefined;
   readonly lastError: RoomStatus['lastError'];
+  readonly repairs: RepairMetrics;
 }
+
+export const NOTHING_REPAIRED: RepairMetrics = {
+  rowsScrubbed: 0,
+  holesFound: 0,
+  rowsUnreadable: 0,
+  rowsMended: 0,
+  passes: 0,
+  deltasFetched: 0,
+  deltasSent: 0,
+  probes: 0,
+};
 
 export const INITIAL_STATUS: LinkStatus = {
   connection: 'none',
@@ -26,6 +45,7 @@ export const INITIAL_STATUS: LinkStatus = {
   vouched: 0,
   progress: undefined,
   lastError: null,
+  repairs: NOTHING_REPAIRED,
 };
 
 /** What an application sees, from what the link and the journal say. */
@@ -79,4 +99,14 @@ export function connectionOf(
 export function lastErrorOf(error: ErrorFacts, atMs: number): NonNullable<RoomStatus['lastError']> {
   const { code, message, remedy, retryable } = error;
   return { code, message, remedy, retryable, atMs };
+}
+
+export function addRepairs(repairs: RepairMetrics, { rows, holes, unreadable, mended }: ScrubFindings): RepairMetrics {
+  return {
+    ...repairs,
+    rowsScrubbed: repairs.rowsScrubbed + rows,
+    holesFound: repairs.holesFound + holes,
+    rowsUnreadable: repairs.rowsUnreadable + unreadable,
+    rowsMended: repairs.rowsMended + mended,
+  };
 }

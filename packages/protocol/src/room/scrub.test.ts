@@ -206,7 +206,9 @@ describe('a store that heals', () => {
     heard.length = 0;
     const store = await storeOf(HISTORY);
     harmIt(store.tables);
-    return new HealingStore(store, room, (findings) => heard.push(findings));
+    const healing = new HealingStore(store, room);
+    healing.listen((findings) => heard.push(findings));
+    return healing;
   }
 
   const next = makeDelta({ replica: a, seq: 1_000, hlc: 99_999, name: record('k3') });

@@ -1,6 +1,6 @@
-import { concatBytes, equalBytes, u64ToBytes } from '../bytes.js';
-import { parseTrieKey } from '../delta.js';
-import { isMangroveError } from '../errors.js';
+import { concatBytes, equalBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
+import { isMangroveError, MangroveError } from '../errors.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
 import { readRoot, rebuildTrie } from '../merkle/trie.js';
 import { dropStrayNodes, verifyTriePart } from '../merkle/verify.js';
@@ -48,6 +48,11 @@ export interface ScrubBounds {
 export const SCRUB_BOUNDS: ScrubBounds = { rowsMax: 2_048, bytesMax: 2 * 1024 * 1024 };
 const PAGE_ROWS = 256;
 const SEQ_BYTES = 8;
+/** Above every trie key. */
+const BEYOND_ALL = new Uint8Array(TRIE_KEY_BYTES + 1).fill(255);
+const GLANCE_KEYS = 64;
+/** In `meta`: `u8 phase • from`. */
+const PLACE = utf8ToBytes('scrub-place');
 
 export interface ScrubStep {
   readonly findings: ScrubFindings;
@@ -100,6 +105,28 @@ export function placeWithin(place: ScrubPlace | undefined, phases: ReadonlySet<S
   let at = place;
   while (at !== undefined && !phases.has(at.phase)) at = placeAfter(at.phase, undefined);
   return at;
+}
+
+/**
+ * A look that costs some thirty short reads, before anything relies on the root: at the node it is read from and those at the end of the
+ * set. Throws `INTERNAL` where they are not what they say.
+ */
+export function* assertRootSound(tx: Transaction, room: RoomRef): Steps<void> {
+  const { isSound } = yield* verifyTriePart(tx, room.hash, BEYOND_ALL, GLANCE_KEYS);
+  if (!isSound) throw new MangroveError('INTERNAL', { reason: 'the Merkle root on disk is not that of the deltas' });
+}
+
+/** Where the last session stopped; undefined where it had come to the end, or what it left cannot be read. */
+export function* readScrubPlace(tx: Transaction): Steps<ScrubPlace | undefined> {
+  const row = yield* tx.get('meta', PLACE);
+  const phase = row && PHASES[row[0] ?? PHASES.length];
+  return phase && row && { phase, from: row.slice(1) };
+}
+
+/** Writes nothing where nothing is new, so that a scrub of a small store costs reads alone. */
+export function* writeScrubPlace(tx: Transaction, place: ScrubPlace | undefined): Steps<void> {
+  if (place !== undefined) tx.put('meta', PLACE, concatBytes(Uint8Array.of(PHASES.indexOf(place.phase)), place.from));
+  else if ((yield* tx.get('meta', PLACE)) !== undefined) tx.delete('meta', PLACE);
 }
 
 interface Page extends Partial<ScrubFindings> {

@@ -65,6 +65,8 @@ function perform(
     case 'answer-diff':
     case 'read-parts':
       return relay.transact(planFor(room, effect));
+    case 'read-position':
+      return { kind: 'position-read', position: relay.transact(readPosition) };
     case 'finish-beyond':
       return relay.transact(function* (tx) {
         return {

@@ -21,14 +21,22 @@ import type { Store, TransactOptions } from './store.js';
 export class HealingStore implements Store {
   readonly #store: Store;
   readonly #room: RoomRef;
-  readonly #healed: (findings: ScrubFindings) => void;
+  #listener: ((findings: ScrubFindings) => void) | undefined;
+  /** What nobody has heard of yet. */
+  #unheard = NOTHING_FOUND;
   #healing: { readonly phases: ReadonlySet<ScrubPhase>; readonly done: Promise<void> } | undefined;
 
-  /** `healed` hears of each scrub that a plan has set off. */
-  constructor(store: Store, room: RoomRef, healed: (findings: ScrubFindings) => void) {
+  constructor(store: Store, room: RoomRef) {
     this.#store = store;
     this.#room = room;
-    this.#healed = healed;
+  }
+
+  /** `listener` hears of each scrub that a plan has set off, also of those before it was there. */
+  listen(listener: (findings: ScrubFindings) => void): void {
+    this.#listener = listener;
+    const before = this.#unheard;
+    this.#unheard = NOTHING_FOUND;
+    if (before.rows > 0) listener(before);
   }
 
   async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
@@ -51,10 +59,15 @@ export class HealingStore implements Store {
   /** One at a time: plans that were started together stumble together. */
   async #heal(phases: ReadonlySet<ScrubPhase>): Promise<void> {
     if (this.#healing?.phases !== phases) {
-      const done = scrubAll(this.#store, this.#room, phases).then((findings) => this.#healed(findings));
+      const done = scrubAll(this.#store, this.#room, phases).then((findings) => this.#tell(findings));
       this.#healing = { phases, done: done.finally(() => (this.#healing = undefined)) };
     }
     await this.#healing.done;
+  }
+
+  #tell(findings: ScrubFindings): void {
+    if (this.#listener === undefined) this.#unheard = addFindings(this.#unheard, findings);
+    else this.#listener(findings);
   }
 }
 

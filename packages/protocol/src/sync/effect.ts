@@ -72,6 +72,8 @@ export type RelayEffect =
   | { readonly kind: 'authenticate'; readonly hello: Hello }
   /** → `log-read` */
   | { readonly kind: 'read-log'; readonly after: number; readonly met: readonly ReplicaId[] }
+  /** Where the relay stands now → `position-read` */
+  | { readonly kind: 'read-position' }
   /** Where the relay stands after a read by vector → `beyond-done` */
   | { readonly kind: 'finish-beyond'; readonly pulled: VersionVector }
   /** Verify what must be, keep stubs → `stubs-kept`, commit deltas → `pushed` with these bytes. */

@@ -106,6 +106,7 @@ export type RelayEvent =
   | ({ readonly kind: 'authenticated' } & AuthenticatedReplica)
   | { readonly kind: 'denied'; readonly code: ErrorCode; readonly facts: Readonly<Record<string, string | number>> }
   | ({ readonly kind: 'log-read'; readonly met: readonly ReplicaId[] } & LogPage)
+  | { readonly kind: 'position-read'; readonly position: Position }
   | {
       readonly kind: 'beyond-done';
       readonly pulled: VersionVector;

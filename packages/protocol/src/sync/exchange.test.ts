@@ -10,6 +10,7 @@ import type { RelayEvent, ReplicaEvent } from './event.js';
 import { deltaToStub } from '../stub.js';
 import { greeting, type LinkConfig, offline, type RelayState, type ReplicaState } from './state.js';
 import { stepSync } from './step.js';
+import { messageToBytes } from '../wire/codec.js';
 import { CLOSE } from './step-relay.js';
 
 const me = replicaOf(0);
@@ -26,7 +27,7 @@ const mine = makeDelta({ replica: me, seq: 1, hlc: 9 });
 const theirs = makeDelta({ replica: other, seq: 1, hlc: 8 });
 const hello: Hello = {
   kind: 'hello',
-  version: 1,
+  version: 2,
   roomId: room.roomId,
   config: 0,
   publicKey: publicKeyOf(0),
@@ -52,7 +53,7 @@ function createReplica() {
     /** Up to where the relay has admitted it. */
     connect(options: { resumed: boolean; rights?: readonly ('read' | 'write')[] }) {
       self.step({ kind: 'opened' });
-      self.hear({ kind: 'welcome', version: 1, ...keys });
+      self.hear({ kind: 'welcome', version: 2, ...keys });
       self.step({ kind: 'greeting-ready', hello });
       const { resumed, rights = ['read', 'write'] } = options;
       const effects = self.hear({
@@ -118,7 +119,7 @@ describe('greeting', () => {
   test('[SY1] the relay speaks first, then the hello, then admitted', () => {
     const replica = createReplica();
     const relay = createRelay();
-    const welcome = { kind: 'welcome', version: 1, ...keys } as const;
+    const welcome = { kind: 'welcome', version: 2, ...keys } as const;
     expect(relay.step({ kind: 'opened' })).toEqual([{ kind: 'send', message: welcome }]);
     expect(replica.step({ kind: 'opened' })).toEqual([]);
     expect(replica.hear(welcome)).toEqual([{ kind: 'greet', ...keys }]);
@@ -150,20 +151,40 @@ describe('greeting', () => {
     expect(kindsOf(relay.hear({ kind: 'push', repair: false, deltas: [mine.bytes] }))).toEqual(['send fault']);
   });
 
+  test('[AE4] a relay that has lost something without a word is found out by a probe, which is one byte', () => {
+    expect(messageToBytes({ kind: 'probe' })).toHaveLength(1);
+    const replica = createReplica();
+    replica.goLive(50);
+    replica.step({ kind: 'acknowledged', standing: standingAt(50) });
+    replica.step({ kind: 'check', standing: standingAt(50), nowMs: 0 });
+    const said = { kind: 'ack', seqs: [], position: positionAt(3, 7) } as const;
+    expect(replica.hear(said)).toMatchObject([{ kind: 'acknowledge', seqs: [] }]);
+    expect(replica.step({ kind: 'acknowledged', standing: standingAt(50) })).toEqual([{ kind: 'open-diff' }]);
+  });
+
+  test('[AE4] while something waits, or roots differ already, nothing is asked', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    replica.step({ kind: 'acknowledged', standing: standingAt(50) });
+    const waiting = standingAt(50, 1);
+    expect(replica.step({ kind: 'check', standing: waiting, nowMs: 0 })).toEqual([]);
+    expect(replica.step({ kind: 'check', standing: standingAt(9), nowMs: 0 })).toEqual([{ kind: 'open-diff' }]);
+  });
+
   test('[SY1] another version is refused by either side, and refused stays refused', () => {
     const replica = createReplica();
     replica.step({ kind: 'opened' });
-    const effects = replica.hear({ kind: 'welcome', version: 2, ...keys });
+    const effects = replica.hear({ kind: 'welcome', version: 3, ...keys });
     expect(effects).toEqual([
-      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 2, supported: 1 } },
+      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 3, supported: 2 } },
       { kind: 'close' },
     ]);
     for (const event of [{ kind: 'closed' }, { kind: 'opened' }] as const) expect(replica.step(event)).toEqual([]);
-    expect(replica.hear({ kind: 'welcome', version: 1, ...keys })).toEqual([]);
+    expect(replica.hear({ kind: 'welcome', version: 3, ...keys })).toEqual([]);
     expect(replica.state.kind).toBe('refused');
 
     const relay = createRelay();
-    expect(relay.hear({ ...hello, version: 2 })).toContainEqual({
+    expect(relay.hear({ ...hello, version: 3 })).toContainEqual({
       kind: 'close',
       code: CLOSE.versionUnsupported,
       reason: 'VERSION_UNSUPPORTED',
@@ -218,8 +239,9 @@ describe('catching up', () => {
       { kind: 'adopt', vector, cursor: cursorAt(3) },
     ]);
     expect(replica.state).toMatchObject({ kind: 'live', settled: true });
-    // Adopted once: a later look has nothing new to say.
-    expect(replica.step({ kind: 'check', standing: standingAt(50), nowMs: 0 })).toEqual([]);
+    // Adopted once: a later look has nothing new to say, and asks whether the relay has.
+    const probe = { kind: 'send', message: { kind: 'probe' } };
+    expect(replica.step({ kind: 'check', standing: standingAt(50), nowMs: 0 })).toEqual([probe]);
   });
 
   test('[SY3] by vector: deltas are no cursor, the relay is sent what it lacks, and then roots decide', () => {

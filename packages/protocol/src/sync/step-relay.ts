@@ -61,6 +61,10 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
       return isAdmitted(state) ? stepBeyondRead(state, event) : stay(state);
     case 'beyond-done':
       return isAdmitted(state) ? stepBeyondDone(state, event) : stay(state);
+    case 'position-read':
+      return isAdmitted(state)
+        ? { state, effects: [send({ kind: 'ack', seqs: [], position: event.position })] }
+        : stay(state);
     case 'pushed':
       return isAdmitted(state) ? stepPushed(state, event) : stay(state);
     case 'stubs-kept':
@@ -164,6 +168,8 @@ function stepMessage(state: Admitted, message: Exclude<ReplicaMessage, Hello>, n
         : fault(state, 'UNAUTHORIZED', { reason: 'a head statement of another replica' });
     case 'report':
       return { state, effects: [{ kind: 'check-reported', trieKey: message.trieKey }] };
+    case 'probe':
+      return { state, effects: [{ kind: 'read-position' }] };
     case 'presence':
       return { state, effects: [{ kind: 'broadcast', message: { ...message, replica: state.replica } }] };
     default:

@@ -237,10 +237,16 @@ function stepCheck(state: InSession, event: ReplicaEvent & { kind: 'check' }): R
   const { standing, nowMs } = event;
   if (!isWaiting(state)) {
     const rested = { ...state, movedAtMs: nowMs };
-    return rested.kind === 'live' ? settle({ ...rested, passes: 0 }, standing) : stay(rested);
+    return rested.kind === 'live' ? probe(settle({ ...rested, passes: 0 }, standing)) : stay(rested);
   }
   if (nowMs - state.movedAtMs <= state.config.limits.stallMsMax) return stay(state);
   return { state: { ...state, movedAtMs: nowMs }, effects: [{ kind: 'reconnect' }] };
+}
+
+/** [AE4] Roots that were equal at the last look: what the relay says now may be something else, as it may have lost something since. */
+function probe({ state, effects }: Result): Result {
+  const isSettled = state.kind === 'live' && state.settled;
+  return { state, effects: isSettled ? [...effects, send({ kind: 'probe' })] : effects };
 }
 
 /** [SY5] Equal roots with nothing on the way: in sync. Unequal ones: find out where. */

@@ -30,7 +30,7 @@ const vector = new Map<ReplicaId, number>([[other, 3]]);
 const delta = makeDelta({ replica: me, seq: 1, hlc: 9 });
 const hello: Hello = {
   kind: 'hello',
-  version: 1,
+  version: 2,
   roomId: room.roomId,
   config: 0,
   publicKey: publicKeyOf(0),
@@ -117,7 +117,7 @@ const replicaEvents: { readonly [Kind in ReplicaEvent['kind']]: Extract<ReplicaE
 };
 
 const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMessage, { kind: Kind }> } = {
-  welcome: { kind: 'welcome', version: 1, ...relay },
+  welcome: { kind: 'welcome', version: 2, ...relay },
   admitted: { kind: 'admitted', rights, certificate: undefined, resumed: false, lastSeq: 0, window: 1_000_000 },
   fault: { kind: 'fault', code: 'UNAUTHORIZED', facts: { reason: 'no' } },
   certificates: goldenMessages.certificates.two as never,
@@ -166,6 +166,7 @@ const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, 
   },
   denied: { kind: 'denied', code: 'UNAUTHORIZED', facts: {} },
   'log-read': { kind: 'log-read', deltas: [delta.bytes], end, caughtUp: undefined, vector, met: [other] },
+  'position-read': { kind: 'position-read', position },
   'beyond-done': { kind: 'beyond-done', pulled: vector, position, vector },
   pushed: { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 100 },
   committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: filled(32, 4) }], position },
@@ -197,6 +198,7 @@ const replicaMessages: { readonly [Kind in ReplicaMessage['kind']]: Extract<Repl
   want: { kind: 'want', wanted: [{ trieKey, from: 0, count: 2 }] },
   part: { kind: 'part', trieKey, index: 1, bytes: filled(9, 1) },
   credit: { kind: 'credit', bytes: 1_000 },
+  probe: { kind: 'probe' },
 };
 
 /** `next state: effects in order`, or nothing when nothing changes. */
@@ -487,6 +489,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     authenticated: '',
     denied: 'closed: send fault, close',
     'log-read': '',
+    'position-read': '',
     'beyond-done': '',
     pushed: '',
     committed: '',
@@ -506,6 +509,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     authenticated: 'replaying: send admitted, joined, send ahead, read-log',
     denied: 'closed: send fault, close',
     'log-read': '',
+    'position-read': '',
     'beyond-done': '',
     pushed: '',
     committed: '',
@@ -525,6 +529,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     authenticated: '',
     denied: 'closed: send fault, close',
     'log-read': 'replaying: send deltas, read-log',
+    'position-read': 'replaying: send ack',
     'beyond-done': 'replaying: send caught-up',
     pushed: 'replaying: send ack',
     committed: '',
@@ -544,6 +549,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     authenticated: '',
     denied: 'closed: send fault, close',
     'log-read': '',
+    'position-read': 'live: send ack',
     'beyond-done': 'live: send caught-up',
     pushed: 'live: send ack',
     committed: 'live: send deltas',
@@ -563,6 +569,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     authenticated: '',
     denied: '',
     'log-read': '',
+    'position-read': '',
     'beyond-done': '',
     pushed: '',
     committed: '',
@@ -589,6 +596,7 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     want: 'greeting: send fault',
     part: 'greeting: send fault',
     credit: 'greeting: send fault',
+    probe: 'greeting: send fault',
   },
   admitting: {
     hello: 'admitting: send fault',
@@ -602,6 +610,7 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     want: 'admitting: send fault',
     part: 'admitting: send fault',
     credit: 'admitting: send fault',
+    probe: 'admitting: send fault',
   },
   replaying: {
     hello: 'replaying: send fault',
@@ -615,6 +624,7 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     want: 'replaying: read-parts',
     part: '',
     credit: 'replaying: read-log',
+    probe: 'replaying: read-position',
   },
   live: {
     hello: 'live: send fault',
@@ -628,6 +638,7 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     want: 'live: read-parts',
     part: 'live: keep-part',
     credit: 'live:',
+    probe: 'live: read-position',
   },
   closed: {
     hello: '',
@@ -641,6 +652,7 @@ const relayMessageTable: Readonly<Record<RelayState['kind'], Readonly<Record<Rep
     want: '',
     part: '',
     credit: '',
+    probe: '',
   },
 };
 

@@ -74,7 +74,7 @@ describe('codec', () => {
 
   test('[SY14] a message is refused from the side that may not say it', () => {
     const fromBoth = ['certificates', 'diff', 'head', 'presence', 'want', 'part', 'credit'];
-    const fromReplica = ['hello', 'push', 'pull', 'report'];
+    const fromReplica = ['hello', 'push', 'pull', 'report', 'probe'];
     for (const kind of kinds) {
       const bytes = messageToBytes(Object.values<Message>(goldenMessages[kind])[0] as Message);
       const isRead = readers.map((reader) => typeof tryRead(reader, bytes) !== 'string');

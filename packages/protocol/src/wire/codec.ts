@@ -295,6 +295,11 @@ const codecs: Codecs<Message> = {
     },
     read: (decoder) => ({ kind: 'ahead', deltas: readVarUint(decoder), bytes: readVarUint(decoder) }),
   },
+  probe: {
+    number: 22,
+    write: () => {},
+    read: () => ({ kind: 'probe' }),
+  },
 };
 
 type AnyCodec = Codec<Message>;
@@ -314,6 +319,7 @@ const FROM_REPLICA: ReadonlySet<string> = new Set<ReplicaMessage['kind']>([
   'want',
   'part',
   'credit',
+  'probe',
 ]);
 const FROM_RELAY: ReadonlySet<string> = new Set<RelayMessage['kind']>([
   'welcome',

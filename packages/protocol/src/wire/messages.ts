@@ -184,6 +184,11 @@ export interface Ahead {
   readonly bytes: number;
 }
 
+/** Asks where the relay stands; it answers with an acknowledgement of nothing [AE4]. */
+export interface Probe {
+  readonly kind: 'probe';
+}
+
 /** What a relay says. */
 export type RelayMessage =
   | Welcome
@@ -216,6 +221,7 @@ export type ReplicaMessage =
   | Presence
   | Want
   | Part
-  | Credit;
+  | Credit
+  | Probe;
 
 export type Message = RelayMessage | ReplicaMessage;

@@ -3,5 +3,6 @@
  *
  * 1 - welcome, hello, admitted; cursor, vector and Merkle catch-up; push, ack, refused; heads, presence, reports; stubs, parts on
  *     demand, credit.
+ * 2 - probe.
  */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
