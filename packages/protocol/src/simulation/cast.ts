@@ -10,6 +10,7 @@ export interface Cast extends Scene {
   readonly relays: readonly SimRelay[];
   readonly keys: readonly KeyName[];
   readonly isHealing: boolean;
+  readonly counts: ReadonlyMap<string, number>;
   copyProfile(index: number): SimReplica;
   merkleRoots(): readonly string[];
   /** A direction of a replica's connections stalls until then. */

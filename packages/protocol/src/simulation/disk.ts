@@ -1,3 +1,4 @@
+import { isDamage } from '../store/healing-store.js';
 import { MemoryTables } from '../store/memory-store.js';
 import { type Plan, type Read, type ReadResult, runPlan, type Write } from '../store/plan.js';
 import type { Table } from '../store/table.js';
@@ -20,6 +21,8 @@ export interface Transacted {
  */
 export class Disk {
   readonly tables: MemoryTables;
+  /** What to do when a plan stumbles over damage, before it is run again. */
+  heal: (() => void) | undefined;
   /** For tests: hears of every transaction, and of a power cut as one that takes its predecessors back. */
   heard: ((transacted: Transacted) => void) | undefined;
   /** One list for each transaction that is not behind a barrier. */
@@ -68,6 +71,16 @@ export class Disk {
   }
 
   #run<Result>(plan: Plan<Result>): { readonly result: Result; readonly writes: readonly Write[] } {
+    try {
+      return this.#runOnce(plan);
+    } catch (error) {
+      if (this.heal === undefined || !isDamage(error)) throw error;
+    }
+    this.heal();
+    return this.#runOnce(plan);
+  }
+
+  #runOnce<Result>(plan: Plan<Result>): { readonly result: Result; readonly writes: readonly Write[] } {
     const reads: (readonly [Read, ReadResult])[] = [];
     const outcome = runPlan(plan, (read) => {
       const answer = this.tables.read(read);

@@ -2,6 +2,7 @@ import type { FaultKind } from './options.js';
 import type { SimRelay } from './relay.js';
 import type { SimReplica } from './replica.js';
 import type { Cast } from './cast.js';
+import { holeRelay, holeReplica } from './holes.js';
 
 const YEAR_MS = 365 * 24 * 3_600_000;
 
@@ -48,6 +49,8 @@ const strikes: Record<FaultKind, (world: Cast, replica: SimReplica, relay: SimRe
   'relay-restore': (world, _, relay) => restoreRelay(world, relay),
   'relay-wipe': (world, _, relay) => restartRelay(world, relay, () => relay.wipe()),
   death: killReplica,
+  'relay-hole': (world, _, relay) => holeRelay(world, relay),
+  'replica-hole': (world, replica) => holeReplica(world, replica),
 };
 
 function partition(world: Cast, replica: SimReplica): void {

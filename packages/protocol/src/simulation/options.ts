@@ -30,6 +30,10 @@ export const FAULTS = [
   'relay-wipe',
   /** A replica is gone for good, once. What a relay had acknowledged must live on. */
   'death',
+  /** A tenth of the deltas on a relay's disk are gone, behind its back. */
+  'relay-hole',
+  /** The same on a replica's disk, of what every relay has too. */
+  'replica-hole',
 ] as const;
 
 export type FaultKind = (typeof FAULTS)[number];
@@ -116,7 +120,7 @@ export function mixedOptions(seed: number): WorldOptions {
   const frameBytesMax = random.pick([ONE_BYTE_PARTS, 256, 2_048, 262_144]);
   const bulkRatio = frameBytesMax === ONE_BYTE_PARTS ? 0 : random.pick([0, 0, 0, 0, 0.1, 0.3]);
   const flipRatio = random.chance(0.2) ? random.pick([0.01, 0.05]) : 0;
-  const faults = FAULTS.filter((fault) => {
+  const drawn = FAULTS.filter((fault) => {
     if (fault === 'switch-relay') return relayCount > 1;
     if (fault === 'relay-restore' || fault === 'relay-wipe' || fault === 'relay-two-histories')
       return mayRollBack && random.chance(0.6);
@@ -126,8 +130,14 @@ export function mixedOptions(seed: number): WorldOptions {
     // what one copy wrote may be covered by a stamp that was taken from the other's before either has noticed.
     if (fault === 'copied-profile')
       return relayCount === 1 && !mayRollBack && flipRatio === 0 && documentRatio === 1 && random.chance(0.5);
+    // Where a relay may lose it too, nobody could bring it back.
+    if (fault === 'replica-hole') return !mayRollBack && random.chance(0.3);
+    if (fault === 'relay-hole') return random.chance(0.3);
     return random.chance(0.5);
   });
+  // An author who is gone, or has lost it as well, brings nothing back.
+  const isAlone = drawn.includes('death') || drawn.includes('replica-hole');
+  const faults = drawn.filter((fault) => fault !== 'relay-hole' || !isAlone);
   return {
     ...defaultOptions,
     seed,

@@ -9,6 +9,7 @@ import { runPlan } from '../store/plan.js';
 import type { Table } from '../store/table.js';
 import { writesOfBody } from './content.js';
 import type { Cast } from './cast.js';
+import { isDamaged } from './holes.js';
 
 /** Broken ones linger for as long as a side has not noticed. */
 const LINKS_PER_REPLICA_MAX = 40;
@@ -33,17 +34,17 @@ export class Oracles {
   /** After every step: at those whose set has changed by it. */
   look(): void {
     for (const node of this.#nodes()) {
-      if (this.#looked.get(node.tables) === node.tables.setChanges) continue;
+      if (this.#looked.get(node.tables) === node.tables.setChanges || isDamaged(node.tables)) continue;
       this.#looked.set(node.tables, node.tables.setChanges);
-      this.#lookAt(node);
+      this.#assertRoot(node);
+      if (!this.#hasHoles) this.#assertVector(node);
     }
     this.#assertBounds();
   }
 
-  #lookAt(node: Node): void {
-    this.#assertRoot(node);
-    // A vector is a relay's word, and a flipped bit may make it any other.
-    if (this.#world.options.flipRatio === 0) this.#assertVector(node);
+  /** [AE3] What was held before it was lost is still claimed, until it is back. */
+  get #hasHoles(): boolean {
+    return (this.#world.counts.get('deltas lost to holes') ?? 0) > 0;
   }
 
   /** No edit, delta or connection leaves anything that stays. */
@@ -56,7 +57,10 @@ export class Oracles {
 
   /** When everything has arrived. */
   lookAtEnd(): void {
-    for (const node of this.#nodes()) this.#lookAt(node);
+    for (const node of this.#nodes()) {
+      this.#assertRoot(node);
+      this.#assertVector(node);
+    }
     const { ledger, replicas, relays } = this.#world;
     for (const replica of replicas) if (replica.isDead) ledger.died(replica.index);
     for (const write of ledger.writes) {
@@ -100,7 +104,9 @@ export class Oracles {
 
   /** [SY3] A vector claims only what is held, or covered by something that is held. */
   #assertVector({ name, tables }: Node): void {
-    const { ledger } = this.#world;
+    const { ledger, options } = this.#world;
+    // A vector is a relay's word, and a flipped bit may make it any other.
+    if (options.flipRatio > 0) return;
     let contextual: Map<KeyId, Delta[]> | undefined;
     for (const [key, value] of rows(tables, 'vector')) {
       const replica = bytesToReplicaId(key);

@@ -1,7 +1,9 @@
+import { isDamage } from '../store/healing-store.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { Plan, Steps, Transaction } from '../store/plan.js';
 import { acceptAndLog, type Position, readPosition } from '../room/log.js';
 import type { Outcome } from '../room/accept.js';
+import { hasFound } from '../room/scrub.js';
 import type { CommittedDelta, Refusal, RelayEvent } from '../sync/event.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
 import { greeting, type RelayState } from '../sync/state.js';
@@ -14,6 +16,7 @@ import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
 import type { ReplicaId } from '../ids.js';
 import type { DeltaBytes, Message, ReplicaMessage } from '../wire/messages.js';
 import { drawHabits, Executor } from './executor.js';
+import { copyTables, scrubWhole } from './holes.js';
 import type { Connection } from './network.js';
 import type { Random } from './random.js';
 import type { Scene } from './scene.js';
@@ -70,7 +73,23 @@ export class SimRelay {
   }
 
   transact<Result>(plan: Plan<Result>): Result {
+    try {
+      return this.tables.transact(plan).result;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    this.world.count('plans that stumbled at a relay');
+    this.scrub();
     return this.tables.transact(plan).result;
+  }
+
+  /** [AE1] What it finds changes the root, and everybody is told. */
+  scrub(): void {
+    const { tables, world } = this;
+    const findings = scrubWhole(tables, world.room, (plan) => tables.transact(plan).result);
+    world.count('holes found at relays', findings.holes);
+    if (!hasFound(findings)) return;
+    this.later(0, () => this.announce({ kind: 'committed', deltas: [], position: this.transact(readPosition) }));
   }
 
   later(delayMs: number, run: () => void): void {
@@ -144,12 +163,12 @@ export class SimRelay {
 
   /** An operator's copy, taken now and perhaps put back later. */
   takeCopy(): void {
-    this.copy = this.tables.clone();
+    this.copy = copyTables(this.tables);
   }
 
   /** The same store id, an older disk [SY2]. */
   restore(): void {
-    if (this.copy !== undefined) this.tables = this.copy.clone();
+    if (this.copy !== undefined) this.tables = copyTables(this.copy);
   }
 
   /** From now on two histories grow, each shown to half of the replicas. */
@@ -158,7 +177,7 @@ export class SimRelay {
     twin.publicKey = this.publicKey;
     twin.storeId = this.storeId;
     twin.skewMs = this.skewMs;
-    twin.tables = this.tables.clone();
+    twin.tables = copyTables(this.tables);
     this.twin = twin;
   }
 

@@ -3,6 +3,7 @@ import { deriveReplicaId, type KeyName, type ReplicaId } from '../ids.js';
 import { readRoot } from '../merkle/trie.js';
 import { takeIdentity } from '../room/identity.js';
 import { countOutbox } from '../room/receive.js';
+import { hasFound } from '../room/scrub.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { ReplicaEffect } from '../sync/effect.js';
 import type { ReplicaEvent, Standing } from '../sync/event.js';
@@ -13,6 +14,7 @@ import { Compactor } from './compactor.js';
 import { Desk, type DeskHost } from './desk.js';
 import { Disk } from './disk.js';
 import { drawHabits, Executor } from './executor.js';
+import { copyTables, scrubWhole } from './holes.js';
 import type { WriteKind } from './ledger.js';
 import type { Connection } from './network.js';
 import type { Random } from './random.js';
@@ -58,7 +60,8 @@ export class SimReplica implements DeskHost {
     this.random = world.random.fork();
     this.publicKey = profile?.publicKey ?? world.crypto.newKey(this.random);
     this.id = deriveReplicaId(world.room.hash, world.room.roomId, this.publicKey);
-    this.disk = new Disk(profile?.disk.tables.clone());
+    this.disk = new Disk(profile && copyTables(profile.disk.tables));
+    this.disk.heal = () => this.scrub();
     this.state = offline(world.config, this.id);
     this.desk = new Desk(this);
     this.compactor = new Compactor(this);
@@ -136,6 +139,15 @@ export class SimReplica implements DeskHost {
 
   receive(event: ReplicaEvent): void {
     this.#executor?.receive(event);
+  }
+
+  /** [AE1] What it finds changes the own root, which is compared at once. */
+  scrub(): void {
+    const { disk, world } = this;
+    const findings = scrubWhole(disk.tables, world.room, (plan) => disk.write(plan, 'strict'));
+    this.desk.noteDurable();
+    world.count('holes found at replicas', findings.holes);
+    if (hasFound(findings)) this.later(0, () => this.#check());
   }
 
   standing(): Standing {

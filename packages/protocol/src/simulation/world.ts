@@ -116,15 +116,19 @@ export class World implements Cast {
         relay.withheld = undefined;
         relay.unfork();
         if (!relay.isUp) relay.start();
+        relay.scrub();
       }
       for (const replica of this.replicas) {
         replica.skewMs = 0;
         if (!replica.isUp && !replica.isDead) replica.start();
+        replica.scrub();
       }
       // What lingers on broken connections arrives, or is gone.
       this.#pass(this.loop.nowMs + STILL_MS);
       this.#drain();
       this.#keepStill();
+      // What was lost and has been covered since leaves a dot, which the next scrub takes.
+      for (const node of [...this.relays, ...this.replicas]) node.scrub();
       if (this.options.isWatched) this.#oracles.lookAtEnd();
     });
   }
