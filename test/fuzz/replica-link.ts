@@ -253,6 +253,7 @@ class Host implements LinkHost {
   head = (): void => {};
   show = (): void => {};
   fault = (): void => {};
+  repaired = (): void => {};
   identitySpent = (): void => {};
   changed = (_: ReplicaState): void => {};
 }

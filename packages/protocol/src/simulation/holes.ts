@@ -1,5 +1,4 @@
 import { bytesToDelta } from '../delta.js';
-import { u64ToBytes } from '../bytes.js';
 import { addFindings, FIRST_PLACE, NOTHING_FOUND, type ScrubFindings, scrubStep } from '../room/scrub.js';
 import type { RoomRef } from '../room/room-ref.js';
 import type { MemoryTables } from '../store/memory-store.js';
@@ -37,16 +36,18 @@ export function holeRelay(world: Cast, relay: SimRelay): void {
   });
 }
 
-/** Of what every relay has as well, as nobody could bring back the rest. */
+/**
+ * Of what every relay has as well, as nobody could bring back the rest. Not of what is the replica's own: its next write of the record covers
+ * that as what it has written before [JS2], and what was seen of it when the disk had lost it is a matter of words.
+ */
 export function holeReplica(world: Cast, replica: SimReplica): void {
   const { tables } = replica.disk;
   replica.disk.barrier();
   replica.desk.noteDurable();
   const { hash, roomId } = world.room;
   punch(world, tables, (key, row) => {
-    const { seq, replica: author } = bytesToDelta(hash, roomId, row);
-    const isUnsent = author === replica.id && tables.table('outbox').get(u64ToBytes(seq)) !== undefined;
-    return !isUnsent && world.relays.every((relay) => relay.tables.table('deltas').get(key) !== undefined);
+    const isOwn = bytesToDelta(hash, roomId, row).replica === replica.id;
+    return !isOwn && world.relays.every((relay) => relay.tables.table('deltas').get(key) !== undefined);
   });
   world.loop.after(world.random.between(0, UNSEEN_MS_MAX), () => replica.scrub());
 }

@@ -7,12 +7,12 @@ import type { LinkConfig } from '../sync/state.js';
 import type { Cast } from './cast.js';
 import { cheapCrypto, type WorldCrypto } from './crypto.js';
 import { describeWorld, SimulationFailure } from './failure.js';
-import { planFaults } from './faults.js';
+import { planFaults, strike } from './faults.js';
 import { Ledger } from './ledger.js';
 import { EventLoop } from './loop.js';
 import { Connection, type Side, type Wires } from './network.js';
 import { Oracles } from './oracles.js';
-import { defaultOptions, type WorldOptions } from './options.js';
+import { defaultOptions, type FaultKind, type WorldOptions } from './options.js';
 import { Random } from './random.js';
 import { honestRelay } from './relay-effects.js';
 import { RelayLink, SimRelay } from './relay.js';
@@ -186,6 +186,11 @@ export class World implements Cast {
     this.replicas.push(copy);
     copy.start();
     return copy;
+  }
+
+  /** Lets a fault befall this world now, whichever it draws at random. */
+  strike(fault: FaultKind): void {
+    strike(this, fault);
   }
 
   /** A direction of a replica's connections stalls until then. */

@@ -1,0 +1,93 @@
+import { readLogPage } from '@mangrove/protocol';
+import { createWorld, type FaultKind, type World } from '@mangrove/protocol/simulation';
+import { describe, expect, test } from 'vitest';
+import { calmWorld, countOf, document, heldBy, record, rootsOf, roughWorld } from './fixture.js';
+
+const SEEDS = 6;
+/** What is said to find out, in messages of a few kilobytes at most, is small beside what a full resend would be. */
+const RESENT_MAX = 3;
+
+/** A room with a history, in which everybody is in sync. */
+function writtenWorld(seed: number): World {
+  const world = calmWorld({ seed, replicaCount: 3 });
+  for (const [i, replica] of world.replicas.entries())
+    for (let n = 0; n < 60; n++) {
+      replica.edit(document(`d${i} ${n}`), 'document');
+      if (n % 3 === 0) replica.edit(record(`r${n}`), 'put');
+    }
+  world.runFor(8_000);
+  expect(world.replicas.every(({ isSettled }) => isSettled)).toBe(true);
+  return world;
+}
+
+function strikeAndHeal(seed: number, fault: FaultKind): World {
+  const world = writtenWorld(seed);
+  const before = world.merkleRoots();
+  const held = heldBy(world, world.replicas[0] as (typeof world.replicas)[0]).length;
+  const counted = ['deltas received', 'sent push', 'diffs'].map((what) => countOf(world, what));
+  world.strike(fault);
+  world.runFor(8_000);
+  expect(world.merkleRoots(), `seed ${seed}`).toEqual(before);
+  const [received, pushes, diffs] = ['deltas received', 'sent push', 'diffs'].map((what) => countOf(world, what));
+  const lost = countOf(world, 'deltas lost to holes');
+  expect(lost, `seed ${seed}`).toBeGreaterThan(0);
+  expect(countOf(world, 'holes found at relays') + countOf(world, 'holes found at replicas')).toBe(lost);
+  // Each of the others may hear of a repaired delta, as of any that is committed.
+  expect((received as number) - (counted[0] as number), `seed ${seed}`).toBeLessThanOrEqual(RESENT_MAX * lost);
+  expect((received as number) - (counted[0] as number)).toBeLessThan(held);
+  expect((pushes as number) - (counted[1] as number)).toBeLessThan(40);
+  expect((diffs as number) - (counted[2] as number), 'passes of all replicas').toBeLessThanOrEqual(3 * 3);
+  return world;
+}
+
+describe('holes', () => {
+  test(`[AE1] [AE3] a relay that lost a tenth of its deltas is filled again, by what was lost alone, ${SEEDS} seeds`, () => {
+    for (let seed = 1; seed <= SEEDS; seed++) strikeAndHeal(seed, 'relay-hole').healAndDrain();
+  });
+
+  test(`[AE1] [AE3] a replica that lost deltas gets them back, and is sent nothing else, ${SEEDS} seeds`, () => {
+    for (let seed = 1; seed <= SEEDS; seed++) strikeAndHeal(seed, 'replica-hole').healAndDrain();
+  });
+
+  test('[AE3] an author pushes again what a relay has lost, and keeps its identity', () => {
+    const world = roughWorld();
+    const [a] = world.replicas;
+    const relay = world.relays[0];
+    a?.edit(document('d'), 'document');
+    world.block(0, 'replica', world.loop.nowMs + 1_500);
+    world.runFor(1_000);
+    const deltas = relay?.tables.table('deltas');
+    expect(deltas?.size).toBe(1);
+    for (const [key] of deltas?.rows({ from: new Uint8Array() }) ?? []) deltas?.delete(key);
+    relay?.scrub();
+    world.healAndDrain();
+    expect(countOf(world, 'identities renewed')).toBe(0);
+    expect(countOf(world, 'refused DOT_REUSED')).toBe(0);
+    expect(deltas?.size).toBe(1);
+  });
+
+  test('[AE2] a relay without some of its log loses nobody a delta', () => {
+    const world = writtenWorld(1);
+    const relay = world.relays[0];
+    const log = relay?.tables.table('log');
+    for (const [i, [key]] of (log?.rows({ from: new Uint8Array() }) ?? []).entries()) if (i % 3 === 0) log?.delete(key);
+    expect(relay?.transact((tx) => readLogPage(tx, world.room, 0, [])).deltas.length).toBeGreaterThan(0);
+    const newcomer = world.replicas[1];
+    newcomer?.goOffline();
+    for (const table of ['deltas', 'nodes', 'dots', 'contexts', 'vector'] as const) {
+      const rows = newcomer?.disk.tables.table(table);
+      for (const [key] of rows?.rows({ from: new Uint8Array() }) ?? []) rows?.delete(key);
+    }
+    newcomer?.disk.tables.table('meta').delete(new TextEncoder().encode('cursor'));
+    newcomer?.goOnline();
+    world.healAndDrain();
+    expect(rootsOf(world)).toBe(1);
+  });
+
+  test('[AE1] holes are made and found in every kind of world', () => {
+    const world = createWorld({ seed: 5, faults: ['relay-hole', 'disconnect'], faultEveryMs: 200, editCount: 60 });
+    world.run({ steps: 2_000 });
+    world.healAndDrain();
+    expect(countOf(world, 'holes found at relays')).toBeGreaterThan(0);
+  });
+});
