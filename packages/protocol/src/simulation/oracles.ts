@@ -9,7 +9,7 @@ import { runPlan } from '../store/plan.js';
 import type { Table } from '../store/table.js';
 import { writesOfBody } from './content.js';
 import type { Cast } from './cast.js';
-import { isDamaged } from './holes.js';
+import { isDamaged } from './damage.js';
 
 /** Broken ones linger for as long as a side has not noticed. */
 const LINKS_PER_REPLICA_MAX = 40;

@@ -16,7 +16,7 @@ import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
 import type { ReplicaId } from '../ids.js';
 import type { DeltaBytes, Message, ReplicaMessage } from '../wire/messages.js';
 import { drawHabits, Executor } from './executor.js';
-import { copyTables, scrubWhole } from './holes.js';
+import { copyTables, scrubWhole } from './damage.js';
 import type { Connection } from './network.js';
 import type { Random } from './random.js';
 import type { Scene } from './scene.js';

@@ -14,7 +14,7 @@ import { Compactor } from './compactor.js';
 import { Desk, type DeskHost } from './desk.js';
 import { Disk } from './disk.js';
 import { drawHabits, Executor } from './executor.js';
-import { copyTables, scrubWhole } from './holes.js';
+import { copyTables, scrubWhole } from './damage.js';
 import type { WriteKind } from './ledger.js';
 import type { Connection } from './network.js';
 import type { Random } from './random.js';
