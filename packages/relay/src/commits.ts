@@ -173,10 +173,10 @@ export class CommitQueue {
   #announce(batch: readonly Waiting[], { outcomes, fresh, repaired, position }: Committed): void {
     const { counters } = this.#host.ports;
     counters.add('commits');
+    counters.add('deltas_repaired', repaired);
     counters.add('deltas_committed', fresh.length);
     const arrived = arrivedInParts(batch.flatMap(({ deltas }) => deltas));
     if (arrived.length > 0) this.#host.arrived(arrived);
-    counters.add('deltas_repaired', repaired);
     if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position });
     counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
     for (const { link, seqs, refusals, bytes } of answersOf(batch, outcomes)) {
