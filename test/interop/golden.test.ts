@@ -14,7 +14,7 @@ import { goldenMessages } from './messages.js';
  * release the hash of version 1 is replaced.
  */
 const SCHEMAS: Readonly<Record<number, string>> = {
-  2: 'b4fde25e8848632c4d103d6c42ba154a6eabaa439eaad272802aef62019d11ff',
+  2: 'c76209332c34cbe59147a110c315f58b536063c9f27e89b40a1d7b79d3db5360',
   1: '97dd142dadec2a91b32cf0440f65cc8c533138b7f609651ec5ebefae51238a52',
 };
 
