@@ -11,12 +11,14 @@ import {
   FLAG,
   FrameJoiner,
   hasFlag,
-  messageToBytes,
+  LinkMemory,
 } from '../../packages/protocol/dist/index.js';
+import { partsOfDelta as small } from '../../packages/protocol/dist/wire/delta-parts.js';
+import { slotOfDelta } from '../../packages/protocol/dist/wire/link-memory.js';
+import { writeToldBody } from '../../packages/protocol/dist/wire/told-body.js';
 import { readFrames } from '../support/web-socket-frames.mjs';
 
 const BINARY = 2;
-const FRAME_TYPE_BYTES = 1;
 /** What varUints and Yjs's references make deltas of a single key differ by. */
 const SINGLE_SPREAD_BYTES = 12;
 const DIRECTIONS = ['aToServer', 'serverToA', 'serverToB', 'bToServer'];
@@ -30,8 +32,7 @@ const varUintBytes = (value) => encoding.encode((encoder) => encoding.writeVarUi
  * Nothing is estimated: the frames the proxies saw are read with the real codec, and the parts of each message add up to its
  * length, or this throws.
  */
-export function explainBytes(taps, { room, keys }) {
-  const roomId = deriveRoomId(sha256, room, byteToRoomConfig(0));
+export function explainBytes(taps, { keys }) {
   const rows = new Map();
   for (const direction of DIRECTIONS) {
     const add = (purpose, bytes) => {
@@ -41,11 +42,11 @@ export function explainBytes(taps, { room, keys }) {
       row[direction] += bytes / keys;
       row.total += bytes / keys;
     };
-    for (const { message, messageBytes, overheadBytes } of readMessages(direction, taps[direction])) {
+    for (const { message, messageBytes, overheadBytes, bases } of readMessages(direction, taps[direction])) {
       add('WebSocket frame and mask', overheadBytes);
       if (message === undefined) continue;
-      add('frame type, message type', FRAME_TYPE_BYTES + 1);
-      const parts = partsOf(message, messageBytes, roomId);
+      add('message type', 1);
+      const parts = partsOf(message, messageBytes, bases);
       for (const [purpose, bytes] of parts) add(purpose, bytes);
       const sum = parts.reduce((bytes, [, part]) => bytes + part, 1);
       if (sum !== messageBytes)
@@ -75,7 +76,7 @@ export function countMessages(taps) {
       const name = `${direction} ${message?.kind ?? 'ping or pong'}`;
       counts[name] ??= { messages: 0, bytes: 0 };
       counts[name].messages += 1;
-      counts[name].bytes += overheadBytes + messageBytes + (message === undefined ? 0 : FRAME_TYPE_BYTES);
+      counts[name].bytes += overheadBytes + messageBytes;
     }
   }
   return counts;
@@ -84,61 +85,71 @@ export function countMessages(taps) {
 function readMessages(direction, taps) {
   const isUp = direction.endsWith('ToServer');
   const joiner = new FrameJoiner(defaultLimits);
+  const memory = new LinkMemory();
   let waitingBytes = 0;
   return readFrames(Buffer.concat(taps.map(({ chunk }) => chunk))).flatMap(({ opcode, payload, framingBytes }) => {
     if (opcode !== BINARY) return [{ messageBytes: 0, overheadBytes: framingBytes + payload.length }];
     waitingBytes += framingBytes + payload.length;
     const bytes = joiner.add(payload);
     if (bytes === undefined) return [];
-    const message = isUp ? bytesToReplicaMessage(bytes) : bytesToRelayMessage(bytes);
-    const overheadBytes = waitingBytes - bytes.length - FRAME_TYPE_BYTES;
+    // What the message is told by: reading it puts itself there.
+    const bases = new Map(Array.from({ length: 32 }, (_, slot) => [slot, memory.delta(slot)]));
+    const message = isUp ? bytesToReplicaMessage(bytes, memory) : bytesToRelayMessage(bytes, memory);
+    const overheadBytes = waitingBytes - bytes.length;
     waitingBytes = 0;
-    return [{ message, messageBytes: bytes.length, overheadBytes }];
+    return [{ message, messageBytes: bytes.length, overheadBytes, bases }];
   });
 }
 
-function partsOf(message, messageBytes, roomId) {
+function partsOf(message, messageBytes, bases) {
+  const left = messageBytes - 1;
   switch (message.kind) {
     case 'push':
-      return [['counts, lengths and flags of the message', 1], ...deltaParts(message.deltas, roomId)];
-    case 'deltas':
-      return [...positionParts(message.position), ...deltaParts(message.deltas, roomId)];
-    case 'ack': {
-      const seqs = message.seqs.reduce((sum, seq) => sum + varUintBytes(seq), varUintBytes(message.seqs.length));
+    case 'deltas': {
+      const position = positionBytes(message.position);
+      const known = message.deltas.flatMap((delta) => deltaParts(delta, bases));
+      const rest = left - position - known.reduce((sum, [, bytes]) => sum + bytes, 0);
       return [
-        ['acknowledged numbers', seqs],
-        [
-          "ack: place in the relay's log and its roll",
-          varUintBytes(message.position.offset) + message.position.roll.length,
-        ],
-        ["ack: the relay's root", message.position.root.length],
+        ["the relay's position and root", position],
+        ...known,
+        ['deltas: stamps, counts, lengths, all else', rest],
+      ];
+    }
+    case 'ack': {
+      const position = positionBytes(message.position);
+      return [
+        ["the relay's position and root", position],
+        ['acknowledged numbers', left - position],
       ];
     }
     case 'head':
-      return [['head statements: signed root and vector', messageToBytes(message).length - 1]];
+      return [['head statements: signed root and vector', left]];
     default:
-      return [[`message ${message.kind}`, messageBytes - 1]];
+      return [[`message ${message.kind}`, left]];
   }
 }
 
-function positionParts(position) {
-  if (position === undefined) return [['counts, lengths and flags of the message', 1]];
-  const { offset, roll, root } = position;
+function positionBytes(position) {
+  if (typeof position !== 'object') return 0;
+  return varUintBytes(position.offset) + position.roll.length + (position.root?.length ?? 0);
+}
+
+/** What of a delta is its signature and, as it was told, its body; a larger one is told whole. */
+function deltaParts(bytes, bases) {
+  const parts = small(bytes);
+  if (parts === undefined) return [['larger deltas and checkpoints', bytes.length]];
+  const slot = slotOfDelta(parts);
+  const base = bases.get(slot);
+  bases.set(slot, parts);
+  const isNext = base !== undefined && parts.sincePrev === parts.hlc - base.hlc;
   return [
-    ['counts, lengths and flags of the message', 2],
-    ["deltas: place in the relay's log and its roll", varUintBytes(offset) + roll.length],
-    ["deltas: the relay's root", root?.length ?? 0],
+    ['delta: signature', parts.signature.length],
+    ['delta: body', isNext ? toldBodyBytes(parts.body, base.body) : parts.body.length],
   ];
 }
 
-function deltaParts(deltas, roomId) {
-  return [
-    ['counts, lengths and flags of the message', varUintBytes(deltas.length)],
-    ...deltas.flatMap((bytes) => [
-      ['counts, lengths and flags of the message', varUintBytes(bytes.length)],
-      ...partsOfDelta(bytes, roomId),
-    ]),
-  ];
+function toldBodyBytes(body, base) {
+  return encoding.encode((encoder) => writeToldBody(encoder, body, base)).length;
 }
 
 /** The fields of one delta, as packages/protocol/src/delta.ts writes them. */

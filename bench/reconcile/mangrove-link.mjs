@@ -207,7 +207,7 @@ export class MangroveLink {
         ),
       );
       const seqs = deltas.flatMap(({ delta }) => (delta.replica === own ? [delta.seq] : []));
-      return { kind: 'pushed', seqs, refusals: [], position, bytes };
+      return { kind: 'pushed', seqs, refusals: [], position, bytes, tells: true };
     },
   };
 

@@ -136,7 +136,7 @@ export const messages: readonly Message[] = [
   }),
 ];
 
-export const messageBytes: readonly Uint8Array[] = messages.map(messageToBytes);
+export const messageBytes: readonly Uint8Array[] = messages.map((message) => messageToBytes(message));
 
 export const bodies: readonly Uint8Array[] = deltas.map(({ body }) => body);
 

@@ -53,8 +53,8 @@ const decoders: readonly Decoder[] = [
     (read): Decoder => ({
       name: read.name,
       samples: corpus.messageBytes,
-      codes: ['FRAME_MALFORMED'],
-      read,
+      codes: ['FRAME_MALFORMED', 'BASE_UNKNOWN'],
+      read: (bytes) => read(bytes),
       write: (value) => messageToBytes(value as Message),
       isLoose: isForPeople,
     }),

@@ -13,6 +13,7 @@ import {
   idToBytes,
   MemoryTables,
   type Message,
+  LinkMemory,
   messageToBytes,
   messageToFrames,
   PROTOCOL_VERSION,
@@ -225,6 +226,7 @@ class Peer implements Connection {
   isNew = true;
   readonly #n: number;
   readonly #joiner = new FrameJoiner(defaultLimits);
+  readonly #heard = new LinkMemory();
 
   constructor(relayRoom: RelayRoom, n: number) {
     this.#n = n;
@@ -234,7 +236,7 @@ class Peer implements Connection {
   send(frame: Uint8Array): void {
     try {
       const bytes = this.#joiner.add(frame);
-      if (bytes !== undefined) this.messages.push(bytesToRelayMessage(bytes));
+      if (bytes !== undefined) this.messages.push(bytesToRelayMessage(bytes, this.#heard));
     } catch (error) {
       this.fault = error;
     }

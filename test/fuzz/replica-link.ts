@@ -10,6 +10,7 @@ import {
   idToBytes,
   MemoryTables,
   type Message,
+  LinkMemory,
   messageToBytes,
   messageToFrames,
   PROTOCOL_VERSION,
@@ -209,6 +210,8 @@ class Wire {
   fault: unknown;
   readonly #fromClient = new FrameJoiner(defaultLimits);
   readonly #toClient = new FrameJoiner(defaultLimits);
+  readonly #fromClientTold = new LinkMemory();
+  readonly #toClientTold = new LinkMemory();
 
   environment(): Environment {
     const parts: Partial<Environment> = {
@@ -228,9 +231,10 @@ class Wire {
   read(frame: Uint8Array): boolean {
     try {
       const bytes = this.#toClient.add(frame);
-      if (bytes !== undefined) bytesToRelayMessage(bytes);
+      if (bytes !== undefined) bytesToRelayMessage(bytes, this.#toClientTold);
       return true;
     } catch {
+      this.#toClientTold.forget();
       return false;
     }
   }
@@ -238,7 +242,7 @@ class Wire {
   #hear(frame: Uint8Array): void {
     try {
       const bytes = this.#fromClient.add(frame);
-      if (bytes !== undefined) bytesToReplicaMessage(bytes);
+      if (bytes !== undefined) bytesToReplicaMessage(bytes, this.#fromClientTold);
     } catch (error) {
       this.fault = error;
     }

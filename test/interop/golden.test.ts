@@ -16,6 +16,7 @@ import { goldenMessages } from './messages.js';
 const SCHEMAS: Readonly<Record<number, string>> = {
   2: 'c76209332c34cbe59147a110c315f58b536063c9f27e89b40a1d7b79d3db5360',
   1: '97dd142dadec2a91b32cf0440f65cc8c533138b7f609651ec5ebefae51238a52',
+  3: '6dfff89ddf0490e1585090f2cb4434db01435b5429d1c957885bc1e4a735f007',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];

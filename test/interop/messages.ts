@@ -91,11 +91,17 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
   push: fc.record({ ...kind('push'), repair: fc.boolean(), deltas: fc.array(bytes, { maxLength: 5 }) }),
   deltas: fc.record({
     ...kind('deltas'),
-    position: optional(fc.record({ offset: natural, roll: fixed(8), root: optional(fixed(32)) })),
+    position: fc.option(
+      fc.oneof(
+        fc.constant('later' as const),
+        fc.record({ offset: natural, roll: fixed(8), root: optional(fixed(32)) }),
+      ),
+      { nil: undefined },
+    ),
     deltas: fc.array(bytes, { maxLength: 5 }),
   }),
   'caught-up': fc.record({ ...kind('caught-up'), position, vector }),
-  ack: fc.record({ ...kind('ack'), seqs, position }),
+  ack: fc.record({ ...kind('ack'), seqs, position: optional(position) }),
   refused: fc.record({ ...kind('refused'), replica, seq: natural, ...failure }),
   pull: fc.record({ ...kind('pull'), vector }),
   vector: fc.record({ ...kind('vector'), vector }),
@@ -208,6 +214,7 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
   deltas: {
     live: { kind: 'deltas', position: aPosition, deltas: [filled(3, 1)] },
     inCatchUp: { kind: 'deltas', position: { ...aPosition, root: undefined }, deltas: [filled(3, 1), filled(2, 1)] },
+    amongOthers: { kind: 'deltas', position: 'later', deltas: [filled(3, 1)] },
     outOfOrder: { kind: 'deltas', position: undefined, deltas: [filled(3, 1)] },
   },
   'caught-up': {
@@ -217,6 +224,7 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
   ack: {
     usual: { kind: 'ack', seqs: [1, 128, 129, 130, 16_384], position: aPosition },
     empty: { kind: 'ack', seqs: [], position: aPosition },
+    amongOthers: { kind: 'ack', seqs: [300], position: undefined },
   },
   refused: {
     usual: {

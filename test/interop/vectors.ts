@@ -22,6 +22,7 @@ import { makeCompressedVectors } from './vectors-compressed.js';
 import { makeDeltaVectors } from './vectors-deltas.js';
 import { makeAcceptanceVectors, makeProofVectors, makeTrieVectors } from './vectors-sets.js';
 import { makeSignedVectors } from './vectors-signed.js';
+import { makeToldVectors } from './vectors-told.js';
 
 /**
  * What another implementation is checked against, as JSON: bytes in hex, numbers as numbers. The messages stand in `golden/`. All of it is
@@ -42,6 +43,7 @@ export const vectorMakers: Readonly<Record<string, () => unknown>> = {
   acceptance: makeAcceptanceVectors,
   checkpoints: makeCheckpointVectors,
   compressed: makeCompressedVectors,
+  told: makeToldVectors,
 };
 
 export const readVectors = (name: string): unknown =>
@@ -191,14 +193,14 @@ function makeMalformedVectors(): unknown {
     ['one byte short', 'replica', ack.subarray(0, -1)],
     ['one byte more', 'replica', concatBytes(ack, Uint8Array.of(0))],
     ['a number in a longer form', 'replica', concatBytes(Uint8Array.of(9, 0x80, 0), position)],
-    ['a number of 2^53', 'replica', concatBytes(Uint8Array.of(9, 1, 128, 128, 128, 128, 128, 128, 128, 16), position)],
+    ['a number of 2^53', 'replica', concatBytes(Uint8Array.of(9, 5, 128, 128, 128, 128, 128, 128, 128, 16), position)],
     ['a count that the frame cannot hold', 'replica', concatBytes(Uint8Array.of(9, 0xff, 0x07), position)],
     ['a flag of 2', 'replica', concatBytes(Uint8Array.of(17), new Uint8Array(8), Uint8Array.of(2))],
     ['rights that nobody knows', 'replica', Uint8Array.of(3, 8, 0, 0, 0)],
     ['a vector out of order', 'relay', vectorOf(2, 1)],
     ['a vector with a replica twice', 'relay', vectorOf(1, 1)],
     ['a vector of 4,097 replicas', 'relay', vectorOf(...Array.from({ length: 4_097 }, (_, i) => i))],
-    ['a push of 1,025 deltas', 'relay', concatBytes(Uint8Array.of(6, 0, 0x81, 8), new Uint8Array(1_025))],
+    ['a push of 1,025 deltas', 'relay', concatBytes(Uint8Array.of(6, 0x82, 0x10), new Uint8Array(2_050))],
     ['facts that are no object', 'replica', concatBytes(Uint8Array.of(4, 6, 4), utf8ToBytes('null'))],
     ['facts that are no JSON', 'replica', concatBytes(Uint8Array.of(4, 6, 1), utf8ToBytes('{'))],
   ];

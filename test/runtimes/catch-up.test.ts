@@ -27,14 +27,15 @@ test('[SY6] what is pushed goes to the others and is acknowledged with the posit
   expect(ack.seqs).toEqual([1, 2, 3]);
   const forwarded = await bob.next('deltas');
   expect(forwarded.deltas).toEqual(deltas.map(({ bytes }) => bytes));
-  expect(forwarded.position).toEqual(ack.position);
+  const position = await alice.position();
+  expect(forwarded.position).toEqual(position);
   expect(alice.deltasById.size).toBe(0);
   const version = await readRoomVersion(url, 'room');
   expect(version).toEqual({
     room: 'room',
     offset: 3,
     vector: { [alice.replica.id]: 3 },
-    root: bytesToHex(ack.position.root),
+    root: bytesToHex(position.root),
   });
 });
 
@@ -61,7 +62,7 @@ test('[SY6] an acknowledgement comes after everything that its position holds', 
     for (const message of client.messages) {
       if (message.kind === 'deltas') held += message.deltas.length;
       if (message.kind === 'ack') held += message.seqs.length;
-      if (message.kind === 'ack') expect(held).toBe(message.position.offset);
+      if (message.kind === 'ack' && message.position !== undefined) expect(held).toBe(message.position.offset);
     }
   }
 });
@@ -75,6 +76,7 @@ test('[SY2] a client that comes back gets what came after its cursor, and nothin
   const early = alice.replica.drafts(10);
   await alice.pushed(early);
   await bob.has(early);
+  await bob.position();
   const cursor = bob.cursor();
   await bob.close();
   const late = alice.replica.drafts(700);
@@ -178,7 +180,7 @@ test('[SY9] a relay with an empty disk is filled again by a client that shows ce
   again.send({ kind: 'certificates', certificates });
   again.push(deltas, true);
   const ack = await again.next('ack');
-  expect(ack.position.offset).toBe(20);
+  expect(ack.position?.offset).toBe(20);
   // Nobody else's numbers are acknowledged: they would be taken for one's own.
   expect(ack.seqs).toEqual([]);
 });

@@ -41,13 +41,13 @@ test('[SY14] frames that are no messages', async () => {
     new Uint8Array(),
     Uint8Array.of(7),
     Uint8Array.of(0),
-    Uint8Array.of(0, 99, 1, 2),
+    Uint8Array.of(99, 1, 2),
     // A message that only a relay sends.
-    concatBytes(Uint8Array.of(0), messageToBytes({ kind: 'peer', replica: client.replica.id, present: true })),
+    messageToBytes({ kind: 'peer', replica: client.replica.id, present: true }),
     // A push that says it holds more deltas than bytes, and one with an absurd length.
-    Uint8Array.of(0, 6, 0, 0xff, 0x07),
-    Uint8Array.of(0, 6, 0, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1),
-    Uint8Array.of(2, 1, 2, 3),
+    Uint8Array.of(6, 0xfe, 0x07),
+    Uint8Array.of(6, 2, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 1),
+    Uint8Array.of(255, 1, 2, 3),
     ...Array.from({ length: 40 }, () => new Uint8Array(concatBytes(Uint8Array.of(0), randomBytes(60)))),
   ];
   for (const frame of frames) {
@@ -102,8 +102,8 @@ test('[CX7] a dot that is used twice', async () => {
 
 test('[SY8] a replay is acknowledged again and changes nothing', async () => {
   const held = await allDeltas();
-  const ack = await client.pushed(held);
-  expect(ack.position.offset).toBe(3);
+  await client.pushed(held);
+  expect((await client.position()).offset).toBe(3);
 });
 
 test('[SY9] a bad signature of a delta that would supersede something', async () => {

@@ -5,6 +5,7 @@ import {
   defaultLimits,
   FrameJoiner,
   type Message,
+  LinkMemory,
   messageToBytes,
   messageToFrames,
   type RelayMessage,
@@ -34,12 +35,13 @@ export class ForgingRelay {
       const relay = new WebSocket(`${relayUrl}${request.url}`, { perMessageDeflate: false });
       const early: [Buffer, boolean][] = [];
       const joiner = new FrameJoiner(defaultLimits);
+      const told = new LinkMemory();
       this.#clients.add(client);
       relay.on('open', () => {
         for (const [data, isBinary] of early) relay.send(data, { binary: isBinary });
       });
       client.on('message', (data: Buffer, isBinary) => {
-        if (isBinary) this.#hear(joiner, data);
+        if (isBinary) this.#hear(joiner, told, data);
         if (relay.readyState === WebSocket.OPEN) relay.send(data, { binary: isBinary });
         else early.push([data, isBinary]);
       });
@@ -76,8 +78,8 @@ export class ForgingRelay {
     await closed;
   }
 
-  #hear(joiner: FrameJoiner, data: Buffer): void {
+  #hear(joiner: FrameJoiner, told: LinkMemory, data: Buffer): void {
     const bytes = joiner.add(new Uint8Array(data));
-    if (bytes !== undefined) this.heard.push(bytesToReplicaMessage(bytes));
+    if (bytes !== undefined) this.heard.push(bytesToReplicaMessage(bytes, told));
   }
 }

@@ -25,6 +25,8 @@ import {
   toEntry,
   trieKeyOf,
   type Welcome,
+  LinkMemory,
+  type Position,
 } from '@mangrove/protocol';
 import { WebSocket } from 'ws';
 import { hash } from './keys.js';
@@ -53,6 +55,8 @@ export class ProtocolClient {
   closeCode: number | undefined;
   readonly #socket: WebSocket;
   readonly #joiner = new FrameJoiner(defaultLimits);
+  readonly #heard = new LinkMemory();
+  readonly #told = new LinkMemory();
   /** Up to here `next` has looked, for each kind of message. */
   readonly #seen = new Map<string, number>();
   #changed: (() => void)[] = [];
@@ -119,7 +123,7 @@ export class ProtocolClient {
   }
 
   send(message: Message): void {
-    for (const frame of messageToFrames(messageToBytes(message), defaultLimits)) this.sendFrame(frame);
+    for (const frame of messageToFrames(messageToBytes(message, this.#told), defaultLimits)) this.sendFrame(frame);
   }
 
   sendFrame(frame: Uint8Array): void {
@@ -201,9 +205,19 @@ export class ProtocolClient {
   cursor(): Cursor {
     const position = this.messages
       .map((message) => ('position' in message ? message.position : undefined))
-      .findLast((found) => found !== undefined);
+      .findLast((found) => typeof found === 'object');
     if (position === undefined) throw new Error('no position has come');
     return { storeId: this.welcome.storeId, offset: position.offset, roll: position.roll };
+  }
+
+  /** Where the relay stands after what came last: it is told at once or a little later [SY22]. */
+  position(): Promise<Position> {
+    return this.until('a position', () => {
+      const last = this.messages.findLast(({ kind }) => kind === 'ack' || kind === 'deltas' || kind === 'caught-up');
+      const position = last !== undefined && 'position' in last ? last.position : undefined;
+      if (typeof position !== 'object' || position.root === undefined) return undefined;
+      return { ...position, root: position.root };
+    });
   }
 
   /** Everything that was sent before this has been processed when it resolves. */
@@ -235,7 +249,7 @@ export class ProtocolClient {
   #receive(frame: Uint8Array): void {
     const bytes = this.#joiner.add(frame);
     if (bytes === undefined) return;
-    const message = bytesToRelayMessage(bytes);
+    const message = bytesToRelayMessage(bytes, this.#heard);
     this.messages.push(message);
     if (message.kind === 'deltas') {
       for (const entry of message.deltas) this.#take(entry);

@@ -66,6 +66,12 @@ export function readFixed(decoder: decoding.Decoder, length: number): Uint8Array
   return decoding.readUint8Array(decoder, length).slice();
 }
 
+/** lib0 reads `undefined` beyond the end. */
+export function readU8(decoder: decoding.Decoder): number {
+  if (!decoding.hasContent(decoder)) throw new Error('Unexpected end of array');
+  return decoding.readUint8(decoder);
+}
+
 /** `varBytes` of at most `lengthMax`, copied. */
 export function readBytes(decoder: decoding.Decoder, lengthMax: number): Uint8Array {
   return readFixed(decoder, readCount(decoder, 1, lengthMax));

@@ -204,6 +204,12 @@ const ERRORS = {
     message: '{unreadable} rows on this device could not be read and were dropped.',
     remedy: 'What a relay or another replica has comes back by itself. If it happens again, look at the disk.',
   },
+  BASE_UNKNOWN: {
+    wire: 32,
+    retryable: true,
+    message: 'Something was told by its difference from what the other side does not remember.',
+    remedy: 'Nothing to do: it is told again, whole.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -9,7 +9,7 @@ declare const brand: unique symbol;
  */
 export type Hlc = number & { readonly [brand]: 'Hlc' };
 
-const TICKS_PER_MS = 1_024;
+export const TICKS_PER_MS = 1_024;
 
 export const HLC_ZERO = 0 as Hlc;
 

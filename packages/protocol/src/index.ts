@@ -256,6 +256,8 @@ export { bytesToValue, type Value, valueToBytes } from './value.js';
 export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-vector.js';
 export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToBytes } from './wire/codec.js';
 export { FrameJoiner, messageToFrames } from './wire/frames.js';
+export { LinkMemory } from './wire/link-memory.js';
+export { type PaceHost, PositionPace } from './sync/position-pace.js';
 export type {
   Ack,
   Admitted,

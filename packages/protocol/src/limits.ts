@@ -51,6 +51,10 @@ export interface Limits {
   readonly incomingStartedMax: number;
   /** What nobody has offered again for this long is not waited for any more. */
   readonly incomingExpiryMs: number;
+  /** How long a relay goes without telling its position while deltas flow: after each key of somebody who types it says little. */
+  readonly positionEveryMs: number;
+  /** Nothing was committed for this long: somebody who types pauses, and roots can be compared. */
+  readonly positionRestMs: number;
   /** A catch-up or a comparison in which nothing moves for this long is begun anew on another connection. */
   readonly stallMsMax: number;
   /** Roots are compared this soon after a change, and twice as late each time after that while nothing changes. */
@@ -92,6 +96,8 @@ export const defaultLimits: Limits = {
   incomingBytesMax: 16 * 1024 * 1024,
   incomingStartedMax: 32,
   incomingExpiryMs: 24 * 3_600_000,
+  positionEveryMs: 1_000,
+  positionRestMs: 300,
   stallMsMax: 30_000,
   checkMsMin: 4_000,
   checkMsMax: 600_000,

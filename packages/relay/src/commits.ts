@@ -8,6 +8,7 @@ import {
   type Outcome,
   type Plan,
   type Position,
+  PositionPace,
   type PushedDelta,
   readPosition,
   type Refusal,
@@ -73,11 +74,19 @@ export class CommitQueue {
   #waiting: Waiting[] = [];
   #alone: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
+  readonly #pace: PositionPace;
 
   constructor(host: CommitHost, store: Store, room: RoomRef) {
     this.#host = host;
     this.#store = store;
     this.#room = room;
+    const { clock, limits } = host.ports;
+    const pace = {
+      nowMs: () => clock.nowMs(),
+      later: (delayMs: number, run: () => void) => void setTimeout(run, delayMs),
+      due: (position: Position) => host.announce({ kind: 'position-due', position }),
+    };
+    this.#pace = new PositionPace(pace, limits);
   }
 
   /** Resolves, and never rejects, when the push is on disk and announced, or its connection was let go. */
@@ -177,11 +186,13 @@ export class CommitQueue {
     counters.add('deltas_committed', fresh.length);
     const arrived = arrivedInParts(batch.flatMap(({ deltas }) => deltas));
     if (arrived.length > 0) this.#host.arrived(arrived);
-    if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position });
+    const tells = this.#pace.tells(position);
+    if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position, tells });
     counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
-    for (const { link, seqs, refusals, bytes } of answersOf(batch, outcomes)) {
+    for (const { link, seqs, refusals, bytes, isRepair } of answersOf(batch, outcomes)) {
       counters.add('deltas_refused', refusals.length);
-      link.deliver({ kind: 'pushed', seqs, refusals, position, bytes });
+      // What repairs the relay is a question about its root.
+      link.deliver({ kind: 'pushed', seqs, refusals, position, bytes, tells: tells || isRepair });
     }
   }
 }
@@ -191,6 +202,7 @@ interface PushAnswer {
   readonly seqs: number[];
   readonly refusals: Refusal[];
   bytes: number;
+  isRepair: boolean;
 }
 
 /** One answer for each link, or several where its numbers are more than one message holds. */
@@ -199,13 +211,15 @@ function answersOf(batch: readonly Push[], outcomes: Committed['outcomes']): rea
   const open = new Map<Link, PushAnswer>();
   for (const [i, push] of batch.entries()) {
     const { seqs, refusals } = sortOutcomes(push, outcomes[i] as readonly Outcome[]);
+    const isRepair = push.deltas.some(({ from }) => from === 'others');
     const answer = open.get(push.link);
     if (answer !== undefined && answer.seqs.length + seqs.length <= defaultLimits.deltasPerMessageMax) {
       answer.seqs.push(...seqs);
       answer.refusals.push(...refusals);
       answer.bytes += push.bytes;
+      answer.isRepair ||= isRepair;
     } else {
-      const fresh = { link: push.link, seqs, refusals, bytes: push.bytes };
+      const fresh = { link: push.link, seqs, refusals, bytes: push.bytes, isRepair };
       open.set(push.link, fresh);
       answers.push(fresh);
     }

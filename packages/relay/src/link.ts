@@ -6,6 +6,7 @@ import {
   type Hello,
   isMangroveError,
   type LinkConfig,
+  LinkMemory,
   type Message,
   messageToBytes,
   messageToFrames,
@@ -55,6 +56,9 @@ export class Link {
   expiresAtMs = Number.POSITIVE_INFINITY;
   readonly #host: LinkHost;
   #joiner: FrameJoiner;
+  /** What was told over this connection, by the peer and to it [SY21]. */
+  readonly #heard = new LinkMemory();
+  readonly #told = new LinkMemory();
   #state: RelayState;
   #replica: ReplicaId | undefined;
   #waiting: Waiting[] = [];
@@ -115,13 +119,14 @@ export class Link {
     try {
       const bytes = this.#joiner.add(frame);
       if (bytes === undefined) return undefined;
-      const message = bytesToReplicaMessage(bytes);
+      const message = bytesToReplicaMessage(bytes, this.#heard);
       counters.add('messages_received');
       this.#enqueue({ kind: 'message', message, nowMs: clock.nowMs() }, bytes.length + EVENT_BYTES);
     } catch (error) {
       if (!isMangroveError(error)) this.fail(error);
       else {
         counters.add('messages_malformed');
+        this.#heard.forget();
         const { code, facts } = errorToFacts(error);
         this.#enqueue({ kind: 'malformed', code, facts: facts as Record<string, string | number> }, EVENT_BYTES);
       }
@@ -259,7 +264,7 @@ export class Link {
   #send(message: Message): void {
     if (!this.#isOpen) return;
     const { counters, limits } = this.#host.ports;
-    for (const frame of framesOf(message, limits)) {
+    for (const frame of framesOf(message, limits, this.#told)) {
       counters.add('frames_sent');
       counters.add('bytes_sent', frame.length);
       this.connection.send(frame);
@@ -278,11 +283,27 @@ export class Link {
   }
 }
 
-const framesByMessage = new WeakMap<Message, readonly Uint8Array[]>();
+interface Encoded {
+  /** What the frames depend on beside the message. */
+  readonly context: readonly unknown[];
+  readonly frames: readonly Uint8Array[];
+}
 
-/** A message that goes to many is one object, and is encoded once. */
-function framesOf(message: Message, limits: RelayPorts['limits']): readonly Uint8Array[] {
-  let frames = framesByMessage.get(message);
-  if (frames === undefined) framesByMessage.set(message, (frames = messageToFrames(messageToBytes(message), limits)));
+const encodedByMessage = new WeakMap<Message, Encoded>();
+
+/** A message that goes to many is one object, and is encoded once for all who were told the same before [SY21]. */
+function framesOf(message: Message, limits: RelayPorts['limits'], told: LinkMemory): readonly Uint8Array[] {
+  const context = told.contextOf(message);
+  const encoded = encodedByMessage.get(message);
+  if (encoded !== undefined && isSame(encoded.context, context)) {
+    told.note(message);
+    return encoded.frames;
+  }
+  const frames = messageToFrames(messageToBytes(message, told), limits);
+  encodedByMessage.set(message, { context, frames });
   return frames;
+}
+
+function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i]);
 }

@@ -125,7 +125,7 @@ export class OpenedRoom {
       );
       if (position === undefined) return;
       this.#host.ports.counters.add('deltas_evicted');
-      this.#host.announce({ kind: 'committed', deltas: [], position });
+      this.#host.announce({ kind: 'committed', deltas: [], position, tells: true });
     });
   }
 
@@ -168,7 +168,7 @@ export class OpenedRoom {
 
   async #announcePosition(): Promise<void> {
     const position = await this.read(readPosition);
-    this.#host.announce({ kind: 'committed', deltas: [], position });
+    this.#host.announce({ kind: 'committed', deltas: [], position, tells: true });
   }
 
   async close(): Promise<void> {

@@ -13,6 +13,7 @@ import {
   MangroveError,
   makeUnsignedDelta,
   type Message,
+  LinkMemory,
   messageToBytes,
   messageToFrames,
   PROTOCOL_VERSION,
@@ -275,6 +276,8 @@ class Peer implements Connection {
   closeCode: number | undefined;
   readonly #publicKey: Uint8Array;
   readonly #joiner = new FrameJoiner(defaultLimits);
+  readonly #heard = new LinkMemory();
+  readonly #told = new LinkMemory();
   #seq = 0;
 
   constructor(room: RelayRoom, seed = 0) {
@@ -286,7 +289,7 @@ class Peer implements Connection {
 
   send(frame: Uint8Array): void {
     const bytes = this.#joiner.add(frame);
-    if (bytes !== undefined) this.messages.push(bytesToRelayMessage(bytes));
+    if (bytes !== undefined) this.messages.push(bytesToRelayMessage(bytes, this.#heard));
   }
 
   close(code: number): void {
@@ -301,7 +304,7 @@ class Peer implements Connection {
   }
 
   say(message: Message): void {
-    for (const frame of messageToFrames(messageToBytes(message), defaultLimits)) this.link.receive(frame);
+    for (const frame of messageToFrames(messageToBytes(message, this.#told), defaultLimits)) this.link.receive(frame);
   }
 
   async hello(): Promise<void> {

@@ -12,7 +12,7 @@ import ed25519
 from compressed import decompress
 from sets import Room, check_entry, make_cut, root_of, sha256, u32, verify_proof
 from values import Invalid, check_value
-from wire import Reader, Refused, read_certificate, read_delta, read_head, read_message, u64, var_string, var_uint
+from wire import Memory, Reader, Refused, read_certificate, read_delta, read_head, read_message, u64, var_string, var_uint
 
 HERE = Path(__file__).resolve().parent.parent
 failures = []
@@ -203,6 +203,25 @@ def check_compressed(bodies):
         expect(f"DL11 {body['name']}", code_of(lambda: decompress(h(body["bytes"]), LIMITS)), body["code"])
 
 
+def check_told(told):
+    """[SY21]"""
+    for side, messages in told.items():
+        memory = Memory()
+        for i, said in enumerate(messages):
+            number, fields = read_message(h(said["bytes"]), side, LIMITS, memory)
+            what = f"SY21 message {i + 1} of the {side}"
+            if number == 6:
+                expect(f"{what} repair", fields[0], said["repair"])
+                expect(f"{what} deltas", [data.hex() for data in fields[1]], said["deltas"])
+            elif number == 14:
+                whole = read_head(Reader(h(said["statement"]), "FRAME_MALFORMED"), LIMITS)
+                expect(f"{what} statement", fields, whole)
+            else:
+                expect(f"{what} numbers", fields[0], said["seqs"])
+        first = h(messages[1]["bytes"])
+        expect(f"SY21 {side} unheard", code_of(lambda: read_message(first, side, LIMITS)), "BASE_UNKNOWN")
+
+
 def check_malformed(cases):
     for case in cases:
         said_by = "replica" if case["reader"] == "relay" else "relay"
@@ -239,6 +258,7 @@ CHECKS = {
     "checkpoints": check_checkpoints,
     "compressed": check_compressed,
     "malformed": check_malformed,
+    "told": check_told,
 }
 
 expect("files of vectors", sorted(VECTORS), sorted(CHECKS))

@@ -113,19 +113,143 @@ def read_position(r):
     return {"offset": r.var_uint(), "roll": r.fixed(8), "root": r.fixed(32)}
 
 
-def read_seqs(r, limits):
+class Memory:
+    """What was told in one direction of one connection [SY21]."""
+
+    def __init__(self):
+        self.deltas, self.heads, self.last_slot, self.last_seq = {}, {}, 0, 0
+
+    def keep_delta(self, data):
+        parts = take_apart(data)
+        if parts:
+            self.last_slot = (parts["front"][-1] + parts["keyId"][-1]) % 32
+            self.deltas[self.last_slot] = parts
+
+    def keep_head(self, head):
+        self.heads[head["replica"][-1] % 32] = head if len(head["vector"]) <= 64 else None
+
+
+def read_counted(r, of, limits):
+    both = r.var_uint()
+    if both // of > min(limits["deltasPerMessageMax"], (len(r.data) - r.at) // 2):
+        r.refuse()
+    return both // of, both % of
+
+
+def read_ack(r, limits, memory):
+    count, bits = read_counted(r, 4, limits)
+    if bits & 2 and not (count and memory.last_seq):
+        r.refuse("BASE_UNKNOWN")
+    seqs = read_seqs(r, limits, count, memory.last_seq if bits & 2 else 0)
+    memory.last_seq = seqs[-1] if seqs else memory.last_seq
+    return (seqs, read_position(r) if bits & 1 else None)
+
+
+def read_seqs(r, limits, count, before):
     seqs = []
-    for _ in range(r.count(limits["deltasPerMessageMax"])):
+    for _ in range(count):
         gap, more = r.var_uint(), r.var_uint()
-        first = (seqs[-1] if seqs else 0) + gap
+        first = (seqs[-1] if seqs else before) + gap
         if gap < (2 if seqs else 1) or len(seqs) + more >= limits["deltasPerMessageMax"] or first + more >= 2**53:
             r.refuse()
         seqs.extend(range(first, first + more + 1))
     return seqs
 
 
-def read_deltas(r, limits):
-    return [r.var_bytes(limits["frameBytesMax"]) for _ in range(r.count(limits["deltasPerMessageMax"]))]
+def take_apart(data):
+    """The fields of a small delta without a context, or None."""
+    r = Reader(data, "NONE")
+    try:
+        if len(data) > 512 or data[:1] != b"\x01":
+            return None
+        parts = {"front": r.fixed(14), "seq": r.var_uint(), "keyId": r.fixed(16), "hlc": r.u64()}
+        r.var_uint(), r.var_uint()
+        if r.u8() or r.u8():
+            return None
+        start = r.at
+        r.fixed(4 * r.var_uint())
+        parts["nonces"] = data[start : r.at]
+        parts["body"] = r.fixed(r.var_uint())
+        r.fixed(64)
+        r.end()
+        return parts
+    except Refused:
+        return None
+
+
+def read_told_body(r, base, is_same_length):
+    shared = r.var_uint()
+    if shared > len(base):
+        r.refuse()
+    if not is_same_length:
+        return base[:shared] + r.var_bytes(512)
+    body = bytearray(base)
+    changed = r.fixed((len(base) - shared + 7) // 8)
+    for i in range(8 * len(changed)):
+        if changed[i // 8] >> (i % 8) & 1:
+            byte = r.u8()
+            if shared + i >= len(base) or byte == base[shared + i]:
+                r.refuse()
+            body[shared + i] = byte
+    return bytes(body)
+
+
+def read_told(r, limits, memory):
+    bits = r.u8()
+    if bits == 0:
+        data = r.var_bytes(limits["frameBytesMax"])
+    elif bits & 1 and bits < 64:
+        slot = memory.last_slot if bits & 2 else r.u8()
+        base = memory.deltas.get(slot) or r.refuse("BASE_UNKNOWN")
+        seq = base["seq"] + (1 if bits & 4 else r.var_uint())
+        hlc = (base["hlc"] // 1024 + r.var_uint()) * 1024
+        hlc += 0 if bits & 8 else r.var_uint()
+        age = r.var_uint() * (1024 if bits & 16 else 1)
+        body = read_told_body(r, base["body"], bits & 32)
+        data = base["front"] + var_uint(seq) + base["keyId"] + u64(hlc) + var_uint(age) + var_uint(hlc - base["hlc"])
+        data += b"\0\0" + base["nonces"] + var_uint(len(body)) + body + r.fixed(64)
+    else:
+        r.refuse()
+    memory.keep_delta(data)
+    return data
+
+
+def read_push(r, limits, memory):
+    count, repair = read_counted(r, 2, limits)
+    return (repair == 1, [read_told(r, limits, memory) for _ in range(count)])
+
+
+def read_deltas(r, limits, memory):
+    count, place = read_counted(r, 4, limits)
+    at = [
+        lambda: None,
+        lambda: read_position(r),
+        lambda: {"offset": r.var_uint(), "roll": r.fixed(8)},
+        lambda: "later",
+    ][place]()
+    return (at, [read_told(r, limits, memory) for _ in range(count)])
+
+
+def read_told_head(r, limits, memory):
+    first = r.u8()
+    if first > 32:
+        r.refuse()
+    if first == 0:
+        head = read_head(r, limits)
+    else:
+        base = memory.heads.get(first - 1) or r.refuse("BASE_UNKNOWN")
+        head = {"replica": base["replica"], "timeMs": base["timeMs"] + r.var_uint()}
+        head["root"], head["headsRoot"] = r.fixed(32), r.fixed(32)
+        entries, last = list(base["vector"].items()), -1
+        for _ in range(r.count(64)):
+            index, more = r.var_uint(), r.var_uint()
+            if index >= len(entries) or index <= last or more == 0:
+                r.refuse()
+            last = index
+            entries[index] = (entries[index][0], entries[index][1] + more)
+        head = {**head, "vector": dict(entries), "signature": r.fixed(64)}
+    memory.keep_head(head)
+    return head
 
 
 def read_failure(r):
@@ -209,21 +333,15 @@ MESSAGES = {
     ),
     4: ("relay", lambda r, l: read_failure(r)),
     5: ("both", lambda r, l: [read_certificate(r) for _ in range(r.count(l["replicasPerKeyMax"]))]),
-    6: ("replica", lambda r, l: (r.flag(), read_deltas(r, l))),
-    7: (
-        "relay",
-        lambda r, l: (
-            r.optional(lambda: (r.var_uint(), r.fixed(8), r.optional(lambda: r.fixed(32)))),
-            read_deltas(r, l),
-        ),
-    ),
+    6: ("replica", read_push),
+    7: ("relay", read_deltas),
     8: ("relay", lambda r, l: (read_position(r), read_vector(r, l))),
-    9: ("relay", lambda r, l: (read_seqs(r, l), read_position(r))),
+    9: ("relay", read_ack),
     10: ("relay", lambda r, l: (r.fixed(8), r.var_uint(), read_failure(r))),
     11: ("replica", read_vector),
     12: ("relay", read_vector),
     13: ("both", read_diff),
-    14: ("both", read_head),
+    14: ("both", read_told_head),
     15: ("replica", lambda r, l: r.fixed(64)),
     16: ("both", lambda r, l: (r.fixed(8), r.var_uint(), r.fixed(16), r.var_bytes(l["awarenessBytesMax"]))),
     17: ("relay", lambda r, l: (r.fixed(8), r.flag())),
@@ -235,14 +353,18 @@ MESSAGES = {
 }
 
 
-def read_message(data, said_by, limits):
-    """(number, fields) of a message that `said_by` may say, or Refused."""
+# What is told by what was told before.
+TOLD = {6, 7, 9, 14}
+
+
+def read_message(data, said_by, limits, memory=None):
+    """(number, fields) of a message that `said_by` may say after what `memory` holds, or Refused."""
     r = Reader(data, "FRAME_MALFORMED")
     number = r.u8()
     sender, read = MESSAGES.get(number, (None, None))
     if sender not in ("both", said_by):
         r.refuse()
-    fields = read(r, limits)
+    fields = read(r, limits, memory or Memory()) if number in TOLD else read(r, limits)
     r.end()
     return number, fields
 

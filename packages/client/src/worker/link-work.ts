@@ -31,7 +31,7 @@ import { acknowledgeAndStand, drawSalt, keepHead, withdrawAndStand } from './lin
 import { receive } from './receive.js';
 
 /** What needs the store and no connection. */
-export type StoreEffect = Exclude<ReplicaEffect, { kind: 'send' | 'greet' | 'reconnect' | 'close' }>;
+export type StoreEffect = Exclude<ReplicaEffect, { kind: 'send' | 'greet' | 'forget-told' | 'reconnect' | 'close' }>;
 
 const OUTBOX_PAGE = { deltas: 256, bytes: 1024 * 1024 };
 

@@ -11,6 +11,7 @@ import {
   helloMessage,
   isMangroveError,
   type LinkConfig,
+  LinkMemory,
   type Message,
   messageToBytes,
   messageToFrames,
@@ -39,8 +40,11 @@ import { LinkWork } from './link-work.js';
 import { Session } from './session.js';
 import type { Attempt } from './status.js';
 
-/** At most one head statement in this time: it is a few hundred bytes to everybody. */
+/** A head statement soon after things have come to rest, and at most one in this time while they do not: it goes to everybody. */
+const HEAD_AFTER_MS = 250;
 const HEAD_EVERY_MS = 1_000;
+/** Nobody waits for what a replica says after its own writes alone. */
+const OWN_HEAD_EVERY_MS = 10_000;
 /** After a fault of ours: long enough not to spin, short enough not to be noticed much. */
 const RETRY_AFTER_MS = 2_000;
 
@@ -57,6 +61,9 @@ export class ReplicaLink {
   #state: ReplicaState;
   #transport: Transport | undefined;
   #joiner: FrameJoiner;
+  /** What was told over the connection that is open now, by the relay and to it [SY21]. */
+  #heard = new LinkMemory();
+  #told = new LinkMemory();
   #queue: Promise<void> = Promise.resolve();
   #checks: ReturnType<typeof setTimeout> | undefined;
   /** Comparisons in a row that have found nothing to do. */
@@ -65,6 +72,10 @@ export class ReplicaLink {
   #repairs: Repairs = NO_REPAIRS;
   #headTimer: ReturnType<typeof setTimeout> | undefined;
   #publishedRoot: Uint8Array | undefined;
+  #publishedAtMs = Number.NEGATIVE_INFINITY;
+  /** Whether anything of others has come since the last statement. */
+  #hasReceived = true;
+  #isHeadSlow = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   /** The connection that is open now, and the one that the event in hand belongs to: what is made for one is not sent on another. */
   #session = new Session();
@@ -97,6 +108,8 @@ export class ReplicaLink {
       opened: () => {
         this.#endSession();
         this.#joiner = new FrameJoiner(this.#config.limits);
+        this.#heard = new LinkMemory();
+        this.#told = new LinkMemory();
         this.post({ kind: 'opened' });
       },
       frame: (bytes) => this.#receiveFrame(bytes),
@@ -148,9 +161,16 @@ export class ReplicaLink {
     try {
       const message = this.#joiner.add(bytes);
       if (message !== undefined)
-        this.post({ kind: 'message', message: bytesToRelayMessage(message), nowMs: this.#env.clock.nowMs() });
+        this.post({
+          kind: 'message',
+          message: bytesToRelayMessage(message, this.#heard),
+          nowMs: this.#env.clock.nowMs(),
+        });
     } catch (error) {
-      this.#host.fault(errorToFacts(error));
+      // Something of what the relay told is missing now, which only another connection tells anew.
+      this.#heard.forget();
+      if (isMangroveError(error) && error.code === 'BASE_UNKNOWN') this.#transport?.reconnect();
+      else this.#host.fault(errorToFacts(error));
     }
   }
 
@@ -158,6 +178,7 @@ export class ReplicaLink {
     const { state, effects } = stepSync(this.#state, event);
     this.#count(countRepairs(this.#repairs, this.#state.kind, effects));
     this.#state = state;
+    if (effects.some((effect) => effect.kind === 'accept' && effect.deltas.length > 0)) this.#hasReceived = true;
     for (const effect of effects) {
       const answer = await this.#run(effect);
       if (answer !== undefined) await this.#process(answer);
@@ -199,6 +220,9 @@ export class ReplicaLink {
         const hello = await this.#makeHello(effect, this.#stepped.ended);
         return hello && { kind: 'greeting-ready', hello };
       }
+      case 'forget-told':
+        this.#told.forget();
+        return undefined;
       case 'reconnect':
         if (this.#stepped === this.#session) this.#transport?.reconnect();
         return undefined;
@@ -212,7 +236,8 @@ export class ReplicaLink {
 
   #send(message: Message): void {
     if (this.#stepped !== this.#session) return;
-    for (const frame of messageToFrames(messageToBytes(message), this.#config.limits)) this.#transport?.send(frame);
+    for (const frame of messageToFrames(messageToBytes(message, this.#told), this.#config.limits))
+      this.#transport?.send(frame);
   }
 
   /** Undefined when the connection ended first: an application may take its time to find a token, and is asked anew on the next one. */
@@ -275,11 +300,18 @@ export class ReplicaLink {
   }
 
   #scheduleHead(root: Uint8Array): void {
-    if (this.#headTimer !== undefined || this.#publishedRoot === root) return;
+    if (this.#publishedRoot === root) return;
+    const everyMs = this.#hasReceived ? HEAD_EVERY_MS : OWN_HEAD_EVERY_MS;
+    const sinceMs = this.#env.clock.nowMs() - this.#publishedAtMs;
+    const delayMs = Math.max(HEAD_AFTER_MS, Math.min(everyMs, everyMs - sinceMs));
+    // A statement that has time does not hold up one that others wait for.
+    if (this.#headTimer !== undefined && !(this.#hasReceived && this.#isHeadSlow)) return;
+    clearTimeout(this.#headTimer);
+    this.#isHeadSlow = !this.#hasReceived;
     this.#headTimer = setTimeout(() => {
       this.#headTimer = undefined;
       void this.#publishHead(root).catch((error: unknown) => this.#fail(error));
-    }, HEAD_EVERY_MS / 4);
+    }, delayMs);
   }
 
   /** Also remembers that roots were equal, for a session that begins offline. */
@@ -296,6 +328,8 @@ export class ReplicaLink {
     );
     if (this.#state.kind !== 'live') return;
     this.#publishedRoot = root;
+    this.#publishedAtMs = timeMs;
+    this.#hasReceived = false;
     if (!this.canPush) return;
     const claim = {
       replica: this.#identity.replica,

@@ -2,6 +2,7 @@ import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from '../w
 import { FrameJoiner, messageToFrames } from '../wire/frames.js';
 import { type MangroveError, isMangroveError } from '../errors.js';
 import type { Limits } from '../limits.js';
+import { LinkMemory } from '../wire/link-memory.js';
 import type { Message, RelayMessage, ReplicaMessage } from '../wire/messages.js';
 import { FlowWatch, type Side } from './flow-watch.js';
 import type { EventLoop } from './loop.js';
@@ -30,13 +31,14 @@ export interface End<Incoming> {
 interface Direction {
   readonly to: Side;
   readonly joiner: FrameJoiner;
+  /** What was told in this direction, at its two ends. */
+  readonly written: LinkMemory;
+  readonly read: LinkMemory;
   isCut: boolean;
   /** Streams keep their order: nothing arrives before what was sent before it. */
   lastMs: number;
   /** Sent and not yet taken in. */
   waitingBytes: number;
-  /** Of a message in parts some have come. */
-  isMidway: boolean;
 }
 
 export interface Wires {
@@ -75,10 +77,11 @@ export class Connection {
     const direction = (to: Side): Direction => ({
       to,
       joiner: new FrameJoiner(wires.limits),
+      written: new LinkMemory(),
+      read: new LinkMemory(),
       isCut: false,
       lastMs: wires.loop.nowMs,
       waitingBytes: 0,
-      isMidway: false,
     });
     this.#directions = { replica: direction('replica'), relay: direction('relay') };
   }
@@ -99,14 +102,22 @@ export class Connection {
       this.break();
       return;
     }
-    const bytes = messageToBytes(message);
+    const bytes = messageToBytes(message, direction.written);
     trace.add(message.kind, this.replica, bytes.length);
     trace.addBytes(bytes);
-    const frames = this.#weather(messageToFrames(bytes, limits));
-    this.#deliver(direction, frames, 0);
-    if (DUPLICATED.has(message.kind) && random.chance(duplicateRatio)) {
-      this.#deliver(direction, frames, DUPLICATED_LATE.has(message.kind) ? random.between(0, 500) : 0);
-    }
+    this.#deliver(direction, this.#weather(messageToFrames(bytes, limits)));
+    if (!DUPLICATED.has(message.kind) || !random.chance(duplicateRatio)) return;
+    const delayMs = DUPLICATED_LATE.has(message.kind) ? random.between(0, 500) : 0;
+    // A copy is told like any message: by what was told before it, at the moment it is sent.
+    this.#wires.loop.after(delayMs, () => {
+      if (direction.isCut || !this.#isOpen[other(to)]) return;
+      this.#deliver(direction, messageToFrames(messageToBytes(message, direction.written), limits));
+    });
+  }
+
+  /** What was told to the relay counts no more: it does not remember it. */
+  forgetTold(): void {
+    this.#directions.relay.written.forget();
   }
 
   /** Ends in the middle: what is on the way is lost, and each side notices in its own time. */
@@ -130,7 +141,7 @@ export class Connection {
     this.#closeLater(other(side), lingers ? random.between(0, 3_000) : random.between(0, 50));
   }
 
-  #deliver(direction: Direction, frames: readonly Uint8Array[], delayMs: number): void {
+  #deliver(direction: Direction, frames: readonly Uint8Array[]): void {
     const { loop, random } = this.#wires;
     const { latencyMsMax } = this.#wires.options();
     const blockedUntilMs = this.#wires.blockedUntilMs(this.replica, direction.to);
@@ -145,10 +156,8 @@ export class Connection {
     }
     const pauseMs = this.#wires.isSlow(this.replica, direction.to) ? random.between(1, SLOW_MS_MAX) : 0;
     const latencyMs = random.between(0, latencyMsMax);
-    const arriveMs = Math.max(loop.nowMs + latencyMs + delayMs, blockedUntilMs, direction.lastMs + pauseMs);
-    // A copy that comes late is a message that was sent late: it holds up nothing that follows.
-    if (delayMs > 0) loop.after(arriveMs - loop.nowMs, () => this.#arriveLate(direction, frames));
-    else this.#arriveInParts(direction, frames, arriveMs);
+    const arriveMs = Math.max(loop.nowMs + latencyMs, blockedUntilMs, direction.lastMs + pauseMs);
+    this.#arriveInParts(direction, frames, arriveMs);
   }
 
   /** A connection may end between two parts of a message. */
@@ -158,20 +167,9 @@ export class Connection {
     direction.lastMs = arriveMs;
     const head = frames.length > 1 ? random.between(1, frames.length - 1) : 0;
     if (head > 0) {
-      loop.after(random.between(beginMs, arriveMs) - loop.nowMs, () => {
-        direction.isMidway = true;
-        this.#arrive(direction, frames.slice(0, head));
-      });
+      loop.after(random.between(beginMs, arriveMs) - loop.nowMs, () => this.#arrive(direction, frames.slice(0, head)));
     }
-    loop.after(arriveMs - loop.nowMs, () => {
-      direction.isMidway = false;
-      this.#arrive(direction, frames.slice(head));
-    });
-  }
-
-  #arriveLate(direction: Direction, frames: readonly Uint8Array[]): void {
-    if (direction.isMidway) this.#wires.loop.after(1, () => this.#arriveLate(direction, frames));
-    else this.#arrive(direction, frames);
+    loop.after(arriveMs - loop.nowMs, () => this.#arrive(direction, frames.slice(head)));
   }
 
   /** Nobody keeps bytes without end for a reader that is slower than what it is sent. */
@@ -198,13 +196,14 @@ export class Connection {
       const bytes = direction.joiner.add(frame);
       if (bytes === undefined) return undefined;
       if (direction.to === 'relay') {
-        const message = bytesToReplicaMessage(bytes);
+        const message = bytesToReplicaMessage(bytes, direction.read);
         return () => relay.message(message);
       }
-      const message = bytesToRelayMessage(bytes);
+      const message = bytesToRelayMessage(bytes, direction.read);
       return () => replica.message(message);
     } catch (error) {
       if (!isMangroveError(error)) throw error;
+      direction.read.forget();
       this.#wires.count(`malformed at the ${direction.to}`);
       return () => this.#ends[direction.to].malformed(error);
     }

@@ -235,6 +235,6 @@ function checkReported(relay: SimRelay, trieKey: Uint8Array): void {
     yield* removeDelta(tx, room, delta);
     return yield* readPosition(tx);
   });
-  relay.announce({ kind: 'committed', deltas: [], position });
+  relay.announce({ kind: 'committed', deltas: [], position, tells: true });
   relay.world.count('forged deltas evicted');
 }

@@ -10,9 +10,11 @@ import { greeting, type RelayState } from '../sync/state.js';
 import { bytesToStub, isStub } from '../stub.js';
 import { bytesOf } from '../sync/flow.js';
 import { arrivedInParts } from '../sync/relay-push.js';
+import { PositionPace } from '../sync/position-pace.js';
 import { stepSync } from '../sync/step.js';
 import { bytesToDelta, type Delta, type DeltaHeader } from '../delta.js';
 import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
+import { defaultLimits } from '../limits.js';
 import type { ReplicaId } from '../ids.js';
 import type { DeltaBytes, Message, ReplicaMessage } from '../wire/messages.js';
 import { drawHabits, Executor } from './executor.js';
@@ -55,6 +57,7 @@ export class SimRelay {
   /** For tests: what this relay will not take, and what it makes of what it says. */
   refuses: ((header: DeltaHeader) => ErrorCode | undefined) | undefined;
   tampers: ((message: Message, to: ReplicaId | undefined) => Message | undefined) | undefined;
+  #pace = this.#newPace();
   #queue: Waiting[] = [];
   #isCommitting = false;
   #life = 0;
@@ -89,7 +92,9 @@ export class SimRelay {
     const findings = scrubWhole(tables, world.room, (plan) => tables.transact(plan).result);
     world.count('holes found at relays', findings.holes);
     if (!hasFound(findings)) return;
-    this.later(0, () => this.announce({ kind: 'committed', deltas: [], position: this.transact(readPosition) }));
+    this.later(0, () =>
+      this.announce({ kind: 'committed', deltas: [], position: this.transact(readPosition), tells: true }),
+    );
   }
 
   later(delayMs: number, run: () => void): void {
@@ -123,7 +128,8 @@ export class SimRelay {
     world.trace.add('commit', this.index, position.offset, fresh.length);
     // What is new goes to everybody before the acknowledgement, whose position says that it has come [SY6].
     if (arrived.length > 0) this.announce({ kind: 'arrived', trieKeys: arrived });
-    if (fresh.length > 0) this.announce({ kind: 'committed', deltas: fresh, position });
+    const tells = this.#pace.tells(position);
+    if (fresh.length > 0) this.announce({ kind: 'committed', deltas: fresh, position, tells });
     for (const [i, { link, deltas, refusals, bytes, done }] of batch.entries()) {
       const seqs: number[] = [];
       const refused = [...refusals];
@@ -132,15 +138,31 @@ export class SimRelay {
         if (outcomes[i]?.[j] === 'reused') refused.push({ replica, seq, code: 'DOT_REUSED', facts: {} });
         else if (replica === link.replica) seqs.push(seq);
       }
-      done({ kind: 'pushed', seqs, refusals: refused, position, bytes });
+      const isRepair = deltas.some(({ from }) => from === 'others');
+      done({ kind: 'pushed', seqs, refusals: refused, position, bytes, tells: tells || isRepair });
     }
+  }
+
+  /** Everybody was told where it stands. */
+  get isSilent(): boolean {
+    return !this.#pace.isWaiting;
+  }
+
+  #newPace(): PositionPace {
+    const due = (position: Position) => this.announce({ kind: 'position-due', position });
+    const host = {
+      nowMs: () => this.nowMs(),
+      later: (delayMs: number, run: () => void) => this.later(delayMs, run),
+      due,
+    };
+    return new PositionPace(host, defaultLimits);
   }
 
   /** For tests: takes a delta past every check, as a relay could. */
   inject(delta: Delta): void {
     const options = { nowMs: this.nowMs(), from: 'others', retain: () => true } as const;
     const { position } = this.transact((tx) => acceptAndLog(tx, this.world.room, [delta], options));
-    this.announce({ kind: 'committed', deltas: [{ bytes: delta.bytes, via: undefined }], position });
+    this.announce({ kind: 'committed', deltas: [{ bytes: delta.bytes, via: undefined }], position, tells: true });
   }
 
   /** To every link, at once: their order is the order of the store's transactions. */
@@ -154,6 +176,7 @@ export class SimRelay {
     this.#life++;
     this.#queue = [];
     this.#isCommitting = false;
+    this.#pace = this.#newPace();
     for (const link of [...this.links]) link.end();
   }
 

@@ -102,6 +102,9 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
       return withdraw(replica, effect.refused);
     case 'show':
       return undefined;
+    case 'forget-told':
+      replica.connection?.forgetTold();
+      return undefined;
     case 'fault':
       world.count(`told of ${effect.code}`);
       // What was sent did not arrive as it was: begin anew, or somebody waits for an answer for ever.

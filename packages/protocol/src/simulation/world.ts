@@ -259,7 +259,8 @@ export class World implements Cast {
 
   #hasConverged(): boolean {
     const living = this.replicas.filter(({ isDead }) => !isDead);
-    return living.every((replica) => replica.isSettled && replica.isSilent) && this.#areEqual();
+    const isQuiet = this.relays.every((relay) => relay.isSilent);
+    return isQuiet && living.every((replica) => replica.isSettled && replica.isSilent) && this.#areEqual();
   }
 
   #areEqual(): boolean {

@@ -55,6 +55,8 @@ export type ReplicaEffect =
   | { readonly kind: 'read-outbox'; readonly fromSeq: number }
   /** Draw 8 random bytes as the salt of this pass, which nobody could know before [MK7] → `diff-opened` */
   | { readonly kind: 'open-diff' }
+  /** The relay does not remember what was told to it: from now on all is told whole [SY21]. */
+  | { readonly kind: 'forget-told' }
   | { readonly kind: 'store-head'; readonly statement: HeadStatement }
   /** An own delta was refused: show it, and seal its content again where that can help. */
   | { readonly kind: 'withdraw'; readonly refused: Refused }

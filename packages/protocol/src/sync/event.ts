@@ -120,13 +120,23 @@ export type RelayEvent =
       readonly position: Position;
       /** What the pushes took from the client's window. */
       readonly bytes: number;
+      /** As with what is committed. */
+      readonly tells: boolean;
     }
   /** Stubs of a push, whose parts are to be fetched; `held`: those whose deltas are here already. */
   | { readonly kind: 'stubs-kept'; readonly fetches: readonly Fetch[]; readonly held: readonly Uint8Array[] }
   /** These came in parts over any connection, or were superseded on arrival: nothing of them is to be fetched any more. */
   | { readonly kind: 'arrived'; readonly trieKeys: readonly Uint8Array[] }
   /** Something became part of the room through any connection. */
-  | { readonly kind: 'committed'; readonly deltas: readonly CommittedDelta[]; readonly position: Position }
+  | {
+      readonly kind: 'committed';
+      readonly deltas: readonly CommittedDelta[];
+      readonly position: Position;
+      /** Whether the position is told with it; if not, `position-due` follows [SY22]. */
+      readonly tells: boolean;
+    }
+  /** Where the room stands, for those who were not told yet. */
+  | { readonly kind: 'position-due'; readonly position: Position }
   /** Something to pass on as it is. */
   | { readonly kind: 'forward'; readonly message: Head | Peer | Presence | Certificates };
 

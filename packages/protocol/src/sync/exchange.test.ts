@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { contextOf, makeDelta, publicKeyOf, replicaOf, room } from '../../../../test/interop/fixture.js';
 import { concatBytes } from '../bytes.js';
+import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { Certificate } from '../certificate.js';
 import { hlcFromMs } from '../hlc.js';
 import { deriveRoomId, type ReplicaId } from '../ids.js';
@@ -27,7 +28,7 @@ const mine = makeDelta({ replica: me, seq: 1, hlc: 9 });
 const theirs = makeDelta({ replica: other, seq: 1, hlc: 8 });
 const hello: Hello = {
   kind: 'hello',
-  version: 2,
+  version: PROTOCOL_VERSION,
   roomId: room.roomId,
   config: 0,
   publicKey: publicKeyOf(0),
@@ -53,7 +54,7 @@ function createReplica() {
     /** Up to where the relay has admitted it. */
     connect(options: { resumed: boolean; rights?: readonly ('read' | 'write')[] }) {
       self.step({ kind: 'opened' });
-      self.hear({ kind: 'welcome', version: 2, ...keys });
+      self.hear({ kind: 'welcome', version: PROTOCOL_VERSION, ...keys });
       self.step({ kind: 'greeting-ready', hello });
       const { resumed, rights = ['read', 'write'] } = options;
       const effects = self.hear({
@@ -119,7 +120,7 @@ describe('greeting', () => {
   test('[SY1] the relay speaks first, then the hello, then admitted', () => {
     const replica = createReplica();
     const relay = createRelay();
-    const welcome = { kind: 'welcome', version: 2, ...keys } as const;
+    const welcome = { kind: 'welcome', version: PROTOCOL_VERSION, ...keys } as const;
     expect(relay.step({ kind: 'opened' })).toEqual([{ kind: 'send', message: welcome }]);
     expect(replica.step({ kind: 'opened' })).toEqual([]);
     expect(replica.hear(welcome)).toEqual([{ kind: 'greet', ...keys }]);
@@ -176,11 +177,11 @@ describe('greeting', () => {
     replica.step({ kind: 'opened' });
     const effects = replica.hear({ kind: 'welcome', version: 3, ...keys });
     expect(effects).toEqual([
-      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 3, supported: 2 } },
+      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 4, supported: PROTOCOL_VERSION } },
       { kind: 'close' },
     ]);
     for (const event of [{ kind: 'closed' }, { kind: 'opened' }] as const) expect(replica.step(event)).toEqual([]);
-    expect(replica.hear({ kind: 'welcome', version: 3, ...keys })).toEqual([]);
+    expect(replica.hear({ kind: 'welcome', version: PROTOCOL_VERSION, ...keys })).toEqual([]);
     expect(replica.state.kind).toBe('refused');
 
     const relay = createRelay();
@@ -315,6 +316,7 @@ describe('catching up', () => {
       kind: 'committed',
       deltas: [{ bytes: theirs.bytes, via: filled(32, 4) }],
       position: positionAt(9),
+      tells: true,
     } as const;
     expect(relay.step(committed)).toEqual([]);
     const page = { deltas: [theirs.bytes], vector: new Map(), met: [other] };
@@ -569,7 +571,9 @@ describe('pushing', () => {
     const relay = createRelay();
     relay.admit(undefined);
     const refusal = { replica: me, seq: 2, code: 'DOT_REUSED', facts: {} } as const;
-    expect(relay.step({ kind: 'pushed', seqs: [1], refusals: [refusal], position: positionAt(7), bytes: 0 })).toEqual([
+    expect(
+      relay.step({ kind: 'pushed', seqs: [1], refusals: [refusal], position: positionAt(7), bytes: 0, tells: true }),
+    ).toEqual([
       { kind: 'send', message: { kind: 'refused', ...refusal } },
       { kind: 'send', message: { kind: 'ack', seqs: [1], position: positionAt(7) } },
     ]);
@@ -584,9 +588,9 @@ describe('pushing', () => {
     const relay = createRelay();
     relay.admit(undefined);
     expect(verdictOf(relay, {})).toEqual([{ kind: 'accept-push', deltas: [], stubs: [], bytes: 0 }]);
-    expect(kindsOf(relay.step({ kind: 'pushed', seqs: [1], refusals: [], position: positionAt(7), bytes: 0 }))).toEqual(
-      ['send ack'],
-    );
+    expect(
+      kindsOf(relay.step({ kind: 'pushed', seqs: [1], refusals: [], position: positionAt(7), bytes: 0, tells: true })),
+    ).toEqual(['send ack']);
   });
 
   test('[SY1] rights: who may not write is refused, and pushes nothing by itself', () => {
@@ -668,7 +672,12 @@ describe('forwarding', () => {
   const here = keys.challenge;
   const elsewhere = filled(32, 4);
   const committed = (via: readonly (Uint8Array | undefined)[], bytes = theirs.bytes) =>
-    ({ kind: 'committed', deltas: via.map((each) => ({ bytes, via: each })), position: positionAt(9) }) as const;
+    ({
+      kind: 'committed',
+      deltas: via.map((each) => ({ bytes, via: each })),
+      position: positionAt(9),
+      tells: true,
+    }) as const;
 
   test('[SY6] what is committed goes to all but the one it came from, with the position', () => {
     const relay = createRelay();

@@ -2,6 +2,7 @@ import { equalBytes } from '../bytes.js';
 import type { MangroveError } from '../errors.js';
 import { defaultLimits } from '../limits.js';
 import type { RoomRef } from '../room/accept.js';
+import type { Position } from '../room/log.js';
 import type { VersionVector } from '../version-vector.js';
 import type { DeltaBytes, Message, Part, Pull, Want } from '../wire/messages.js';
 import { chunkDeltas } from './chunk.js';
@@ -113,9 +114,21 @@ export function stepCommitted(state: RelayState & { kind: 'live' }, event: Relay
       )
     : toldToOthers(room, event);
   const { credit } = state.flow;
-  if (telling.bytes === 0 || telling.bytes <= credit)
-    return { state: { ...state, flow: { ...state.flow, credit: credit - telling.bytes } }, effects: telling.effects };
+  if (telling.bytes === 0 || telling.bytes <= credit) {
+    const owesPosition = state.owesPosition || (telling.effects.length > 0 && !event.tells);
+    const flow = { ...state.flow, credit: credit - telling.bytes };
+    return { state: { ...state, flow, owesPosition }, effects: telling.effects };
+  }
   return resume({ ...state, kind: 'replaying', after: position.offset - deltas.length, met: [], pulled: undefined });
+}
+
+/**
+ * [SY22] In a message without deltas, to those who were told some without it. Only this settles the debt: whoever runs the steps may send another
+ * position before what was told without one.
+ */
+export function stepPositionDue(state: RelayState & { kind: 'live' }, position: Position): Result {
+  if (!state.owesPosition) return stay(state);
+  return { state: { ...state, owesPosition: false }, effects: [send({ kind: 'deltas', position, deltas: [] })] };
 }
 
 interface Telling {
@@ -135,7 +148,7 @@ function toldToOthers(room: RoomRef, event: RelayEvent & { kind: 'committed' }):
 
 function tell(
   room: RoomRef,
-  { position }: RelayEvent & { kind: 'committed' },
+  { position, tells }: RelayEvent & { kind: 'committed' },
   deltas: readonly CommittedDelta[],
   whenNone: readonly (readonly DeltaBytes[])[],
 ): Telling {
@@ -147,8 +160,9 @@ function tell(
           deltas.map(({ bytes }) => bytes),
         );
   // The position belongs to the last chunk: before it, something of the batch is still missing.
+  const last = tells ? position : 'later';
   const effects = chunks.map((chunk, i) =>
-    send({ kind: 'deltas', position: i === chunks.length - 1 ? position : undefined, deltas: chunk }),
+    send({ kind: 'deltas', position: i === chunks.length - 1 ? last : undefined, deltas: chunk }),
   );
   return { effects, bytes: chunks.reduce((sum, chunk) => sum + bytesOf(chunk), 0) };
 }

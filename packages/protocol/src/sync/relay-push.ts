@@ -45,13 +45,13 @@ export function stepPush(state: Admitted, push: Push, nowMs: number): Result {
   return { state: next, effects };
 }
 
-/** [SY6, SY17] What was committed is acknowledged, and its bytes are granted again. */
+/** [SY6, SY17, SY22] What was committed is acknowledged, and its bytes are granted again. */
 export function stepPushed(state: Admitted, event: RelayEvent & { kind: 'pushed' }): Result {
-  const { seqs, refusals, position, bytes } = event;
-  const granted = flowOn(state, committed(state.flow, bytes));
+  const { seqs, refusals, position, bytes, tells } = event;
+  const granted = flowOn({ ...state, owesPosition: state.owesPosition || !tells }, committed(state.flow, bytes));
   const answers = [
     ...refusals.map((refusal) => send({ kind: 'refused', ...refusal })),
-    send({ kind: 'ack', seqs, position }),
+    send({ kind: 'ack', seqs, position: tells ? position : undefined }),
   ];
   return { state: granted.state, effects: [...answers, ...granted.effects] };
 }

@@ -79,6 +79,8 @@ interface Session {
 interface Settling {
   /** Where the relay stood when it last said so. */
   readonly position: Position;
+  /** What came since is told without a position, which follows: roots say nothing until then [SY22]. */
+  readonly isBehind: boolean;
   /** The relay's vector of those it was asked about or met for us: adopted when roots are equal. */
   readonly vector: VersionVector;
 }
@@ -118,6 +120,8 @@ interface Admission {
   readonly flow: Flow;
   /** Where the answer to a pull goes on when there is credit. */
   readonly beyond: BeyondCursor | undefined;
+  /** Something was told without the position [SY22]. */
+  readonly owesPosition: boolean;
 }
 
 export function offline(config: LinkConfig, replica: ReplicaId): ReplicaState {

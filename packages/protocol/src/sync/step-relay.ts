@@ -24,6 +24,7 @@ import {
   stepLogRead,
   stepPart,
   stepPartKept,
+  stepPositionDue,
   stepPull,
   stepWant,
 } from './relay-flow.js';
@@ -79,6 +80,8 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
       return isAdmitted(state) ? stepDiffAnswered(state, event) : stay(state);
     case 'committed':
       return state.kind === 'live' ? stepCommitted(state, event) : stay(state);
+    case 'position-due':
+      return state.kind === 'live' ? stepPositionDue(state, event.position) : stay(state);
     case 'forward':
       return isAdmitted(state) ? { state, effects: [send(event.message)] } : stay(state);
     default:
@@ -112,7 +115,8 @@ function stepAuthenticated(
   ];
   if (after !== undefined && ahead.deltas > 0) effects.push(send({ kind: 'ahead', ...ahead }));
   const { window, ...rest } = state;
-  const admitted = { ...rest, kind: 'replaying', replica, rights, flow: startFlow(window), beyond: undefined } as const;
+  const session = { flow: startFlow(window), beyond: undefined, owesPosition: false };
+  const admitted = { ...rest, ...session, kind: 'replaying', replica, rights } as const;
   // Without a place in the log the client asks by vector; what is committed from now on is read to it after that.
   const replaying = {
     ...admitted,

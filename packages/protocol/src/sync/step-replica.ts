@@ -82,7 +82,8 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
 
 function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number): Result {
   const state = IDLE_WORDS.has(message.kind) ? before : moved(before, nowMs);
-  if (message.kind === 'fault') return { state, effects: [{ ...message, kind: 'fault' }] };
+  if (message.kind === 'fault')
+    return message.code === 'BASE_UNKNOWN' ? stepForgotten(state) : { state, effects: [message] };
   if (message.kind === 'welcome') return stepWelcome(state, message);
   if (message.kind === 'admitted') return stepAdmitted(state, message, nowMs);
   if (!isInSession(state)) return stay(state);
@@ -117,6 +118,13 @@ function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number)
     default:
       return unreachable(message);
   }
+}
+
+/** [SY21] What was pushed in between did not come through. */
+function stepForgotten(state: ReplicaState): Result {
+  const effects: ReplicaEffect[] = [{ kind: 'forget-told' }];
+  if (!isInSession(state) || state.outbox !== 'pushed' || !state.rights.includes('write')) return { state, effects };
+  return { state: { ...state, outbox: 'reading' }, effects: [...effects, { kind: 'read-outbox', fromSeq: 1 }] };
 }
 
 /** [SY1] */
@@ -170,13 +178,14 @@ function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'adm
 function stepDeltas(before: InSession, message: Deltas): Result {
   const { position, deltas } = message;
   const state = tookDeltas(before, deltas, bytesOf(deltas));
-  const countsForCursor = position !== undefined && !(state.kind === 'catching-up' && state.by === 'vector');
+  const countsForCursor = typeof position === 'object' && !(state.kind === 'catching-up' && state.by === 'vector');
   const cursor = countsForCursor ? cursorAt(state, position) : undefined;
   const effects: ReplicaEffect[] = [{ kind: 'accept', deltas, cursor }];
   if (position === undefined && state.kind === 'comparing')
     return { state: { ...state, moved: state.moved || !deltas.every(isStub) }, effects };
-  if (!isSettling(state) || position?.root === undefined) return { state, effects };
-  return { state: { ...state, position: { ...position, root: position.root } }, effects };
+  if (!isSettling(state) || position === undefined) return { state, effects };
+  if (position === 'later') return { state: { ...state, isBehind: true }, effects };
+  return position.root === undefined ? { state, effects } : { state: toldAt(state, position as Position), effects };
 }
 
 function stepCaughtUp(state: InSession, message: CaughtUp): Result {
@@ -184,7 +193,15 @@ function stepCaughtUp(state: InSession, message: CaughtUp): Result {
   // A relay that we read too slowly has gone back to its log, and has reached its end again.
   if (isSettling(state)) return stepAck({ ...state, vector: message.vector }, [], position);
   const vector = new Map([...state.pulled, ...message.vector]);
-  const live: ReplicaState = { ...sessionOf(state), kind: 'live', position, vector, settled: false, passes: 0 };
+  const live: ReplicaState = {
+    ...sessionOf(state),
+    kind: 'live',
+    position,
+    isBehind: false,
+    vector,
+    settled: false,
+    passes: 0,
+  };
   // An empty acknowledgement tells how the replica stands, now that all before has been committed.
   return { state: live, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
 }
@@ -198,16 +215,20 @@ function stepPushAnswered(state: InSession, { seqs, position }: RelayMessage & {
 }
 
 /** Inside a catch-up an acknowledgement's position is ahead of what has come, so it is no cursor yet. */
-function stepAck(state: InSession, seqs: readonly number[], position: Position): Result {
+function stepAck(state: InSession, seqs: readonly number[], position: Position | undefined): Result {
   const settling = isSettling(state);
-  const effects: ReplicaEffect[] = [
-    { kind: 'acknowledge', seqs, cursor: settling ? cursorAt(state, position) : undefined },
-  ];
+  const cursor = settling && position !== undefined ? cursorAt(state, position) : undefined;
+  const effects: ReplicaEffect[] = [{ kind: 'acknowledge', seqs, cursor }];
   if (!settling) return { state, effects };
+  const told = position === undefined ? { ...state, isBehind: true } : toldAt(state, position);
   // A pass that sent deltas is over when they are acknowledged; then roots are looked at again.
-  if (state.kind !== 'comparing') return { state: { ...state, position }, effects };
-  const next = { ...state, position, moved: state.moved || hasMoved(state, position.root) };
-  return { state: state.rounds === 0 ? live(next) : next, effects };
+  if (told.kind !== 'comparing') return { state: told, effects };
+  const next = { ...told, moved: told.moved || position === undefined || hasMoved(state, position.root) };
+  return { state: told.rounds === 0 ? live(next) : next, effects };
+}
+
+function toldAt<State extends Settling>(state: State, position: Position): State {
+  return { ...state, position, isBehind: false };
 }
 
 function stepVectorRead(state: InSession, vector: VersionVector): Result {
@@ -236,8 +257,11 @@ function stepRefused(state: InSession, refused: RelayMessage & { kind: 'refused'
 function stepCheck(state: InSession, event: ReplicaEvent & { kind: 'check' }): Result {
   const { standing, nowMs } = event;
   if (!isWaiting(state)) {
+    // A relay that owes its position and has been silent for so long is not waited for.
+    const isSilent = nowMs - state.movedAtMs > 2 * state.config.limits.positionEveryMs;
     const rested = { ...state, movedAtMs: nowMs };
-    return rested.kind === 'live' ? probe(settle({ ...rested, passes: 0 }, standing)) : stay(rested);
+    if (rested.kind !== 'live') return stay(rested);
+    return probe(settle({ ...rested, passes: 0, isBehind: rested.isBehind && !isSilent }, standing));
   }
   if (nowMs - state.movedAtMs <= state.config.limits.stallMsMax) return stay(state);
   return { state: { ...state, movedAtMs: nowMs }, effects: [{ kind: 'reconnect' }] };
@@ -251,7 +275,7 @@ function probe({ state, effects }: Result): Result {
 
 /** [SY5] Equal roots with nothing on the way: in sync. Unequal ones: find out where. */
 function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Result {
-  if (standing.outbox > 0) return { state: { ...state, settled: false }, effects: [] };
+  if (standing.outbox > 0 || state.isBehind) return { state: { ...state, settled: false }, effects: [] };
   if (equalBytes(standing.root, state.position.root)) {
     const settled: ReplicaState = { ...state, settled: true, passes: 0, vector: new Map() };
     const effects: ReplicaEffect[] =

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { keyIdOf, makeDelta, publicKeyOf, record, replicaOf, room } from '../../../../test/interop/fixture.js';
 import { goldenMessages } from '../../../../test/interop/messages.js';
 import { bytesToHex } from '../bytes.js';
+import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Hello, Message, RelayMessage, ReplicaMessage } from '../wire/messages.js';
@@ -30,7 +31,7 @@ const vector = new Map<ReplicaId, number>([[other, 3]]);
 const delta = makeDelta({ replica: me, seq: 1, hlc: 9 });
 const hello: Hello = {
   kind: 'hello',
-  version: 2,
+  version: PROTOCOL_VERSION,
   roomId: room.roomId,
   config: 0,
   publicKey: publicKeyOf(0),
@@ -69,13 +70,14 @@ const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaS
     flow: fetching,
     kind: 'comparing',
     position,
+    isBehind: false,
     vector,
     salt: filled(8, 9),
     passes: 0,
     rounds: 9,
     moved: false,
   },
-  live: { ...replicaBase, ...session, kind: 'live', position, vector, settled: false, passes: 0 },
+  live: { ...replicaBase, ...session, kind: 'live', position, isBehind: false, vector, settled: false, passes: 0 },
   refused: { ...replicaBase, kind: 'refused' },
 };
 
@@ -117,7 +119,7 @@ const replicaEvents: { readonly [Kind in ReplicaEvent['kind']]: Extract<ReplicaE
 };
 
 const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMessage, { kind: Kind }> } = {
-  welcome: { kind: 'welcome', version: 2, ...relay },
+  welcome: { kind: 'welcome', version: PROTOCOL_VERSION, ...relay },
   admitted: { kind: 'admitted', rights, certificate: undefined, resumed: false, lastSeq: 0, window: 1_000_000 },
   fault: { kind: 'fault', code: 'UNAUTHORIZED', facts: { reason: 'no' } },
   certificates: goldenMessages.certificates.two as never,
@@ -137,7 +139,7 @@ const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMes
 };
 
 const relayBase = { role: 'relay', config, ...relay } as const;
-const admission = { replica: me, rights, badFrames: 0, flow, beyond: undefined } as const;
+const admission = { replica: me, rights, badFrames: 0, flow, beyond: undefined, owesPosition: true } as const;
 const relayStates: { readonly [Kind in RelayState['kind']]: Extract<RelayState, { kind: Kind }> } = {
   greeting: { ...relayBase, kind: 'greeting', badFrames: 0 },
   admitting: { ...relayBase, kind: 'admitting', badFrames: 0, window: 1_000_000 },
@@ -168,8 +170,9 @@ const relayEvents: { readonly [Kind in RelayEvent['kind']]: Extract<RelayEvent, 
   'log-read': { kind: 'log-read', deltas: [delta.bytes], end, caughtUp: undefined, vector, met: [other] },
   'position-read': { kind: 'position-read', position },
   'beyond-done': { kind: 'beyond-done', pulled: vector, position, vector },
-  pushed: { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 100 },
-  committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: filled(32, 4) }], position },
+  pushed: { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 100, tells: true },
+  committed: { kind: 'committed', deltas: [{ bytes: delta.bytes, via: filled(32, 4) }], position, tells: true },
+  'position-due': { kind: 'position-due', position },
   forward: { kind: 'forward', message: goldenMessages.peer.came as never },
   'stubs-kept': {
     kind: 'stubs-kept',
@@ -493,6 +496,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     'beyond-done': '',
     pushed: '',
     committed: '',
+    'position-due': '',
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
@@ -513,6 +517,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     'beyond-done': '',
     pushed: '',
     committed: '',
+    'position-due': '',
     forward: '',
     'beyond-read': '',
     'diff-answered': '',
@@ -533,6 +538,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     'beyond-done': 'replaying: send caught-up',
     pushed: 'replaying: send ack',
     committed: '',
+    'position-due': '',
     forward: 'replaying: send peer',
     'beyond-read': 'replaying: send ahead, send deltas, read-beyond',
     'diff-answered': 'replaying: send deltas, send diff',
@@ -553,6 +559,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     'beyond-done': 'live: send caught-up',
     pushed: 'live: send ack',
     committed: 'live: send deltas',
+    'position-due': 'live: send deltas',
     forward: 'live: send peer',
     'beyond-read': 'live: send ahead, send deltas, read-beyond',
     'diff-answered': 'live: send deltas, send diff',
@@ -573,6 +580,7 @@ const relayTable: Readonly<Record<RelayState['kind'], Readonly<Record<RelayEvent
     'beyond-done': '',
     pushed: '',
     committed: '',
+    'position-due': '',
     forward: '',
     'beyond-read': '',
     'diff-answered': '',

@@ -5,8 +5,7 @@ import { readCertificate, writeCertificate } from '../certificate.js';
 import { decode, encode, readBytes, readCount, readFixed, readVarUint } from '../codec.js';
 import { TRIE_KEY_BYTES } from '../delta.js';
 import { MangroveError } from '../errors.js';
-import { HASH_BYTES } from '../hash.js';
-import { readHeadStatement, readVector, writeHeadStatement, writeVector } from '../head-statement.js';
+import { readVector, writeVector } from '../head-statement.js';
 import {
   bytesToKeyId,
   bytesToReplicaId,
@@ -20,17 +19,22 @@ import {
 } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import { PART_BYTES } from '../parts.js';
-import { ROLL_BYTES, STORE_ID_BYTES } from '../room/log.js';
+import { STORE_ID_BYTES } from '../room/log.js';
 import { readDiff, writeDiff } from './diff-codec.js';
 import {
+  PLACES,
+  placeOf,
+  readCounted,
   readCursor,
   readDeltas,
   readFault,
   readFlag,
   readOptional,
+  readPlace,
   readPosition,
   readSeqs,
   readWanted,
+  writeCounted,
   writeCursor,
   writeDeltas,
   writeFault,
@@ -38,18 +42,22 @@ import {
   writePosition,
   writeSeqs,
 } from './fields.js';
+import { LinkMemory } from './link-memory.js';
 import type { Message, RelayMessage, ReplicaMessage, Right } from './messages.js';
+import { readToldHead, writeToldHead } from './told-head.js';
 
 export const CHALLENGE_BYTES = 32;
 const CERTIFICATE_BYTES_MIN = 2 * PUBLIC_KEY_BYTES + SIGNATURE_BYTES + 1;
+/** Of a delta that is told at all. */
+const DELTA_BYTES_MIN = 2;
 const TOKEN_BYTES_MAX = 16_384;
 const RIGHTS: readonly Right[] = ['read', 'write', 'admin'];
 
 /** One codec: what is written is what is read. The number of a message is permanent. */
 interface Codec<M extends Message> {
   readonly number: number;
-  readonly write: (encoder: encoding.Encoder, message: M) => void;
-  readonly read: (decoder: decoding.Decoder) => M;
+  readonly write: (encoder: encoding.Encoder, message: M, memory: LinkMemory) => void;
+  readonly read: (decoder: decoding.Decoder, memory: LinkMemory) => M;
 }
 
 type Codecs<Union extends Message> = { readonly [Kind in Union['kind']]: Codec<Extract<Union, { kind: Kind }>> };
@@ -141,29 +149,30 @@ const codecs: Codecs<Message> = {
   },
   push: {
     number: 6,
-    write: (encoder, { repair, deltas }) => {
-      encoding.writeUint8(encoder, repair ? 1 : 0);
-      writeDeltas(encoder, deltas);
+    write: (encoder, { repair, deltas }, memory) => {
+      writeCounted(encoder, deltas.length, repair ? 1 : 0, 2);
+      writeDeltas(encoder, deltas, memory);
     },
-    read: (decoder) => ({ kind: 'push', repair: readFlag(decoder), deltas: readDeltas(decoder) }),
+    read: (decoder, memory) => {
+      const { count, beside } = readCounted(decoder, 2, DELTA_BYTES_MIN);
+      return { kind: 'push', repair: beside === 1, deltas: readDeltas(decoder, count, memory) };
+    },
   },
   deltas: {
     number: 7,
-    write: (encoder, { position, deltas }) => {
-      writeOptional(encoder, position, ({ offset, roll, root }) => {
-        encoding.writeVarUint(encoder, offset);
-        encoding.writeUint8Array(encoder, roll);
-        writeOptional(encoder, root, (present) => encoding.writeUint8Array(encoder, present));
-      });
-      writeDeltas(encoder, deltas);
+    write: (encoder, { position, deltas }, memory) => {
+      writeCounted(encoder, deltas.length, placeOf(position), PLACES);
+      if (typeof position === 'object') {
+        encoding.writeVarUint(encoder, position.offset);
+        encoding.writeUint8Array(encoder, position.roll);
+        if (position.root !== undefined) encoding.writeUint8Array(encoder, position.root);
+      }
+      writeDeltas(encoder, deltas, memory);
     },
-    read: (decoder) => {
-      const position = readOptional(decoder, () => ({
-        offset: readVarUint(decoder),
-        roll: readFixed(decoder, ROLL_BYTES),
-        root: readOptional(decoder, () => readFixed(decoder, HASH_BYTES)),
-      }));
-      return { kind: 'deltas', position, deltas: readDeltas(decoder) };
+    read: (decoder, memory) => {
+      const { count, beside } = readCounted(decoder, PLACES, DELTA_BYTES_MIN);
+      const position = readPlace(decoder, beside);
+      return { kind: 'deltas', position, deltas: readDeltas(decoder, count, memory) };
     },
   },
   'caught-up': {
@@ -176,13 +185,13 @@ const codecs: Codecs<Message> = {
   },
   ack: {
     number: 9,
-    write: (encoder, { seqs, position }) => {
-      writeSeqs(encoder, seqs);
-      writePosition(encoder, position);
+    write: (encoder, { seqs, position }, memory) => {
+      writeSeqs(encoder, seqs, position !== undefined, memory);
+      if (position !== undefined) writePosition(encoder, position);
     },
-    read: (decoder) => {
-      const seqs = readSeqs(decoder);
-      return { kind: 'ack', seqs, position: readPosition(decoder) };
+    read: (decoder, memory) => {
+      const { seqs, flag } = readSeqs(decoder, memory);
+      return { kind: 'ack', seqs, position: flag ? readPosition(decoder) : undefined };
     },
   },
   refused: {
@@ -216,8 +225,8 @@ const codecs: Codecs<Message> = {
   },
   head: {
     number: 14,
-    write: (encoder, { statement }) => writeHeadStatement(encoder, statement),
-    read: (decoder) => ({ kind: 'head', statement: readHeadStatement(decoder) }),
+    write: (encoder, { statement }, memory) => writeToldHead(encoder, statement, memory),
+    read: (decoder, memory) => ({ kind: 'head', statement: readToldHead(decoder, memory) }),
   },
   report: {
     number: 15,
@@ -341,28 +350,29 @@ const FROM_RELAY: ReadonlySet<string> = new Set<RelayMessage['kind']>([
   'ahead',
 ]);
 
-export function messageToBytes(message: Message): Uint8Array {
+/** `memory`: what was told over the connection before, which this is told by and added to [SY21]; a new one tells all of it. */
+export function messageToBytes(message: Message, memory: LinkMemory = new LinkMemory()): Uint8Array {
   return encode((encoder) => {
     const codec = codecs[message.kind] as AnyCodec;
     encoding.writeUint8(encoder, codec.number);
-    codec.write(encoder, message);
+    codec.write(encoder, message, memory);
   });
 }
 
-/** What a client may say. Throws `FRAME_MALFORMED` [SY14]. */
-export function bytesToReplicaMessage(bytes: Uint8Array): ReplicaMessage {
-  return bytesToMessage(bytes, FROM_REPLICA) as ReplicaMessage;
+/** What a client may say. Throws `FRAME_MALFORMED` [SY14] and `BASE_UNKNOWN` [SY21]. */
+export function bytesToReplicaMessage(bytes: Uint8Array, memory: LinkMemory = new LinkMemory()): ReplicaMessage {
+  return bytesToMessage(bytes, FROM_REPLICA, memory) as ReplicaMessage;
 }
 
-/** What a relay may say. Throws `FRAME_MALFORMED` [SY14]. */
-export function bytesToRelayMessage(bytes: Uint8Array): RelayMessage {
-  return bytesToMessage(bytes, FROM_RELAY) as RelayMessage;
+/** What a relay may say. Throws `FRAME_MALFORMED` [SY14] and `BASE_UNKNOWN` [SY21]. */
+export function bytesToRelayMessage(bytes: Uint8Array, memory: LinkMemory = new LinkMemory()): RelayMessage {
+  return bytesToMessage(bytes, FROM_RELAY, memory) as RelayMessage;
 }
 
-function bytesToMessage(bytes: Uint8Array, allowed: ReadonlySet<string>): Message {
+function bytesToMessage(bytes: Uint8Array, allowed: ReadonlySet<string>, memory: LinkMemory): Message {
   return decode(bytes, 'FRAME_MALFORMED', (decoder) => {
     const number = decoding.readUint8(decoder);
-    const message = codecByNumber.get(number)?.read(decoder);
+    const message = codecByNumber.get(number)?.read(decoder, memory);
     if (message === undefined || !allowed.has(message.kind))
       throw new MangroveError('FRAME_MALFORMED', { reason: `a message of type ${number}` });
     return message;

@@ -1,47 +1,62 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bytesToUtf8, utf8ToBytes } from '../bytes.js';
-import { readBytes, readCount, readFixed, readVarUint } from '../codec.js';
+import { readBytes, readFixed, readVarUint } from '../codec.js';
 import { TRIE_KEY_BYTES } from '../delta.js';
 import { errorCodeFromWire, errorCodeToWire, MangroveError } from '../errors.js';
 import { HASH_BYTES } from '../hash.js';
 import { defaultLimits } from '../limits.js';
 import { type Position, ROLL_BYTES, STORE_ID_BYTES } from '../room/log.js';
-import type { Cursor, DeltaBytes, Fault, Wanted } from './messages.js';
+import type { LinkMemory } from './link-memory.js';
+import type { Cursor, DeltaBytes, Deltas, Fault, Wanted } from './messages.js';
+import { readToldDelta, writeToldDelta } from './told-delta.js';
 
 const FACTS_BYTES_MAX = 4_096;
 const FACT_CHARS_MAX = 600;
 
-/** As runs, in ascending order: a push is of what was sealed one after the other. */
-export function writeSeqs(encoder: encoding.Encoder, seqs: readonly number[]): void {
+/**
+ * As runs, in ascending order: a push is of what was sealed one after the other. They are counted from the number that was acknowledged last where
+ * they lie beyond it. `flag`: beside their count.
+ */
+export function writeSeqs(encoder: encoding.Encoder, seqs: readonly number[], flag: boolean, memory: LinkMemory): void {
   const runs: { first: number; last: number }[] = [];
   for (const seq of [...seqs].sort((a, b) => a - b)) {
     const run = runs.at(-1);
     if (run !== undefined && seq <= run.last + 1) run.last = seq;
     else runs.push({ first: seq, last: seq });
   }
-  encoding.writeVarUint(encoder, runs.length);
+  const from = (runs[0]?.first ?? 0) > memory.lastSeq ? memory.lastSeq : 0;
+  writeCounted(encoder, runs.length, (flag ? 1 : 0) + (from > 0 ? 2 : 0), 4);
   for (const [i, { first, last }] of runs.entries()) {
-    encoding.writeVarUint(encoder, first - (runs[i - 1]?.last ?? 0));
+    encoding.writeVarUint(encoder, first - (runs[i - 1]?.last ?? from));
     encoding.writeVarUint(encoder, last - first);
   }
+  memory.keepSeqs(seqs);
 }
 
-export function readSeqs(decoder: decoding.Decoder): readonly number[] {
+export function readSeqs(
+  decoder: decoding.Decoder,
+  memory: LinkMemory,
+): { readonly seqs: readonly number[]; readonly flag: boolean } {
   const { deltasPerMessageMax } = defaultLimits;
   const seqs: number[] = [];
-  for (let runs = readCount(decoder, 2, deltasPerMessageMax); runs > 0; runs--) {
+  const { count, beside } = readCounted(decoder, 4, 2);
+  const isFurther = beside >= 2;
+  if (isFurther && (count === 0 || memory.lastSeq === 0)) throw new MangroveError('BASE_UNKNOWN');
+  const from = isFurther ? memory.lastSeq : 0;
+  for (let runs = count; runs > 0; runs--) {
     const last = seqs.at(-1);
     const gap = readVarUint(decoder);
     // A run that begins where the one before ends would be one with it: one message has one encoding.
     if (gap < (last === undefined ? 1 : 2)) throw new Error('a run that is none of its own');
-    const first = (last ?? 0) + gap;
+    const first = (last ?? from) + gap;
     const more = readVarUint(decoder);
     if (seqs.length + more >= deltasPerMessageMax) throw new Error('an acknowledgement of too much');
     if (!Number.isSafeInteger(first + more)) throw new Error('a number is over 2^53 - 1');
     for (let seq = first; seq <= first + more; seq++) seqs.push(seq);
   }
-  return seqs;
+  memory.keepSeqs(seqs);
+  return { seqs, flag: beside % 2 === 1 };
 }
 
 export function writePosition(encoder: encoding.Encoder, { offset, roll, root }: Position): void {
@@ -58,6 +73,23 @@ export function readPosition(decoder: decoding.Decoder): Position {
   };
 }
 
+/** What a message of deltas says of the relay's place in its log, beside their count. */
+const PLACE = { none: 0, whole: 1, rootless: 2, later: 3 } as const;
+export const PLACES = 4;
+
+export function placeOf(position: Deltas['position']): number {
+  if (position === undefined) return PLACE.none;
+  if (position === 'later') return PLACE.later;
+  return position.root === undefined ? PLACE.rootless : PLACE.whole;
+}
+
+export function readPlace(decoder: decoding.Decoder, place: number): Deltas['position'] {
+  if (place === PLACE.none) return undefined;
+  if (place === PLACE.later) return 'later';
+  if (place === PLACE.whole) return readPosition(decoder);
+  return { offset: readVarUint(decoder), roll: readFixed(decoder, ROLL_BYTES), root: undefined };
+}
+
 export function writeCursor(encoder: encoding.Encoder, { storeId, offset, roll }: Cursor): void {
   encoding.writeUint8Array(encoder, storeId);
   encoding.writeVarUint(encoder, offset);
@@ -72,14 +104,31 @@ export function readCursor(decoder: decoding.Decoder): Cursor {
   };
 }
 
-export function writeDeltas(encoder: encoding.Encoder, deltas: readonly DeltaBytes[]): void {
-  encoding.writeVarUint(encoder, deltas.length);
-  for (const delta of deltas) encoding.writeVarUint8Array(encoder, delta);
+/** A count with a small number beside it, which is below `of`: most messages of deltas have one delta. */
+export function writeCounted(encoder: encoding.Encoder, count: number, beside: number, of: number): void {
+  encoding.writeVarUint(encoder, count * of + beside);
 }
 
-export function readDeltas(decoder: decoding.Decoder): readonly DeltaBytes[] {
-  const count = readCount(decoder, 1, defaultLimits.deltasPerMessageMax);
-  return Array.from({ length: count }, () => readBytes(decoder, defaultLimits.frameBytesMax));
+/** The count is checked like any other. */
+export function readCounted(
+  decoder: decoding.Decoder,
+  of: number,
+  itemBytesMin: number,
+): { readonly count: number; readonly beside: number } {
+  const both = readVarUint(decoder);
+  const count = Math.floor(both / of);
+  const left = decoder.arr.length - decoder.pos;
+  if (count > defaultLimits.deltasPerMessageMax || count * itemBytesMin > left)
+    throw new Error(`a count of ${count} is out of bounds`);
+  return { count, beside: both % of };
+}
+
+export function writeDeltas(encoder: encoding.Encoder, deltas: readonly DeltaBytes[], memory: LinkMemory): void {
+  for (const delta of deltas) writeToldDelta(encoder, delta, memory);
+}
+
+export function readDeltas(decoder: decoding.Decoder, count: number, memory: LinkMemory): readonly DeltaBytes[] {
+  return Array.from({ length: count }, () => readToldDelta(decoder, memory));
 }
 
 /** More parts than one side may ask for at once is no message. */

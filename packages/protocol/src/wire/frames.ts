@@ -7,17 +7,17 @@ import type { Limits } from '../limits.js';
 /**
  * Messages travel in frames of bounded size [SY13].
  *
- * frame := u8 0 • message | u8 1 • varUint messageBytes • first part | u8 2 • next part
+ * frame := message | u8 254 • varUint messageBytes • first part | u8 255 • next part
  *
- * Parts of one message follow each other; the message is whole when `messageBytes` have come.
+ * No message has these numbers, so that a whole one needs no byte beside it. Parts of one message follow each other; the message is
+ * whole when `messageBytes` have come.
  */
-const WHOLE = 0;
-const FIRST = 1;
-const NEXT = 2;
+const FIRST = 254;
+const NEXT = 255;
 const PART_OVERHEAD = 16;
 
 export function messageToFrames(message: Uint8Array, limits: Pick<Limits, 'frameBytesMax'>): readonly Uint8Array[] {
-  if (message.length < limits.frameBytesMax) return [frame(WHOLE, message)];
+  if (message.length <= limits.frameBytesMax) return [message];
   const partBytes = limits.frameBytesMax - PART_OVERHEAD;
   const frames: Uint8Array[] = [];
   for (let offset = 0; offset < message.length; offset += partBytes) {
@@ -51,14 +51,12 @@ export class FrameJoiner {
       throw new MangroveError('FRAME_TOO_LARGE', { frameBytes: bytes.length, frameBytesMax });
     if (bytes.length === 0) throw malformed('it is empty');
     switch (bytes[0]) {
-      case WHOLE:
-        return bytes.subarray(1);
       case FIRST:
         return this.#begin(bytes);
       case NEXT:
         return this.#append(bytes.subarray(1));
       default:
-        throw malformed('its first byte is unknown');
+        return bytes;
     }
   }
 

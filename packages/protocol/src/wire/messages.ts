@@ -77,9 +77,10 @@ export interface Push {
 /** Relay to client. Without a position they came out of order: by vector or by Merkle diff. */
 export interface Deltas {
   readonly kind: 'deltas';
-  /** `root` is left out inside a catch-up, where it would say nothing. */
+  /** `root` is left out inside a catch-up, where it would say nothing; `later` where the position follows when things are quieter [SY22]. */
   readonly position:
     | { readonly offset: number; readonly roll: Uint8Array; readonly root: Uint8Array | undefined }
+    | 'later'
     | undefined;
   readonly deltas: readonly DeltaBytes[];
 }
@@ -91,11 +92,11 @@ export interface CaughtUp {
   readonly vector: VersionVector;
 }
 
-/** These own deltas are on the relay's disk [SY6]. */
+/** These own deltas are on the relay's disk [SY6]. Without a position this follows when things are quieter [SY22]. */
 export interface Ack {
   readonly kind: 'ack';
   readonly seqs: readonly number[];
-  readonly position: Position;
+  readonly position: Position | undefined;
 }
 
 /** One pushed delta was refused; the others of its push are not affected [SY7]. */

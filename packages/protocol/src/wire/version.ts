@@ -4,5 +4,7 @@
  * 1 - welcome, hello, admitted; cursor, vector and Merkle catch-up; push, ack, refused; heads, presence, reports; stubs, parts on
  *     demand, credit.
  * 2 - probe.
+ * 3 - deltas and head statements by their difference from what the link has told before; positions at most once in a while; no byte for
+ *     a frame that is whole.
  */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;

@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { acknowledgements, conversation, TYPED } from '../../../../test/interop/vectors-told.js';
+import { replicaOf } from '../../../../test/interop/fixture.js';
+import { anyMessage } from '../../../../test/interop/messages.js';
+import { isMangroveError } from '../errors.js';
+import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from './codec.js';
+import { BASE_BYTES_MAX, partsOfDelta } from './delta-parts.js';
+import { LinkMemory, SLOTS } from './link-memory.js';
+import type { Message } from './messages.js';
+
+const push = (...deltas: Uint8Array[]): Message => ({ kind: 'push', repair: false, deltas });
+const codeOf = (work: () => unknown): string | undefined => {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    if (isMangroveError(error)) return error.code;
+    throw error;
+  }
+};
+
+describe('what a link was told before', () => {
+  test('[SY21] a reader that heard all of it makes the very bytes of each delta and statement', () => {
+    for (const [messages, read] of [
+      [conversation, bytesToReplicaMessage],
+      [acknowledgements, bytesToRelayMessage],
+    ] as const) {
+      const [written, heard] = [new LinkMemory(), new LinkMemory()];
+      for (const message of messages) expect(read(messageToBytes(message, written), heard)).toEqual(message);
+    }
+  });
+
+  test('[SY21] a typed letter is told in few bytes beside its signature', () => {
+    const memory = new LinkMemory();
+    const whole = messageToBytes(push(TYPED.first.bytes), memory).length;
+    expect(messageToBytes(push(TYPED.next.bytes), memory).length - 64).toBeLessThan(20);
+    expect(whole - 64).toBeGreaterThan(70);
+  });
+
+  test('[SY21] any messages in any order are read as they were said', () => {
+    const deltas = Object.values(TYPED).map(({ bytes }) => bytes);
+    const typing = fc.array(fc.constantFrom(...deltas), { maxLength: 4 }).map((each) => push(...each));
+    const heads = fc.constantFrom(...conversation.filter(({ kind }) => kind === 'head'));
+    fc.assert(
+      fc.property(fc.array(fc.oneof(typing, heads, anyMessage), { maxLength: 12 }), (messages) => {
+        const [written, heard] = [new LinkMemory(), new LinkMemory()];
+        for (const message of messages) {
+          const bytes = messageToBytes(message, written);
+          const isFromReplica = ['hello', 'push', 'pull', 'report'].includes(message.kind);
+          expect((isFromReplica ? bytesToReplicaMessage : bytesToRelayMessage)(bytes, heard)).toEqual(message);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('[SY21] who has forgotten what it told tells the whole, and is understood', () => {
+    const [written, heard] = [new LinkMemory(), new LinkMemory()];
+    for (const message of conversation) {
+      written.forget();
+      expect(bytesToReplicaMessage(messageToBytes(message, written), heard)).toEqual(message);
+    }
+  });
+
+  test('[SY21] a reader that has missed something says BASE_UNKNOWN until the whole comes', () => {
+    const [written, heard] = [new LinkMemory(), new LinkMemory()];
+    const read = (message: Message) => bytesToReplicaMessage(messageToBytes(message, written), heard);
+    read(push(TYPED.first.bytes));
+    heard.forget();
+    expect(codeOf(() => read(push(TYPED.next.bytes)))).toBe('BASE_UNKNOWN');
+    written.forget();
+    expect(read(push(TYPED.next.bytes))).toEqual(push(TYPED.next.bytes));
+  });
+
+  test('[SY21] a message noted is remembered as one written, and where contexts are equal bytes are', () => {
+    const [one, other, third] = [new LinkMemory(), new LinkMemory(), new LinkMemory()];
+    for (const message of conversation) {
+      expect(one.contextOf(message)).toEqual(other.contextOf(message));
+      const bytes = messageToBytes(message, one);
+      other.note(message);
+      expect(messageToBytes(message, third)).toEqual(bytes);
+    }
+    expect(one.contextOf(push(TYPED.imported.bytes))).toEqual(other.contextOf(push(TYPED.imported.bytes)));
+  });
+
+  test('[SY21] mutated bytes give a message or a typed refusal, and nothing larger than what may be told so', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+        fc.nat(6),
+        (edits, cut) => {
+          const [written, heard] = [new LinkMemory(), new LinkMemory()];
+          for (const message of conversation) {
+            const bytes = messageToBytes(message, written);
+            const spoiled = bytes.slice(0, bytes.length - (cut === 0 ? 1 : 0));
+            for (const [at, byte] of edits) spoiled[at % spoiled.length] = byte;
+            const code = codeOf(() => bytesToReplicaMessage(spoiled, heard));
+            if (code !== undefined) {
+              expect(['FRAME_MALFORMED', 'BASE_UNKNOWN']).toContain(code);
+              heard.forget();
+            }
+            for (let slot = 0; slot < SLOTS; slot++) {
+              const base = heard.delta(slot);
+              if (base === undefined) continue;
+              expect(base.bytes.length).toBeLessThanOrEqual(BASE_BYTES_MAX);
+              // What is remembered is what its bytes say, or the next one would be made of something else.
+              expect(partsOfDelta(base.bytes.slice())).toEqual(base);
+            }
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test('[SY21] a statement of many replicas is told whole, and so is the one after it', () => {
+    const memory = new LinkMemory();
+    const statement = (count: number, timeMs: number): Message => {
+      const vector = new Map(Array.from({ length: count }, (_, n) => [replicaOf(n), 1] as const));
+      const bytes = (length: number): Uint8Array => new Uint8Array(length);
+      return {
+        kind: 'head',
+        statement: {
+          replica: replicaOf(0),
+          timeMs,
+          root: bytes(32),
+          headsRoot: bytes(32),
+          vector,
+          signature: bytes(64),
+        },
+      };
+    };
+    for (const count of [65, 65]) expect(messageToBytes(statement(count, 9), memory)[1]).toBe(0);
+    expect(messageToBytes(statement(64, 9), memory)[1]).toBe(0);
+    expect(messageToBytes(statement(64, 10), memory)[1]).not.toBe(0);
+  });
+});
