@@ -175,7 +175,7 @@ describe('greeting', () => {
   test('[SY1] another version is refused by either side, and refused stays refused', () => {
     const replica = createReplica();
     replica.step({ kind: 'opened' });
-    const effects = replica.hear({ kind: 'welcome', version: 3, ...keys });
+    const effects = replica.hear({ kind: 'welcome', version: 4, ...keys });
     expect(effects).toEqual([
       { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 4, supported: PROTOCOL_VERSION } },
       { kind: 'close' },
@@ -185,7 +185,7 @@ describe('greeting', () => {
     expect(replica.state.kind).toBe('refused');
 
     const relay = createRelay();
-    expect(relay.hear({ ...hello, version: 3 })).toContainEqual({
+    expect(relay.hear({ ...hello, version: 4 })).toContainEqual({
       kind: 'close',
       code: CLOSE.versionUnsupported,
       reason: 'VERSION_UNSUPPORTED',

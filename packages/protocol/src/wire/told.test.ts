@@ -47,7 +47,7 @@ describe('what a link was told before', () => {
         const [written, heard] = [new LinkMemory(), new LinkMemory()];
         for (const message of messages) {
           const bytes = messageToBytes(message, written);
-          const isFromReplica = ['hello', 'push', 'pull', 'report'].includes(message.kind);
+          const isFromReplica = ['hello', 'push', 'pull', 'report', 'probe'].includes(message.kind);
           expect((isFromReplica ? bytesToReplicaMessage : bytesToRelayMessage)(bytes, heard)).toEqual(message);
         }
       }),
