@@ -1,4 +1,4 @@
-import { bytesToHex, EMPTY_ROOT, equalBytes } from '@mangrove/protocol';
+import { bytesToHex, EMPTY_ROOT, equalBytes, PROTOCOL_VERSION } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { ProtocolClient } from '../support/protocol-client.js';
 import { makeFolder, readRoomVersion, startRelay } from '../support/real-relay.js';
@@ -52,10 +52,10 @@ test('[SY1] nothing is answered before the hello, and nobody says it twice', asy
 test('[SY1] another version of the protocol is told which one is spoken', async () => {
   const { url } = await startRelay();
   const client = await ProtocolClient.open(url, new TestReplica('room'));
-  client.sendHello({ hello: { version: 2 } });
+  client.sendHello({ hello: { version: 1 } });
   expect(await client.next('fault')).toMatchObject({
     code: 'VERSION_UNSUPPORTED',
-    facts: { version: 2, supported: 1 },
+    facts: { version: 1, supported: PROTOCOL_VERSION },
   });
   expect(await client.closed).toBe(4406);
 });

@@ -10,6 +10,7 @@ import {
   FrameJoiner,
   MemoryStore,
   type Message,
+  type LinkMemory,
   messageToBytes,
   messageToFrames,
   type Plan,
@@ -757,16 +758,16 @@ export function copyStore(store: MemoryStore): MemoryStore {
   return copy;
 }
 
-/** What a frame from the relay says, where it is one whole message. */
-export function messageFromRelay(frame: Uint8Array): RelayMessage {
-  return bytesToRelayMessage(new FrameJoiner(defaultLimits).add(frame) as Uint8Array);
+/** What a frame from the relay says, where it is one whole message. `heard`: what all frames before it told. */
+export function messageFromRelay(frame: Uint8Array, heard: LinkMemory): RelayMessage {
+  return bytesToRelayMessage(new FrameJoiner(defaultLimits).add(frame) as Uint8Array, heard);
 }
 
 export function frameOf(message: Message): Uint8Array {
   return messageToFrames(messageToBytes(message), defaultLimits)[0] as Uint8Array;
 }
 
-/** What a frame to the relay says, where it is one whole message. */
-export function messageToRelay(frame: Uint8Array): ReplicaMessage {
-  return bytesToReplicaMessage(new FrameJoiner(defaultLimits).add(frame) as Uint8Array);
+/** What a frame to the relay says, where it is one whole message. `told`: what all frames before it told. */
+export function messageToRelay(frame: Uint8Array, told: LinkMemory): ReplicaMessage {
+  return bytesToReplicaMessage(new FrameJoiner(defaultLimits).add(frame) as Uint8Array, told);
 }

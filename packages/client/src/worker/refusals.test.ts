@@ -12,6 +12,7 @@ import {
   type Right,
   signDelta,
   valueToBytes,
+  LinkMemory,
 } from '@mangrove/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
@@ -306,8 +307,9 @@ describe('forgeries', () => {
     const [ann, mallory] = [annProfile.tab().room(), malloryProfile.tab().room()];
     await agree(ann, mallory);
     let spoiled = 0;
+    const told = new LinkMemory();
     malloryProfile.network.toRelay = (frame) => {
-      const message = messageToRelay(frame);
+      const message = messageToRelay(frame, told);
       if (spoiled > 0 || message.kind !== 'push') return frame;
       spoiled++;
       return frameOf({ ...message, deltas: message.deltas.map(spoil) });
@@ -329,8 +331,9 @@ describe('forgeries', () => {
     await world.run(note.ready);
     await agree(ann, bob);
     let isSpoiling = true;
+    const heard = new LinkMemory();
     annProfile.network.fromRelay = (frame) => {
-      const message = messageFromRelay(frame);
+      const message = messageFromRelay(frame, heard);
       if (!isSpoiling || message.kind !== 'deltas' || message.deltas.length === 0) return frame;
       isSpoiling = false;
       return frameOf({ ...message, deltas: message.deltas.map(spoil) });

@@ -1,4 +1,4 @@
-import { bytesToU64, readOutboxEntries, removeDelta, readSiblings, deriveKeyId } from '@mangrove/protocol';
+import { bytesToU64, readOutboxEntries, removeDelta, readSiblings, deriveKeyId, LinkMemory } from '@mangrove/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ClientWorld, messageToRelay, type Profile, roomRef } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
@@ -258,7 +258,9 @@ describe('receipts', () => {
     const waits = [first, second].map((receipt, i) => receipt.reached('relay').then(() => reached.push(i)));
     // Back again, with pushes that do not get through: the first has nothing to be sent any more.
     let pushes = 0;
-    profile.network.toRelay = (frame) => (messageToRelay(frame).kind === 'push' && ++pushes > 0 ? undefined : frame);
+    const told = new LinkMemory();
+    profile.network.toRelay = (frame) =>
+      messageToRelay(frame, told).kind === 'push' && ++pushes > 0 ? undefined : frame;
     profile.network.isUp = false;
     profile.network.isStalled = false;
     profile.network.isUp = true;

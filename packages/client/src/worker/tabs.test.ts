@@ -1,4 +1,4 @@
-import { countOutbox, readJournal } from '@mangrove/protocol';
+import { countOutbox, readJournal, LinkMemory } from '@mangrove/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ClientWorld, messageToRelay, type Profile } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
@@ -372,8 +372,9 @@ describe('the journal', () => {
       if (mode === 'write' && durability !== 'relaxed') events.push(`strict ${outbox}`);
     };
     let outbox = 0;
+    const told = new LinkMemory();
     profile.network.toRelay = (frame) => {
-      const message = messageToRelay(frame);
+      const message = messageToRelay(frame, told);
       if (message.kind === 'push') events.push('push');
       return frame;
     };
