@@ -9,7 +9,7 @@ import {
   headMessage,
   type Hello,
   helloMessage,
-  hasContext,
+  mayDrop,
   idToBytes,
   MemoryTables,
   type Message,
@@ -130,7 +130,7 @@ async function checkNewcomer(relayRoom: RelayRoom, world: World, fail: (reason: 
 /** [SY9] The attacker's own additive deltas are taken on its proven connection; all else has a signature that verifies. */
 function isAllowed(delta: Delta): boolean {
   const publicKey = publicKeys.get(delta.replica);
-  if (delta.replica === replicaOf(ATTACKER) && !hasContext(delta)) return true;
+  if (delta.replica === replicaOf(ATTACKER) && !mayDrop(delta)) return true;
   return publicKey !== undefined && isSigned(delta, publicKey);
 }
 

@@ -327,13 +327,13 @@ describe('delta', () => {
       expect(codeOf(raw({ nonces }))).toBe('DELTA_MALFORMED');
   });
 
-  test('[DL4] the six flags are known, others are DELTA_MALFORMED', () => {
-    expect(FLAG).toEqual({ compressed: 1, encrypted: 2, seed: 4, import: 8, checkpoint: 16, tombstone: 32 });
-    for (const flag of Object.values(FLAG)) {
+  test('[DL4] the seven flags are known, others are DELTA_MALFORMED', () => {
+    expect(FLAG).toEqual({ compressed: 1, encrypted: 2, seed: 4, import: 8, checkpoint: 16, tombstone: 32, floor: 64 });
+    for (const flag of Object.values(FLAG).filter((known) => known !== FLAG.floor)) {
       const delta = decode(raw({ flags: flag }));
       expect(Object.values(FLAG).filter((other) => hasFlag(delta, other))).toEqual([flag]);
     }
-    for (const flags of [64, 128, 65]) expect(codeOf(raw({ flags }))).toBe('DELTA_MALFORMED');
+    for (const flags of [128, 129, 192]) expect(codeOf(raw({ flags }))).toBe('DELTA_MALFORMED');
   });
 
   test('[DL5] a tombstone carries no nonces', () => {

@@ -19,6 +19,7 @@ import {
   bytesToKeyId,
   bytesToReplicaId,
   type DeltaId,
+  deriveFloorKeyId,
   idToBytes,
   KEY_ID_BYTES,
   type KeyId,
@@ -31,8 +32,16 @@ import { defaultLimits } from './limits.js';
 import { hashParts } from './parts.js';
 
 /** Flags of a delta's header [DL4]. */
-export const FLAG = { compressed: 1, encrypted: 2, seed: 4, import: 8, checkpoint: 16, tombstone: 32 } as const;
-const KNOWN_FLAGS = 63;
+export const FLAG = {
+  compressed: 1,
+  encrypted: 2,
+  seed: 4,
+  import: 8,
+  checkpoint: 16,
+  tombstone: 32,
+  floor: 64,
+} as const;
+const KNOWN_FLAGS = 127;
 const FORMAT = 1;
 const DOMAIN = utf8ToBytes('mangrove:delta:1');
 
@@ -74,6 +83,7 @@ export function makeUnsignedDelta(hash: Hash, roomId: RoomId, header: DeltaHeade
   const { bodyBytesMax } = defaultLimits;
   if (body.length > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes: body.length, bodyBytesMax });
   assertWellFormed(header);
+  assertFloorKey(hash, roomId, header);
   const headerBytes = headerToBytes(roomId, header);
   const id = deriveDeltaId(hash, roomId, headerBytes, body.length, hashParts(hash, body));
   return { ...header, id, body, headerBytes, message: deltaMessage(id) };
@@ -105,6 +115,7 @@ export function bytesToDelta(hash: Hash, roomId: RoomId, bytes: Uint8Array): Del
     const body = readFixed(decoder, readBodyBytes(decoder));
     return { ...read, body, signature: readFixed(decoder, SIGNATURE_BYTES) };
   });
+  assertFloorKey(hash, roomId, header);
   const id = deriveDeltaId(hash, roomId, headerBytes, body.length, hashParts(hash, body));
   return { ...header, id, body, signature, bytes };
 }
@@ -135,10 +146,12 @@ export function parseTrieKey(key: Uint8Array): { keyId: KeyId; id: DeltaId } & S
   };
 }
 
-/** [SY9] True when accepting the delta may drop others: then its signature is verified by everybody. */
 export function hasContext(header: DeltaHeader): boolean {
   return !isEmptyContext(header.context);
 }
+
+/** [SY9] True when accepting the delta may drop others: then its signature is verified by everybody. */
+export const mayDrop = (header: DeltaHeader): boolean => hasContext(header) || hasFlag(header, FLAG.floor);
 
 export const hasFlag = (header: Pick<DeltaHeader, 'flags'>, flag: number): boolean => (header.flags & flag) !== 0;
 
@@ -245,9 +258,17 @@ function assertWellFormed(header: DeltaHeader): void {
   const highest = highestEntry(header.context);
   if (highest >= header.hlc) fault('a context that reaches its own stamp');
   if (hasFlag(header, FLAG.tombstone) && header.nonces.length > 0) fault('a tombstone with nonces');
+  if (hasFlag(header, FLAG.floor) && (header.flags !== FLAG.floor || header.nonces.length > 0))
+    fault('a floor that is something else as well');
   for (let i = 1; i < header.nonces.length; i++) {
     if ((header.nonces[i] as number) <= (header.nonces[i - 1] as number)) fault('nonces out of order');
   }
+}
+
+/** [FL1] Throws `DELTA_MALFORMED` for a floor that is not under the key of floors. */
+export function assertFloorKey(hash: Hash, roomId: RoomId, header: Pick<DeltaHeader, 'flags' | 'keyId'>): void {
+  if (hasFlag(header, FLAG.floor) && header.keyId !== deriveFloorKeyId(hash, roomId))
+    throw new MangroveError('DELTA_MALFORMED', { reason: 'a floor under the key of something else' });
 }
 
 /** [DL2] The hashes of the parts stand for the body, so that who has only them can verify the signature. */

@@ -210,6 +210,18 @@ const ERRORS = {
     message: 'Something was told by its difference from what the other side does not remember.',
     remedy: 'Nothing to do: it is told again, whole.',
   },
+  UNDER_FLOOR: {
+    wire: 33,
+    retryable: false,
+    message: 'A delta of replica {replica} lies under a floor of the room.',
+    remedy: 'Nothing is lost: its author seals the content again, and for others it is in the trash.',
+  },
+  CONTEXT_TOO_LARGE: {
+    wire: 34,
+    retryable: true,
+    message: 'The key has {entries} writers that no floor has collected; {entriesMax} are allowed.',
+    remedy: 'Wait until the room has collected them, which takes one replica that is in sync.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -24,6 +24,8 @@ export const KEY_ID_BYTES = 16;
 export const DELTA_ID_BYTES = 32;
 export const PUBLIC_KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
+/** What the body of a floor begins with, where others have the kind of their name [FL2]. */
+export const FLOOR_KIND = 2;
 
 /** Fixed when a room is created and bound into its id [ID1]. */
 export interface RoomConfig {
@@ -73,6 +75,12 @@ export function deriveReplicaId(hash: Hash, roomId: RoomId, publicKey: Uint8Arra
 /** [ID3] */
 export function deriveKeyId(hash: Hash, roomId: RoomId, name: KeyName): KeyId {
   const digest = hash(concatBytes(utf8ToBytes('mangrove:key:1'), idToBytes(roomId), keyNameToBytes(name)));
+  return bytesToKeyId(digest.subarray(0, KEY_ID_BYTES));
+}
+
+/** [FL1] The key of a room's floors: a kind of its own, without a name. */
+export function deriveFloorKeyId(hash: Hash, roomId: RoomId): KeyId {
+  const digest = hash(concatBytes(utf8ToBytes('mangrove:key:1'), idToBytes(roomId), Uint8Array.of(FLOOR_KIND)));
   return bytesToKeyId(digest.subarray(0, KEY_ID_BYTES));
 }
 

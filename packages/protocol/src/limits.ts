@@ -36,6 +36,16 @@ export interface Limits {
   readonly checkpointDotsMax: number;
   /** How much longer each replica waits with a due checkpoint than the one before it in the order of ids: longer than one takes to arrive. */
   readonly checkpointStepMs: number;
+  /** What lies under a floor can be had back for this long: a month is longer than a holiday. */
+  readonly trashMs: number;
+  /** What one floor collects, so that taking one is a bounded transaction. The next one goes on. */
+  readonly floorCollectMax: number;
+  /** Fewer tombstones are not worth a floor: each of them weighs less than one of the floor's witnesses. */
+  readonly floorTombstonesMin: number;
+  /** A context with so many entries to drop is worth a floor whatever that weighs: at `replicasPerKeyMax` nobody could write the key any more. */
+  readonly floorContextEntriesMin: number;
+  /** Replicas in one floor's reach, 20 bytes each: a quarter of the largest body. */
+  readonly floorReplicasMax: number;
   /** Bad frames on one connection before it is closed. */
   readonly badFramesMax: number;
   /** Presence of one tab. */
@@ -88,6 +98,11 @@ export const defaultLimits: Limits = {
   checkpointTailCountMax: 16_384,
   checkpointDotsMax: 1_024,
   checkpointStepMs: 2_000,
+  trashMs: 30 * 24 * 3_600_000,
+  floorCollectMax: 8_192,
+  floorTombstonesMin: 1_024,
+  floorContextEntriesMin: 1_024,
+  floorReplicasMax: 65_536,
   badFramesMax: 100,
   awarenessBytesMax: 65_536,
   windowBytes: 2 * 1024 * 1024,

@@ -2,6 +2,7 @@ import * as encoding from 'lib0/encoding';
 import { concatBytes, equalBytes } from './bytes.js';
 import { decode, encode, readFixed } from './codec.js';
 import {
+  assertFloorKey,
   bytesToDelta,
   type Delta,
   type DeltaHeader,
@@ -58,6 +59,7 @@ export function bytesToStub(hash: Hash, roomId: RoomId, bytes: Uint8Array): Stub
     return { header, headerBytes, bodyBytes, partHashes, signature: readFixed(decoder, SIGNATURE_BYTES) };
   });
   const { header, headerBytes, bodyBytes, partHashes, signature } = read;
+  assertFloorKey(hash, roomId, header);
   const id = deriveDeltaId(hash, roomId, headerBytes, bodyBytes, partHashes);
   return { ...header, id, bodyBytes, partHashes, signature, headerBytes, bytes };
 }

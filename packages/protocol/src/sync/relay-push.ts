@@ -1,4 +1,4 @@
-import { bytesToDelta, type Delta, hasContext, trieKeyOf } from '../delta.js';
+import { bytesToDelta, type Delta, mayDrop, trieKeyOf } from '../delta.js';
 import { errorToFacts, isMangroveError, type MangroveError } from '../errors.js';
 import { msAhead } from '../hlc.js';
 import { PART_BYTES } from '../parts.js';
@@ -35,7 +35,7 @@ export function stepPush(state: Admitted, push: Push, nowMs: number): Result {
     }
     const isOwn = header.replica === state.replica;
     const manner = {
-      verify: !isOwn || hasContext(header),
+      verify: !isOwn || mayDrop(header),
       from: isOwn && !push.repair ? ('author' as const) : ('others' as const),
     };
     if ('stub' in entry) stubs.push({ ...entry, ...manner });
