@@ -27,6 +27,14 @@ export interface HeldDelta extends Stamped {
   readonly context: Context;
 }
 
+/** What a held floor says to contexts [FL12]. */
+export interface Ground {
+  /** Up to where everything of each replica was seen. */
+  readonly reach: ReadonlyMap<ReplicaId, Hlc>;
+  /** All that the floor lets stand is held, or known to be superseded: nothing within its reach can be unseen. */
+  readonly isWhole: boolean;
+}
+
 export function isEmptyContext(context: Context): boolean {
   return context.stamps.size === 0 && context.dots.length === 0;
 }
@@ -81,17 +89,32 @@ export function joinContexts(contexts: Iterable<Context>): Context {
  *
  * The siblings' contexts are joined; a stamp is extended to a held delta only when nothing of that replica lies unseen
  * between them, which the delta's `prev` tells. What is held above a gap is named as a dot: reaching over the gap would
- * claim what was never seen.
+ * claim what was never seen. Of a sibling that stands on a ground only what its writer had seen beyond that ground is taken over [FL12].
  */
-export function contextOfHeld(held: readonly HeldDelta[]): Context {
-  const joined = joinContexts(held.map((delta) => delta.context));
+export function contextOfHeld(held: readonly HeldDelta[], grounds: readonly Ground[] = []): Context {
+  const joined = joinContexts(held.map((delta) => beyondGrounds(delta, grounds)));
+  const whole = grounds.filter(({ isWhole }) => isWhole);
+  const seenOf = (replica: ReplicaId) => Math.max(0, ...whole.map(({ reach }) => reach.get(replica) ?? 0));
   const stamps = new Map(joined.stamps);
   const dots: Stamped[] = [...joined.dots];
   for (const { replica, hlc, prev } of [...held].sort(compareStamped)) {
-    if (prev <= (stamps.get(replica) ?? 0)) raise(stamps, replica, hlc);
+    if (prev <= Math.max(stamps.get(replica) ?? 0, seenOf(replica))) raise(stamps, replica, hlc);
     else dots.push({ replica, hlc });
   }
   return makeContext(stamps, dots);
+}
+
+/** What the entries within a ground cover lies under its floor, or the floor's writer would not have had the delta among what stands. */
+function beyondGrounds(delta: HeldDelta, grounds: readonly Ground[]): Context {
+  const isWithin = ({ reach }: Ground, { replica, hlc }: Stamped) => hlc <= (reach.get(replica) ?? 0);
+  const under = grounds.filter((ground) => isWithin(ground, delta));
+  if (under.length === 0 || isEmptyContext(delta.context)) return delta.context;
+  const isBeyond = (entry: Stamped) => !under.some((ground) => isWithin(ground, entry));
+  const { stamps, dots } = delta.context;
+  return makeContext(
+    new Map([...stamps].filter(([replica, hlc]) => isBeyond({ replica, hlc }))),
+    dots.filter(isBeyond),
+  );
 }
 
 /** The highest entry of a context, which must lie below its delta's own stamp [DL7]. */

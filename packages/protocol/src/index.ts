@@ -54,6 +54,7 @@ export {
   hasContext,
   hasFlag,
   makeUnsignedDelta,
+  mayDrop,
   parseTrieKey,
   signDelta,
   TRIE_KEY_BYTES,
@@ -68,6 +69,16 @@ export {
   isMangroveError,
   MangroveError,
 } from './errors.js';
+export {
+  bytesToFloor,
+  type Floor,
+  floorOf,
+  floorToBytes,
+  isUnderFloor,
+  type Place,
+  type Reach,
+  STANDING_BYTES,
+} from './floor.js';
 export type { Hash } from './hash.js';
 export {
   bytesToHeadStatement,
@@ -86,6 +97,7 @@ export {
   byteToRoomConfig,
   type DeltaId,
   deriveClientId,
+  deriveFloorKeyId,
   deriveKeyId,
   deriveReplicaId,
   deriveRoomId,
@@ -106,12 +118,11 @@ export {
   type Acceptance,
   type AcceptOptions,
   acceptDeltas,
-  dotKey,
   type Outcome,
   removeDelta,
   type RoomRef,
-  splitTrieKeys,
 } from './room/accept.js';
+export { dotKey, splitTrieKeys } from './room/set-rows.js';
 export {
   checkpointDelayMs,
   checkpointDue,
@@ -166,7 +177,7 @@ export {
   readFetches,
   readJoined,
 } from './room/incoming.js';
-export { readClock, readNumber, writeNumber } from './room/meta.js';
+export { readClock, readNumber, readOwnReplica, writeNumber } from './room/meta.js';
 export {
   countOutbox,
   faultOfQuarantine,
@@ -292,6 +303,7 @@ export type {
 export { PROTOCOL_VERSION } from './wire/version.js';
 export type { OutboxEntry } from './room/outbox-entry.js';
 export { type OutboxPage, readOutboxPage } from './room/outbox.js';
+export { listTrash, pruneTrash, readTrashed, type Trashed } from './room/trash.js';
 export { dropSettled } from './room/unsent.js';
 export { resetClock, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';
-export { asImport, readOwnReplica, takeIdentity } from './room/identity.js';
+export { asImport, takeIdentity } from './room/identity.js';

@@ -227,6 +227,8 @@ function answersOf(batch: readonly Push[], outcomes: Committed['outcomes']): rea
   return answers;
 }
 
+const isNews = (outcome: Outcome): boolean => outcome !== 'known' && outcome !== 'reused' && outcome !== 'trashed';
+
 export function bytesOfPush({ deltas }: Pick<Push, 'deltas'>): number {
   return deltas.reduce((sum, { delta }) => sum + delta.bytes.length, 0);
 }
@@ -237,8 +239,12 @@ function sortOutcomes(push: Push, outcomes: readonly Outcome[]): { seqs: number[
   const refusals = [...push.refusals];
   for (const [i, { delta }] of push.deltas.entries()) {
     const { replica, seq } = delta;
+    const isOwn = replica === push.replica;
     if (outcomes[i] === 'reused') refusals.push({ replica, seq, code: 'DOT_REUSED', facts: { replica, seq } });
-    else if (replica === push.replica) seqs.push(seq);
+    // Its author seals the content again, so that a floor takes nothing from who has only just come back [FL5].
+    else if (outcomes[i] === 'trashed' && isOwn)
+      refusals.push({ replica, seq, code: 'UNDER_FLOOR', facts: { replica, seq } });
+    else if (isOwn) seqs.push(seq);
   }
   return { seqs, refusals };
 }
@@ -267,7 +273,7 @@ function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], no
       const outcome = accepted.outcomes[i] as Outcome;
       (outcomes[of] as Outcome[])[at] = outcome;
       if (outcome === 'superseded') superseded++;
-      if (outcome === 'known' || outcome === 'reused') continue;
+      if (!isNews(outcome)) continue;
       fresh.push({ bytes: delta.bytes, via });
       if (from === 'others') repaired++;
     }

@@ -22,7 +22,7 @@ export async function openIdbDatabase(name: string, hooks: DatabaseHooks): Promi
 }
 
 /** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`. A further table asks for the next number. */
-const VERSION = 2;
+const VERSION = 3;
 const IDENTITIES = 'identities';
 /** Sixteen bytes of a hash tell rooms apart, and every row pays for them. */
 const ROOM_PREFIX_BYTES = 16;

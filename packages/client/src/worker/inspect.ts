@@ -8,6 +8,7 @@ import {
   deriveKeyId,
   type ErrorCode,
   FLAG,
+  floorOf,
   hasFlag,
   isMangroveError,
   type KeyName,
@@ -24,6 +25,8 @@ export function inspectDelta(room: RoomRef, delta: Delta): Arrival {
 
 function inspectBody(room: RoomRef, delta: Delta): { name: KeyName | undefined; fault: ErrorCode | undefined } {
   if (hasFlag(delta, FLAG.encrypted)) return { name: undefined, fault: 'NOT_SUPPORTED' };
+  // It has no name, and what it says is for the set.
+  if (hasFlag(delta, FLAG.floor)) return { name: undefined, fault: floorOf(delta) ? undefined : 'UNDECODABLE' };
   // Whose key it is stays known where only its content cannot be used: the key reads differently now.
   let known: KeyName | undefined;
   try {

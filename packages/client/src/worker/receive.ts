@@ -164,7 +164,7 @@ function parse({ hash, roomId }: RoomRef, bytes: DeltaBytes, nowMs: number): Del
 function changedKeys({ outcomes, judgement }: Reception): readonly ReceivedKey[] {
   const keys = new Map<string, ReceivedKey & { updates: Uint8Array[]; bytes: number }>();
   for (const [i, { delta, name, fault }] of judgement.arrivals.entries()) {
-    if (outcomes[i] === 'known' || name === undefined) continue;
+    if (outcomes[i] === 'known' || outcomes[i] === 'trashed' || name === undefined) continue;
     const isDocument = name.kind === 'document';
     const key = keys.get(delta.keyId) ?? {
       keyId: delta.keyId,

@@ -1,24 +1,26 @@
-import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
-import { bytesToHex, compareBytes, concatBytes, equalBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
-import { decodeRow, encode, readFixed } from '../codec.js';
-import { type Context, covers, isEmptyContext, type Stamped } from '../context.js';
-import {
-  bytesToDelta,
-  type Delta,
-  parseTrieKey,
-  readContext,
-  TRIE_KEY_BYTES,
-  trieKeyOf,
-  writeContext,
-} from '../delta.js';
-import { MangroveError } from '../errors.js';
-import { idToBytes, type KeyId } from '../ids.js';
-import { updateTrie } from '../merkle/trie.js';
+import { bytesToHex, hexToBytes } from '../bytes.js';
+import { covers, isEmptyContext } from '../context.js';
+import { type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
+import { floorOf } from '../floor.js';
+import { idToBytes } from '../ids.js';
+import { readRoot, updateTrie } from '../merkle/trie.js';
 import { PART_BYTES } from '../parts.js';
 import type { Steps, Transaction } from '../store/plan.js';
+import { forgetFloor, keepFloor, noteArrived, readHeldFloors, readUnder } from './floor-rows.js';
 import { forgetIncoming } from './incoming.js';
 import type { RoomRef } from './room-ref.js';
+import {
+  changeDots,
+  dotKey,
+  loadSiblings,
+  readContexts,
+  removeDeltas,
+  retain,
+  type Siblings,
+  splitTrieKeys,
+  writeContexts,
+} from './set-rows.js';
+import { putInTrash } from './trash.js';
 import { advanceVector, readSeqs, restartVector, retractVector } from './vector.js';
 
 export type { RoomRef };
@@ -26,9 +28,9 @@ export type { RoomRef };
 /**
  * What became of a delta:
  * `added` to the set · `superseded` on arrival, new to us · `known` already, nothing changed · `forked`: added beside another id
- * on its dot · `reused`: refused, its author has used the dot before [CX7].
+ * on its dot · `reused`: refused, its author has used the dot before [CX7] · `trashed`: it lies under a held floor [FL5].
  */
-export type Outcome = 'added' | 'superseded' | 'known' | 'forked' | 'reused';
+export type Outcome = 'added' | 'superseded' | 'known' | 'forked' | 'reused' | 'trashed';
 
 export interface AcceptOptions {
   readonly nowMs: number;
@@ -39,24 +41,44 @@ export interface AcceptOptions {
    * superseding body cannot be used [CX8], and of what an own checkpoint covers until a relay has it [CP8].
    */
   readonly retain: (superseding: Pick<Delta, 'id'>) => boolean;
+  /** `all`: tombstones that a floor sweeps are kept as well, as the floor may yet be refused. Without it only what has content is. */
+  readonly trash?: 'content' | 'all';
 }
 
 export interface Acceptance {
   /** One for each delta, in order. */
   readonly outcomes: readonly Outcome[];
-  /** Deltas that left the set. */
+  /** Deltas that left the set because another superseded them. */
   readonly removed: readonly Delta[];
+  /** Deltas that left it because a floor came that they lie under. */
+  readonly swept: readonly Delta[];
   readonly root: Uint8Array;
   readonly count: number;
 }
 
 /**
- * Takes validly signed deltas into the set: siblings, contexts, dots, vector and Merkle nodes in one plan [CX2, CX3, CX6].
+ * Takes validly signed deltas into the set: siblings, contexts, dots, vector and Merkle nodes in one plan [CX2, CX3, CX6, FL4].
  *
- * The result depends on the set alone: a delta that a held one covers is dropped, one that covers held ones replaces them, and
- * nothing else is remembered. Cost: one read per delta and key, a key range for deltas with a context, the Merkle paths.
+ * The result depends on the set alone: a delta that a held one covers is dropped, one that covers held ones replaces them, what lies
+ * under a held floor goes, and nothing else is remembered. Cost: one read per delta and key, a key range for deltas with a context, the
+ * Merkle paths; for a floor all keys of the set.
  */
 export function* acceptDeltas(
+  tx: Transaction,
+  room: RoomRef,
+  deltas: readonly Delta[],
+  options: AcceptOptions,
+): Steps<Acceptance> {
+  let acceptance: Acceptance | undefined;
+  // A floor changes what may stand, for what is here and for all that comes after it.
+  for (const run of runsBetweenFloors(deltas)) {
+    const next = yield* acceptRun(tx, room, run, options);
+    acceptance = acceptance === undefined ? next : joinAcceptances(acceptance, next);
+  }
+  return acceptance ?? { outcomes: [], removed: [], swept: [], ...(yield* readRoot(tx)) };
+}
+
+function* acceptRun(
   tx: Transaction,
   room: RoomRef,
   deltas: readonly Delta[],
@@ -70,11 +92,14 @@ export function* acceptDeltas(
     deltas.map((delta) => delta.replica),
   );
   const siblingsByKey = yield* loadSiblings(tx, deltas);
+  const floors = yield* readHeldFloors(tx, room);
+  const under = yield* readUnder(tx, floors, deltas);
 
   const added = new Map<string, Delta>();
   const removed = new Map<string, Uint8Array>();
   const retainedKeys = new Set<string>();
   const retained: Delta[] = [];
+  const trashed: Delta[] = [];
   const newDots: Delta[] = [];
   /** New to us in this batch, whatever became of them. */
   const met = new Set<string>();
@@ -98,6 +123,11 @@ export function* acceptDeltas(
       newDots.push(delta);
       if (covering.every(({ trieKey }) => options.retain(parseTrieKey(trieKey)))) retained.push(delta);
       return 'superseded';
+    }
+    if (under[i]) {
+      newDots.push(delta);
+      if (isKeptInTrash(delta, options)) trashed.push(delta);
+      return 'trashed';
     }
     // A row of the dot that names no other id names this delta: it was held, and the disk has lost it [AE3].
     if (options.from === 'author' && seen && dots[i] === undefined) return 'reused';
@@ -126,13 +156,16 @@ export function* acceptDeltas(
     return forked ? 'forked' : 'added';
   });
 
-  const { root, count } = yield* updateTrie(tx, room.hash, {
+  const trie = yield* updateTrie(tx, room.hash, {
     adds: [...added.keys()].sort().map(hexToBytes),
     removes: [...removed.keys()].sort().map(hexToBytes),
   });
   const removedDeltas = yield* removeDeltas(tx, room, [...removed.values()], retainedKeys, options.nowMs);
   for (const delta of retained) retain(tx, delta, options.nowMs);
-  for (const delta of added.values()) tx.put('deltas', trieKeyOf(delta), delta.bytes);
+  for (const delta of added.values()) {
+    tx.put('deltas', trieKeyOf(delta), delta.bytes);
+    if (hasFlag(delta, FLAG.tombstone)) tx.put('tombstones', trieKeyOf(delta), new Uint8Array());
+  }
   // Whatever became of it: it was fetched, and is not to be fetched again.
   yield* forgetIncoming(
     tx,
@@ -141,25 +174,81 @@ export function* acceptDeltas(
   yield* changeDots(tx, removedDeltas, [...added.values()]);
   for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
   yield* advanceVector(tx, newDots);
-  return { outcomes, removed: removedDeltas, root, count };
+  yield* putInTrash(tx, trashed, options.nowMs);
+  yield* noteArrived(tx, floors, newDots);
+  for (const delta of removedDeltas) if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, delta.id);
+  const swept: Delta[] = [];
+  for (const delta of added.values()) swept.push(...(yield* sweepUnder(tx, room, delta, options)));
+  return { outcomes, removed: removedDeltas, swept, ...(swept.length === 0 ? trie : yield* readRoot(tx)) };
+}
+
+/** What lies under a floor that has come leaves the set [FL5]. */
+function* sweepUnder(tx: Transaction, room: RoomRef, delta: Delta, options: AcceptOptions): Steps<readonly Delta[]> {
+  const floor = floorOf(delta);
+  if (floor === undefined) return [];
+  const trieKeys = yield* keepFloor(tx, delta, floor);
+  const swept = yield* removeFromSet(tx, room, trieKeys);
+  for (const { id } of swept) {
+    tx.delete('quarantine', idToBytes(id));
+    tx.delete('vouched', idToBytes(id));
+  }
+  yield* putInTrash(
+    tx,
+    swept.filter((one) => isKeptInTrash(one, options)),
+    options.nowMs,
+  );
+  return swept;
+}
+
+/** There is nothing in a tombstone. */
+const isKeptInTrash = (delta: Delta, { trash }: AcceptOptions): boolean =>
+  trash === 'all' || !hasFlag(delta, FLAG.tombstone);
+
+/** Takes deltas out of the set for nothing that supersedes them: rows, contexts, dots and nodes. */
+function* removeFromSet(tx: Transaction, room: RoomRef, trieKeys: readonly Uint8Array[]): Steps<readonly Delta[]> {
+  if (trieKeys.length === 0) return [];
+  yield* updateTrie(tx, room.hash, { adds: [], removes: trieKeys });
+  const removed = yield* removeDeltas(tx, room, trieKeys, new Set(), 0);
+  yield* changeDots(tx, removed, []);
+  const gone = new Set(trieKeys.map(bytesToHex));
+  for (const [keyId, { contextual }] of yield* loadSiblings(tx, removed, false)) {
+    const left = contextual.filter(({ trieKey }) => !gone.has(bytesToHex(trieKey)));
+    if (left.length < contextual.length) writeContexts(tx, keyId, left);
+  }
+  return removed;
+}
+
+/** Runs without a floor, and floors alone. */
+function* runsBetweenFloors(deltas: readonly Delta[]): Generator<readonly Delta[]> {
+  let from = 0;
+  for (const [i, delta] of deltas.entries()) {
+    if (!hasFlag(delta, FLAG.floor)) continue;
+    if (i > from) yield deltas.slice(from, i);
+    yield [delta];
+    from = i + 1;
+  }
+  if (from < deltas.length) yield from === 0 ? deltas : deltas.slice(from);
+}
+
+function joinAcceptances(a: Acceptance, b: Acceptance): Acceptance {
+  return {
+    ...b,
+    outcomes: [...a.outcomes, ...b.outcomes],
+    removed: [...a.removed, ...b.removed],
+    swept: [...a.swept, ...b.swept],
+  };
 }
 
 /** Takes one delta out of the set again: a forged one, or an own one that was refused. */
 export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Steps<{ root: Uint8Array; count: number }> {
-  const trieKey = trieKeyOf(delta);
-  const siblings = (yield* loadSiblings(tx, [delta])).get(delta.keyId) as Siblings;
-  const result = yield* updateTrie(tx, room.hash, { adds: [], removes: [trieKey] });
-  yield* changeDots(tx, yield* removeDeltas(tx, room, [trieKey], new Set(), 0), []);
-  writeContexts(
-    tx,
-    delta.keyId,
-    siblings.contextual.filter((sibling) => !equalBytes(sibling.trieKey, trieKey)),
-  );
+  yield* removeFromSet(tx, room, [trieKeyOf(delta)]);
   if ((yield* tx.get('dots', dotKey(delta))) === undefined) yield* retractVector(tx, delta);
-  // What it had superseded is neither held nor covered now.
+  if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, delta.id);
+  // What it had superseded or swept is neither held nor covered now.
   const { stamps, dots } = delta.context;
-  yield* restartVector(tx, new Set([...stamps.keys(), ...dots.map(({ replica }) => replica)]));
-  return result;
+  const reached = floorOf(delta)?.reach.keys() ?? [];
+  yield* restartVector(tx, new Set([...stamps.keys(), ...dots.map(({ replica }) => replica), ...reached]));
+  return yield* readRoot(tx);
 }
 
 /** Whether a held delta covers one of these already. */
@@ -174,121 +263,5 @@ export function* isAnyCovered(
   return deltas.some((delta, i) => {
     const row = rows[i];
     return row !== undefined && readContexts(row).some((sibling) => covers(sibling.context, delta));
-  });
-}
-
-/** `replica 8 • u64 seq`. */
-export function dotKey(dot: Pick<Delta, 'replica' | 'seq'>): Uint8Array {
-  return concatBytes(idToBytes(dot.replica), u64ToBytes(dot.seq));
-}
-
-/** The trie keys under one dot: one, or several where a replica has forked. */
-export function splitTrieKeys(value: Uint8Array): readonly Uint8Array[] {
-  if (value.length % TRIE_KEY_BYTES !== 0)
-    throw new MangroveError('INTERNAL', { reason: 'a row of dots on disk cannot be read' });
-  return Array.from({ length: value.length / TRIE_KEY_BYTES }, (_, i) =>
-    value.slice(i * TRIE_KEY_BYTES, (i + 1) * TRIE_KEY_BYTES),
-  );
-}
-
-export interface Sibling extends Stamped {
-  readonly trieKey: Uint8Array;
-}
-
-export interface ContextualSibling extends Sibling {
-  readonly context: Context;
-}
-
-/** `all` is filled only where a delta of the batch has a context; otherwise nothing can be superseded by it. */
-interface Siblings {
-  readonly all: Set<Sibling>;
-  contextual: ContextualSibling[];
-  changed: boolean;
-}
-
-function* loadSiblings(tx: Transaction, deltas: readonly Delta[]): Steps<Map<KeyId, Siblings>> {
-  const keyIds = [...new Set(deltas.map((delta) => delta.keyId))];
-  const rows = yield* tx.getMany('contexts', keyIds.map(idToBytes));
-  const siblingsByKey = new Map<KeyId, Siblings>();
-  for (const [i, keyId] of keyIds.entries()) {
-    const row = rows[i];
-    siblingsByKey.set(keyId, {
-      all: new Set(),
-      contextual: row === undefined ? [] : readContexts(row),
-      changed: false,
-    });
-  }
-  const superseding = new Set(deltas.filter((delta) => !isEmptyContext(delta.context)).map((delta) => delta.keyId));
-  for (const keyId of superseding) {
-    const { all } = siblingsByKey.get(keyId) as Siblings;
-    const prefix = idToBytes(keyId);
-    for (const trieKey of yield* tx.keys('deltas', { from: prefix, to: prefixEnd(prefix) }))
-      all.add({ ...parseTrieKey(trieKey), trieKey });
-  }
-  return siblingsByKey;
-}
-
-function* removeDeltas(
-  tx: Transaction,
-  room: RoomRef,
-  trieKeys: readonly Uint8Array[],
-  retained: ReadonlySet<string>,
-  nowMs: number,
-): Steps<readonly Delta[]> {
-  const rows = yield* tx.getMany('deltas', trieKeys);
-  const deltas = rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
-  for (const delta of deltas) {
-    const trieKey = trieKeyOf(delta);
-    tx.delete('deltas', trieKey);
-    if (retained.has(bytesToHex(trieKey))) retain(tx, delta, nowMs);
-  }
-  return deltas;
-}
-
-function retain(tx: Transaction, delta: Delta, nowMs: number): void {
-  tx.put('retained', concatBytes(u64ToBytes(nowMs), trieKeyOf(delta)), delta.bytes);
-}
-
-/** The rows of `dots` once some deltas have left and others have come: several of a batch may share one, where a replica forked. */
-function* changeDots(tx: Transaction, removed: readonly Delta[], added: readonly Delta[]): Steps<void> {
-  const keys = new Map([...removed, ...added].map((delta) => [bytesToHex(dotKey(delta)), dotKey(delta)]));
-  const rows = yield* tx.getMany('dots', [...keys.values()]);
-  const trieKeysByDot = new Map(
-    [...keys.keys()].map((dot, i) => [dot, new Set(splitTrieKeys(rows[i] ?? new Uint8Array()).map(bytesToHex))]),
-  );
-  for (const delta of removed) trieKeysByDot.get(bytesToHex(dotKey(delta)))?.delete(bytesToHex(trieKeyOf(delta)));
-  for (const delta of added) trieKeysByDot.get(bytesToHex(dotKey(delta)))?.add(bytesToHex(trieKeyOf(delta)));
-  for (const [dot, trieKeys] of trieKeysByDot) {
-    if (trieKeys.size === 0) tx.delete('dots', hexToBytes(dot));
-    else tx.put('dots', hexToBytes(dot), hexToBytes([...trieKeys].sort().join('')));
-  }
-}
-
-function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonly ContextualSibling[]): void {
-  if (contextual.length === 0) tx.delete('contexts', idToBytes(keyId));
-  else tx.put('contexts', idToBytes(keyId), contextsToRow(contextual));
-}
-
-/** `contexts` row := (trieKey 64 • context relative to the trie key's hlc)* */
-export function contextsToRow(contextual: readonly ContextualSibling[]): Uint8Array {
-  // In the order of the trie, so that the row says nothing of the order in which they came [CX6].
-  const inOrder = contextual.toSorted((a, b) => compareBytes(a.trieKey, b.trieKey));
-  return encode((encoder) => {
-    for (const sibling of inOrder) {
-      encoding.writeUint8Array(encoder, sibling.trieKey);
-      writeContext(encoder, sibling.context, sibling.hlc);
-    }
-  });
-}
-
-export function readContexts(row: Uint8Array): ContextualSibling[] {
-  return decodeRow('contexts', row, (decoder) => {
-    const contextual: ContextualSibling[] = [];
-    while (decoding.hasContent(decoder)) {
-      const trieKey = readFixed(decoder, TRIE_KEY_BYTES);
-      const { replica, hlc } = parseTrieKey(trieKey);
-      contextual.push({ replica, hlc, trieKey, context: readContext(decoder, hlc) });
-    }
-    return contextual;
   });
 }

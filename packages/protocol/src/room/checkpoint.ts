@@ -1,7 +1,15 @@
 import { bodyOfDelta, checkpointPayloadToBytes, packBody, updateOfDelta } from '../body.js';
 import { compareBytes, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import type { Deflate } from '../compression.js';
-import { type Context, contextOfHeld, covers, EMPTY_CONTEXT, highestEntry, includesContext } from '../context.js';
+import {
+  type Context,
+  contextOfHeld,
+  covers,
+  EMPTY_CONTEXT,
+  type Ground,
+  highestEntry,
+  includesContext,
+} from '../context.js';
 import { type Delta, FLAG, hasContext, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
 import { errorCodeFromWire } from '../errors.js';
 import { type Hlc, hlcToMs } from '../hlc.js';
@@ -10,6 +18,7 @@ import type { Limits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Acceptance, acceptDeltas, isAnyCovered, type RoomRef } from './accept.js';
+import { readGrounds } from './ground.js';
 import { readSiblings } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
@@ -106,7 +115,9 @@ export function* readCheckpointSources(
   const { usable, wrong } = yield* readUsable(tx, room, replica, keyId);
   const repaired = wrong.length === 0 ? [] : yield* readRepaired(tx, room, keyId, wrong, usable);
   const answered = repaired.length === 0 ? [] : wrong;
-  const { merged, context } = select([...usable, ...repaired], answered, limits.checkpointDotsMax);
+  const held = [...usable, ...repaired];
+  const grounds = yield* readGrounds(tx, room, held);
+  const { merged, context } = select(held, answered, grounds, limits.checkpointDotsMax);
   const tail = tailOf(merged);
   const [first] = merged;
   const isDue = answered.length > 0 || checkpointDue(tail, limits);
@@ -249,15 +260,16 @@ export function* readRepaired(
 function select(
   held: readonly Delta[],
   answered: readonly Delta[],
+  grounds: readonly Ground[],
   dotsMax: number,
 ): { merged: readonly Delta[]; context: Context } {
   const plain = answered.map(({ replica, hlc, prev }) => ({ replica, hlc, prev, context: EMPTY_CONTEXT }));
-  const context = contextOfHeld([...held, ...plain]);
+  const context = contextOfHeld([...held, ...plain], grounds);
   const inOrder = held.toSorted((a, b) => compareBytes(trieKeyOf(a), trieKeyOf(b)));
   if (context.dots.length <= dotsMax) return { merged: inOrder, context };
   const left = new Set(context.dots.slice(dotsMax).map(({ replica, hlc }) => `${replica} ${hlc}`));
   const merged = inOrder.filter(({ replica, hlc }) => !left.has(`${replica} ${hlc}`));
-  const narrower = contextOfHeld([...merged, ...plain]);
+  const narrower = contextOfHeld([...merged, ...plain], grounds);
   return narrower.dots.length <= dotsMax ? { merged, context: narrower } : { merged: [], context: EMPTY_CONTEXT };
 }
 

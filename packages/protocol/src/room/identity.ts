@@ -1,19 +1,11 @@
-import { bytesToU64, utf8ToBytes } from '../bytes.js';
+import { bytesToU64 } from '../bytes.js';
 import { FLAG, hasFlag } from '../delta.js';
-import { bytesToReplicaId, idToBytes, type ReplicaId } from '../ids.js';
+import { idToBytes, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
 import { type Edit, type JournalRow, journalKey, journalRowToBytes, readJournal } from './journal.js';
-import { writeNumber } from './meta.js';
+import { REPLICA, readOwnReplica, writeNumber } from './meta.js';
 import { withdrawDelta } from './withdraw.js';
-
-const REPLICA = utf8ToBytes('replica');
-
-/** The replica whose `seq`, outbox and journal these rows are; undefined before the first. */
-export function* readOwnReplica(tx: Transaction): Steps<ReplicaId | undefined> {
-  const row = yield* tx.get('meta', REPLICA);
-  return row === undefined ? undefined : bytesToReplicaId(row);
-}
 
 /**
  * Makes the rows those of `replica`. Where they were another's, whose dots a copy of this profile has used, what was not

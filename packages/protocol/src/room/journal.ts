@@ -20,6 +20,7 @@ import {
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
+import { readGrounds } from './ground.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 
 /** How many rows and how many bytes of payload one plan looks at: bounded work, bounded memory. */
@@ -33,6 +34,8 @@ export interface NumberRange {
   readonly from: number;
   readonly to: number;
 }
+/** Room for what rows that are sealed together saw, each a little later than the one before. */
+const JOINED_ENTRIES = 64;
 
 /** An edit that is durable but not yet a delta [JS1]. */
 export interface JournalRow {
@@ -63,7 +66,7 @@ export interface KeyState {
  * Journals edits, in order, and takes the context of each record write here and now: taken later, it would claim to have seen
  * what arrived in between [CX5].
  *
- * Throws `BODY_TOO_LARGE`: a row that no delta can carry would hold up all that come after it.
+ * Throws `BODY_TOO_LARGE` and `CONTEXT_TOO_LARGE`: a row that no delta can carry would hold up all that come after it [FL13].
  */
 export function* appendToJournal(
   tx: Transaction,
@@ -77,7 +80,7 @@ export function* appendToJournal(
   for (const edit of edits) {
     assertBodyFits(edit);
     const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
-    const context = edit.name.kind === 'record' ? contextOfHeld(yield* readSiblings(tx, room, keyId)) : EMPTY_CONTEXT;
+    const context = edit.name.kind === 'record' ? yield* readContextOfKey(tx, room, keyId) : EMPTY_CONTEXT;
     number++;
     clock = tickHlc(clock, nowMs);
     assert(highestEntry(context) < clock, () => 'something was accepted whose stamp did not move the clock');
@@ -89,6 +92,15 @@ export function* appendToJournal(
   writeNumber(tx, 'row', number);
   writeNumber(tx, 'clock', clock);
   return rows;
+}
+
+function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Context> {
+  const siblings = yield* readSiblings(tx, room, keyId);
+  const context = contextOfHeld(siblings, yield* readGrounds(tx, room, siblings));
+  const entries = Math.max(context.stamps.size, context.dots.length);
+  const entriesMax = defaultLimits.replicasPerKeyMax - JOINED_ENTRIES;
+  if (entries > entriesMax) throw new MangroveError('CONTEXT_TOO_LARGE', { entries, entriesMax });
+  return context;
 }
 
 /** The deltas of a key that no held one covers, in trie order. */

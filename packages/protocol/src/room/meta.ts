@@ -1,5 +1,6 @@
 import { bytesToU64, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import { HLC_ZERO, type Hlc } from '../hlc.js';
+import { bytesToReplicaId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 
 /** Single values of a room's store. */
@@ -16,6 +17,9 @@ const META = {
   given: 'given',
 } as const;
 
+/** The row that tells whose these rows are. */
+export const REPLICA = utf8ToBytes('replica');
+
 const keys = new Map(Object.values(META).map((name) => [name, utf8ToBytes(name)]));
 
 export function* readNumber(tx: Transaction, name: keyof typeof META): Steps<number> {
@@ -29,4 +33,10 @@ export function writeNumber(tx: Transaction, name: keyof typeof META, value: num
 
 export function* readClock(tx: Transaction): Steps<Hlc> {
   return ((yield* readNumber(tx, 'clock')) || HLC_ZERO) as Hlc;
+}
+
+/** The replica whose `seq`, outbox and journal these rows are; undefined before the first. */
+export function* readOwnReplica(tx: Transaction): Steps<ReplicaId | undefined> {
+  const row = yield* tx.get('meta', REPLICA);
+  return row === undefined ? undefined : bytesToReplicaId(row);
 }

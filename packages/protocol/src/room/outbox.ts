@@ -4,7 +4,8 @@ import { bytesToDelta, type Delta } from '../delta.js';
 import type { Hlc } from '../hlc.js';
 import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { dotKey, type RoomRef, splitTrieKeys } from './accept.js';
+import type { RoomRef } from './accept.js';
+import { dotKey, splitTrieKeys } from './set-rows.js';
 
 /** The deltas in the set with this dot: none, one, or several where a replica has forked. */
 export function* readDot(tx: Transaction, room: RoomRef, dot: Pick<Delta, 'replica' | 'seq'>): Steps<readonly Delta[]> {

@@ -12,11 +12,12 @@ import type { Steps, Transaction } from '../store/plan.js';
 import type { Cursor } from '../wire/messages.js';
 import type { Arrival } from './arrival.js';
 import { type Acceptance, acceptDeltas, type RoomRef } from './accept.js';
-import { nameKey } from './journal.js';
+import { type JournalRow, nameKey } from './journal.js';
 import { type CompareUpdates, judgeCheckpoints, type Judgement } from './judge.js';
 import { ROLL_BYTES, STORE_ID_BYTES } from './log.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { settleRetained } from './retained.js';
+import { withdrawSwept } from './withdraw.js';
 
 export interface ReceiveOptions {
   readonly nowMs: number;
@@ -27,6 +28,8 @@ export interface ReceiveOptions {
 
 export interface Reception extends Acceptance {
   readonly judgement: Judgement;
+  /** What own unsent deltas under a floor have become: rows to be sealed again [FL5]. */
+  readonly withdrawn: readonly JournalRow[];
 }
 
 /** A delta whose signature did not verify: kept to be looked at, no part of the set [SY10]. */
@@ -72,12 +75,13 @@ export function* receiveDeltas(
   if (clock !== before) writeNumber(tx, 'clock', clock);
   if (cursor !== undefined) writeCursor(tx, cursor);
   noteVouched(tx, acceptance, judgement);
+  const withdrawn = yield* withdrawSwept(tx, room, replica, acceptance.swept);
   if (acceptance.removed.some(({ id }) => unusable.has(id))) {
     // What was wrong has been answered: what it alone covered stands again.
     yield* settleRetained(tx, room, replica);
     acceptance = { ...acceptance, ...(yield* readRoot(tx)) };
   }
-  return { ...acceptance, judgement };
+  return { ...acceptance, judgement, withdrawn };
 }
 
 /** What an unusable one superseded is kept, and so is what is known of it. */

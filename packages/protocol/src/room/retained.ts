@@ -3,7 +3,8 @@ import { covers } from '../context.js';
 import { bytesToDelta, type Delta, parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { acceptDeltas, type ContextualSibling, readContexts, type RoomRef } from './accept.js';
+import { acceptDeltas, type RoomRef } from './accept.js';
+import { type ContextualSibling, readContexts } from './set-rows.js';
 import { bytesToOutboxPlace } from './outbox.js';
 
 const STAMP_BYTES = 8;

@@ -11,7 +11,8 @@ import { HealingStore } from '../store/healing-store.js';
 import { MemoryStore, type MemoryTables } from '../store/memory-store.js';
 import type { Row } from '../store/plan.js';
 import type { Table } from '../store/table.js';
-import { acceptDeltas, dotKey } from './accept.js';
+import { acceptDeltas } from './accept.js';
+import { dotKey } from './set-rows.js';
 import { acceptAndLog, readPosition } from './log.js';
 import {
   addFindings,

@@ -3,7 +3,8 @@ import { type Hlc, msAhead } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { dotKey, isAnyCovered, type RoomRef } from './accept.js';
+import { isAnyCovered, type RoomRef } from './accept.js';
+import { dotKey } from './set-rows.js';
 import { type OutboxPlace, readOutboxRow } from './outbox.js';
 import { settleRetained } from './retained.js';
 

@@ -1,30 +1,35 @@
 import { bodyOfDelta, updateOfPayload } from '../body.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { type Context, contextOfHeld, EMPTY_CONTEXT, includesContext, makeContext, type Stamped } from '../context.js';
-import { type Delta, FLAG, hasFlag, parseTrieKey } from '../delta.js';
+import { bytesToDelta, type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { HLC_ZERO, type Hlc, hlcFromMs, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { Refusal } from '../sync/event.js';
-import { removeDelta, type RoomRef } from './accept.js';
+import { acceptDeltas, removeDelta, type RoomRef } from './accept.js';
+import { readHeldFloors, readUnder } from './floor-rows.js';
 import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
+import { readGrounds } from './ground.js';
 import { type JournalRow, journalKey, journalRowToBytes, readJournalOf, readSiblings } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { readRetainedOf, settleRetained } from './retained.js';
+import { forgetTrashed, listTrash, readTrashed, type Trashed } from './trash.js';
 import { readForgotten } from './unsent.js';
 
 const KEYS_PAGE = 4_096;
+const TRASH_PAGE = 256;
 
 /**
  * Takes an own delta that a relay refused out of the set and puts its content back into the journal, from where it is sealed again
  * under another dot [JS5]. Nothing that was written is lost. The rows it became, or undefined where it was not in the outbox any
- * more. A record that has newer rows gets none: they saw it.
+ * more. A record that has newer rows gets none: they saw it. `swept`: it has left the set already, under a floor [FL5].
  */
 export function* withdrawDelta(
   tx: Transaction,
   room: RoomRef,
   replica: ReplicaId,
   seq: number,
+  swept?: Delta,
 ): Steps<readonly JournalRow[] | undefined> {
   const waiting = yield* tx.get('outbox', u64ToBytes(seq));
   if (waiting === undefined) return undefined;
@@ -32,18 +37,68 @@ export function* withdrawDelta(
   const place = bytesToOutboxPlace(waiting);
   // Where a copy of this profile has used the dot as well, its delta is not ours to take back.
   const isOurs = (delta: Delta) => delta.keyId === place.keyId && delta.hlc === place.hlc;
-  const deltas = (yield* readDot(tx, room, { replica, seq })).filter(isOurs);
+  const deltas = swept === undefined ? (yield* readDot(tx, room, { replica, seq })).filter(isOurs) : [swept];
   writeNumber(tx, 'given', Math.max(yield* readNumber(tx, 'given'), place.hlc));
   const previous = yield* forgetPrevious(tx, place);
   yield* lowerRows(tx, replica, place.keyId, previous);
   const rows: JournalRow[] = [];
   for (const delta of deltas) {
-    yield* removeDelta(tx, room, delta);
+    if (swept === undefined) yield* removeDelta(tx, room, delta);
+    if (hasFlag(delta, FLAG.floor)) {
+      yield* settleRetained(tx, room, replica);
+      yield* settleTrash(tx, room);
+      continue;
+    }
     if (hasFlag(delta, FLAG.checkpoint) && (yield* restoreCovered(tx, room, replica, delta))) continue;
     const row = yield* journalAgain(tx, delta, lowerOwn(delta.context, replica, previous));
     if (row !== undefined) rows.push(row);
   }
   return rows;
+}
+
+/**
+ * Own deltas that no relay has acknowledged and that a floor has swept go back to the journal rather than into the trash: what was
+ * written here and seen by nobody is no part of what the floor's writer collected [FL5].
+ */
+export function* withdrawSwept(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  swept: readonly Delta[],
+): Steps<readonly JournalRow[]> {
+  const own = swept.filter((delta) => delta.replica === replica);
+  const waiting = yield* tx.getMany(
+    'outbox',
+    own.map(({ seq }) => u64ToBytes(seq)),
+  );
+  const rows: JournalRow[] = [];
+  for (const [i, delta] of own.entries()) {
+    const row = waiting[i];
+    if (row === undefined || bytesToOutboxPlace(row).hlc !== delta.hlc) continue;
+    yield* forgetTrashed(tx, trieKeyOf(delta));
+    rows.push(...((yield* withdrawDelta(tx, room, replica, delta.seq, delta)) ?? []));
+  }
+  return rows;
+}
+
+/** What no held floor has under it any more is in the set again: a floor was refused or evicted. */
+export function* settleTrash(tx: Transaction, room: RoomRef): Steps<void> {
+  const floors = yield* readHeldFloors(tx, room);
+  let after: Trashed | undefined;
+  for (;;) {
+    const page: readonly Trashed[] = yield* listTrash(tx, TRASH_PAGE, after);
+    const deltas: Delta[] = [];
+    for (const { trieKey } of page) {
+      const bytes = yield* readTrashed(tx, trieKey);
+      if (bytes !== undefined) deltas.push(bytesToDelta(room.hash, room.roomId, bytes));
+    }
+    const under = yield* readUnder(tx, floors, deltas);
+    const back = deltas.filter((_, i) => !under[i]);
+    for (const delta of back) yield* forgetTrashed(tx, trieKeyOf(delta));
+    yield* acceptDeltas(tx, room, back, { nowMs: 0, from: 'others', retain: () => false });
+    after = page.at(-1);
+    if (page.length < TRASH_PAGE) return;
+  }
 }
 
 export interface Withdrawal {
@@ -87,7 +142,8 @@ function* restoreCovered(tx: Transaction, room: RoomRef, replica: ReplicaId, che
       if (hasFlag(kept, FLAG.checkpoint)) tx.put('vouched', idToBytes(kept.id), new Uint8Array());
   }
   yield* settleRetained(tx, room, replica);
-  const held = contextOfHeld(yield* readSiblings(tx, room, checkpoint.keyId));
+  const siblings = yield* readSiblings(tx, room, checkpoint.keyId);
+  const held = contextOfHeld(siblings, yield* readGrounds(tx, room, siblings));
   return includesContext(held, checkpoint.context);
 }
 

@@ -3,7 +3,7 @@ import { covers } from '../context.js';
 import { bytesToDelta, type Delta, hasContext, parseTrieKey, trieKeyOf } from '../delta.js';
 import { bytesToReplicaId, deriveKeyId, type KeyId } from '../ids.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
-import { dotKey, splitTrieKeys } from '../room/accept.js';
+import { dotKey, splitTrieKeys } from '../room/set-rows.js';
 import type { MemoryTables } from '../store/memory-store.js';
 import { runPlan } from '../store/plan.js';
 import type { Table } from '../store/table.js';

@@ -135,7 +135,10 @@ export class SimRelay {
       const refused = [...refusals];
       for (const [j, { delta }] of deltas.entries()) {
         const { replica, seq } = delta;
-        if (outcomes[i]?.[j] === 'reused') refused.push({ replica, seq, code: 'DOT_REUSED', facts: {} });
+        const outcome = outcomes[i]?.[j];
+        if (outcome === 'reused') refused.push({ replica, seq, code: 'DOT_REUSED', facts: {} });
+        else if (outcome === 'trashed' && replica === link.replica)
+          refused.push({ replica, seq, code: 'UNDER_FLOOR', facts: {} });
         else if (replica === link.replica) seqs.push(seq);
       }
       const isRepair = deltas.some(({ from }) => from === 'others');
@@ -321,7 +324,7 @@ function* commitBatch(tx: Transaction, relay: SimRelay, batch: readonly Waiting[
     for (const [i, { delta, of, at, via }] of items.entries()) {
       const outcome = accepted.outcomes[i] as Outcome;
       (outcomes[of] as Outcome[])[at] = outcome;
-      if (outcome !== 'known' && outcome !== 'reused') fresh.push({ bytes: delta.bytes, via });
+      if (outcome !== 'known' && outcome !== 'reused' && outcome !== 'trashed') fresh.push({ bytes: delta.bytes, via });
     }
   }
   return { outcomes, fresh, position: yield* readPosition(tx) };

@@ -13,7 +13,10 @@ export const TABLES = [
   'dots',
   /** keyId 16 → the contexts of those siblings that have one. Both. */
   'contexts',
-  /** replica 8 → u64 highest contiguous seq held or covered; 0 where the first is missing. Both. */
+  /**
+   * replica 8 → u64 highest contiguous seq held or covered, 0 where the first is missing • u64 how far of that is proved • u64 the hlc
+   * there, 0 where it is not known [SY3, FL7]. Both.
+   */
   'vector',
   /** replica 8 → certificate. Both. */
   'certificates',
@@ -37,6 +40,12 @@ export const TABLES = [
   'vouched',
   /** u8 0 • trieKey → a stub whose parts are being fetched; u8 1 • trieKey • u16 n → its part n [SY18]. Both. */
   'incoming',
+  /** trieKey 64 → nothing: the tombstones in the set, which a floor may collect [FL10]. Both. */
+  'tombstones',
+  /** floorId 32 • a kind → what a held floor says, in rows that are read few at a time; see `room/floor-rows.ts` [FL3]. Both. */
+  'floors',
+  /** u8 0 • u64 ms • trieKey → nothing; u8 1 • trieKey → u64 ms • delta: what a floor has swept and had content [FL5]. Both. */
+  'trash',
 ] as const;
 
 export type Table = (typeof TABLES)[number];

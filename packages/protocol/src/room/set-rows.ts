@@ -1,0 +1,138 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bytesToHex, compareBytes, concatBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { decodeRow, encode, readFixed } from '../codec.js';
+import { type Context, isEmptyContext, type Stamped } from '../context.js';
+import {
+  bytesToDelta,
+  type Delta,
+  FLAG,
+  hasFlag,
+  parseTrieKey,
+  readContext,
+  TRIE_KEY_BYTES,
+  trieKeyOf,
+  writeContext,
+} from '../delta.js';
+import { MangroveError } from '../errors.js';
+import { idToBytes, type KeyId } from '../ids.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import type { RoomRef } from './room-ref.js';
+
+/** `replica 8 • u64 seq`. */
+export function dotKey(dot: Pick<Delta, 'replica' | 'seq'>): Uint8Array {
+  return concatBytes(idToBytes(dot.replica), u64ToBytes(dot.seq));
+}
+
+/** The trie keys under one dot: one, or several where a replica has forked. */
+export function splitTrieKeys(value: Uint8Array): readonly Uint8Array[] {
+  if (value.length % TRIE_KEY_BYTES !== 0)
+    throw new MangroveError('INTERNAL', { reason: 'a row of dots on disk cannot be read' });
+  return Array.from({ length: value.length / TRIE_KEY_BYTES }, (_, i) =>
+    value.slice(i * TRIE_KEY_BYTES, (i + 1) * TRIE_KEY_BYTES),
+  );
+}
+
+export interface Sibling extends Stamped {
+  readonly trieKey: Uint8Array;
+}
+
+export interface ContextualSibling extends Sibling {
+  readonly context: Context;
+}
+
+/** `all` is filled only where a delta of the batch has a context; otherwise nothing can be superseded by it. */
+export interface Siblings {
+  readonly all: Set<Sibling>;
+  contextual: ContextualSibling[];
+  changed: boolean;
+}
+
+export function* loadSiblings(tx: Transaction, deltas: readonly Delta[], withAll = true): Steps<Map<KeyId, Siblings>> {
+  const keyIds = [...new Set(deltas.map((delta) => delta.keyId))];
+  const rows = yield* tx.getMany('contexts', keyIds.map(idToBytes));
+  const siblingsByKey = new Map<KeyId, Siblings>();
+  for (const [i, keyId] of keyIds.entries()) {
+    const row = rows[i];
+    siblingsByKey.set(keyId, {
+      all: new Set(),
+      contextual: row === undefined ? [] : readContexts(row),
+      changed: false,
+    });
+  }
+  if (!withAll) return siblingsByKey;
+  const superseding = new Set(deltas.filter((delta) => !isEmptyContext(delta.context)).map((delta) => delta.keyId));
+  for (const keyId of superseding) {
+    const { all } = siblingsByKey.get(keyId) as Siblings;
+    const prefix = idToBytes(keyId);
+    for (const trieKey of yield* tx.keys('deltas', { from: prefix, to: prefixEnd(prefix) }))
+      all.add({ ...parseTrieKey(trieKey), trieKey });
+  }
+  return siblingsByKey;
+}
+
+export function* removeDeltas(
+  tx: Transaction,
+  room: RoomRef,
+  trieKeys: readonly Uint8Array[],
+  retained: ReadonlySet<string>,
+  nowMs: number,
+): Steps<readonly Delta[]> {
+  const rows = yield* tx.getMany('deltas', trieKeys);
+  const deltas = rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
+  for (const delta of deltas) {
+    const trieKey = trieKeyOf(delta);
+    tx.delete('deltas', trieKey);
+    if (hasFlag(delta, FLAG.tombstone)) tx.delete('tombstones', trieKey);
+    if (retained.has(bytesToHex(trieKey))) retain(tx, delta, nowMs);
+  }
+  return deltas;
+}
+
+export function retain(tx: Transaction, delta: Delta, nowMs: number): void {
+  tx.put('retained', concatBytes(u64ToBytes(nowMs), trieKeyOf(delta)), delta.bytes);
+}
+
+/** The rows of `dots` once some deltas have left and others have come: several of a batch may share one, where a replica forked. */
+export function* changeDots(tx: Transaction, removed: readonly Delta[], added: readonly Delta[]): Steps<void> {
+  const keys = new Map([...removed, ...added].map((delta) => [bytesToHex(dotKey(delta)), dotKey(delta)]));
+  const rows = yield* tx.getMany('dots', [...keys.values()]);
+  const trieKeysByDot = new Map(
+    [...keys.keys()].map((dot, i) => [dot, new Set(splitTrieKeys(rows[i] ?? new Uint8Array()).map(bytesToHex))]),
+  );
+  for (const delta of removed) trieKeysByDot.get(bytesToHex(dotKey(delta)))?.delete(bytesToHex(trieKeyOf(delta)));
+  for (const delta of added) trieKeysByDot.get(bytesToHex(dotKey(delta)))?.add(bytesToHex(trieKeyOf(delta)));
+  for (const [dot, trieKeys] of trieKeysByDot) {
+    if (trieKeys.size === 0) tx.delete('dots', hexToBytes(dot));
+    else tx.put('dots', hexToBytes(dot), hexToBytes([...trieKeys].sort().join('')));
+  }
+}
+
+export function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonly ContextualSibling[]): void {
+  if (contextual.length === 0) tx.delete('contexts', idToBytes(keyId));
+  else tx.put('contexts', idToBytes(keyId), contextsToRow(contextual));
+}
+
+/** `contexts` row := (trieKey 64 • context relative to the trie key's hlc)* */
+export function contextsToRow(contextual: readonly ContextualSibling[]): Uint8Array {
+  // In the order of the trie, so that the row says nothing of the order in which they came [CX6].
+  const inOrder = contextual.toSorted((a, b) => compareBytes(a.trieKey, b.trieKey));
+  return encode((encoder) => {
+    for (const sibling of inOrder) {
+      encoding.writeUint8Array(encoder, sibling.trieKey);
+      writeContext(encoder, sibling.context, sibling.hlc);
+    }
+  });
+}
+
+export function readContexts(row: Uint8Array): ContextualSibling[] {
+  return decodeRow('contexts', row, (decoder) => {
+    const contextual: ContextualSibling[] = [];
+    while (decoding.hasContent(decoder)) {
+      const trieKey = readFixed(decoder, TRIE_KEY_BYTES);
+      const { replica, hlc } = parseTrieKey(trieKey);
+      contextual.push({ replica, hlc, trieKey, context: readContext(decoder, hlc) });
+    }
+    return contextual;
+  });
+}
