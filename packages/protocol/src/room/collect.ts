@@ -2,7 +2,7 @@ import { bytesToHex, prefixEnd } from '../bytes.js';
 import { type ContextualSibling, readContexts } from './set-rows.js';
 import { parseTrieKey } from '../delta.js';
 import { isContextWithin, isWithinReach, type Reach, standingOf } from '../floor.js';
-import { type DeltaId, idToBytes, type KeyId } from '../ids.js';
+import { bytesToKeyId, type DeltaId, idToBytes, type KeyId } from '../ids.js';
 import { together } from '../merkle/node-table.js';
 import type { Steps, Transaction } from '../store/plan.js';
 
@@ -56,10 +56,18 @@ export function* readStanding(
 }
 
 /** Whether some context has `entriesMin` entries that need not be taken over any more, and that the held floors do not let go already [FL11]. */
-export function* hasLongContext(tx: Transaction, reach: Reach, held: Reach, entriesMin: number): Steps<boolean> {
+export function* hasLongContext(
+  tx: Transaction,
+  reach: Reach,
+  held: Reach,
+  floorKeyId: KeyId,
+  entriesMin: number,
+): Steps<boolean> {
   for (let from = new Uint8Array(); ; ) {
     const page = yield* tx.rows('contexts', { from, limit: KEYS_STEP });
-    for (const [, row] of page) {
+    for (const [key, row] of page) {
+      // Each floor names the one before it: that is no reason for another.
+      if (bytesToKeyId(key) === floorKeyId) continue;
       const count = readContexts(row).reduce((sum, sibling) => sum + countDroppable(sibling, reach, held), 0);
       if (count >= entriesMin) return true;
     }

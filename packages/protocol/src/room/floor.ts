@@ -64,7 +64,7 @@ export function* draftFloor(
   const reach = yield* readNextReach(tx, replica, root, witnesses, heldReach, isKnown, limits);
   if (reach === undefined) return undefined;
   const collected = yield* readCollectable(tx, reach, limits.floorCollectMax);
-  const isLong = yield* hasLongContext(tx, reach, heldReach, limits.floorContextEntriesMin);
+  const isLong = yield* hasLongContext(tx, reach, heldReach, floorKeyId, limits.floorContextEntriesMin);
   if (!isLong && collected.size < limits.floorTombstonesMin) return undefined;
   const floor = { reach, standing: yield* readStanding(tx, reach, floorKeyId, collected), witnesses };
   const body = floorToBytes(floor);
