@@ -20,6 +20,7 @@ import { goldenMessages } from './messages.js';
 import { makeCheckpointVectors } from './vectors-checkpoints.js';
 import { makeCompressedVectors } from './vectors-compressed.js';
 import { makeDeltaVectors } from './vectors-deltas.js';
+import { makeFloorVectors } from './vectors-floors.js';
 import { makeAcceptanceVectors, makeProofVectors, makeTrieVectors } from './vectors-sets.js';
 import { makeSignedVectors } from './vectors-signed.js';
 import { makeToldVectors } from './vectors-told.js';
@@ -43,6 +44,7 @@ export const vectorMakers: Readonly<Record<string, () => unknown>> = {
   acceptance: makeAcceptanceVectors,
   checkpoints: makeCheckpointVectors,
   compressed: makeCompressedVectors,
+  floors: makeFloorVectors,
   told: makeToldVectors,
 };
 

@@ -12,7 +12,7 @@ import ed25519
 from compressed import decompress
 from sets import Room, check_entry, make_cut, root_of, sha256, u32, verify_proof
 from values import Invalid, check_value
-from wire import Memory, Reader, Refused, read_certificate, read_delta, read_head, read_message, u64, var_string, var_uint
+from wire import Memory, Reader, Refused, read_certificate, read_delta, read_floor, read_head, read_message, u64, var_string, var_uint
 
 HERE = Path(__file__).resolve().parent.parent
 failures = []
@@ -222,6 +222,21 @@ def check_told(told):
         expect(f"SY21 {side} unheard", code_of(lambda: read_message(first, side, LIMITS)), "BASE_UNKNOWN")
 
 
+def check_floors(vector):
+    """[FL1, FL2, FL3]"""
+    room_id = h(vector["roomId"])
+    floor = delta_of(h(vector["floor"]), room_id)
+    expect("FL1 key, flags", (floor["keyId"], floor["flags"]), (vector["keyId"], 64))
+    said = read_floor(floor["body"], floor["hlc"], LIMITS)
+    for entry in vector["deltas"]:
+        delta = delta_of(h(entry["bytes"]), room_id)
+        _, reached = said["reach"].get(delta["replica"], (0, 0))
+        is_under = delta["hlc"] <= reached and delta["id"][:8] not in said["standing"]
+        expect(f"FL3 {delta['replica']} {delta['seq']}", is_under, entry["isUnder"])
+    for entry in vector["invalid"]:
+        expect(f"FL2 {entry['name']}", code_of(lambda: read_floor(h(entry["bytes"]), entry["hlc"], LIMITS)), entry["code"])
+
+
 def check_malformed(cases):
     for case in cases:
         said_by = "replica" if case["reader"] == "relay" else "relay"
@@ -257,6 +272,7 @@ CHECKS = {
     "acceptance": check_acceptance,
     "checkpoints": check_checkpoints,
     "compressed": check_compressed,
+    "floors": check_floors,
     "malformed": check_malformed,
     "told": check_told,
 }

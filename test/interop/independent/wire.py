@@ -1,5 +1,6 @@
 """Messages and deltas, read as SPEC.md and GRAMMAR.md say. Standard library only; shares nothing with the packages."""
 
+import hashlib
 import json
 import struct
 
@@ -379,6 +380,39 @@ def read_stamped(r, hlc, limits):
     return entries
 
 
+def floor_key(room_id):
+    """[FL1]"""
+    return hashlib.sha256(b"mangrove:key:1" + room_id + b"\x02").digest()[:16]
+
+
+def read_floor(data, hlc, limits):
+    """[FL2]"""
+    r = Reader(data, "DELTA_MALFORMED")
+    if r.u8() != 2:
+        r.refuse()
+    reach, last = {}, b""
+    for _ in range(r.count(limits["floorReplicasMax"])):
+        replica, seq, reached = r.fixed(8), r.var_uint(), r.u64()
+        if replica <= last or seq < 1 or not 1 <= reached < hlc:
+            r.refuse()
+        last = replica
+        reach[replica.hex()] = (seq, reached)
+    standing = [r.fixed(8) for _ in range(r.count(len(data)))]
+    vectors = [read_vector(r, limits) for _ in range(r.count(limits["replicasPerKeyMax"]))]
+    witnesses, named = [], 0
+    for _ in range(r.count(limits["replicasPerKeyMax"])):
+        witness = (r.fixed(8), r.var_uint(), r.fixed(32), r.fixed(32), r.var_uint(), r.fixed(64))
+        if witnesses and witness[0] <= witnesses[-1][0] or witness[4] > named or witness[4] >= len(vectors):
+            r.refuse()
+        named = max(named, witness[4] + 1)
+        witnesses.append(witness)
+    r.end()
+    is_distinct = all(a != b for i, a in enumerate(vectors) for b in vectors[:i])
+    if named != len(vectors) or not is_distinct or any(a >= b for a, b in zip(standing, standing[1:])):
+        r.refuse()
+    return {"reach": reach, "standing": set(standing), "witnesses": witnesses}
+
+
 def read_delta(data, room_id, limits):
     """[DL1, DL3, DL4, DL6, DL7]"""
     r = Reader(data, "DELTA_MALFORMED")
@@ -403,7 +437,7 @@ def read_delta(data, room_id, limits):
     d["signature"] = r.fixed(64)
     r.end()
     is_sound = (
-        d["flags"] < 64
+        d["flags"] < 128
         and d["seq"] >= 1
         and hlc >= 1
         and d["writtenAt"] >= 0
@@ -413,5 +447,6 @@ def read_delta(data, room_id, limits):
         and all(hlc_of > d["stamps"].get(replica, 0) for replica, hlc_of in d["dots"])
         and all(a < b for a, b in zip(d["nonces"], d["nonces"][1:]))
         and not (d["flags"] & 32 and d["nonces"])
+        and (not d["flags"] & 64 or d["flags"] == 64 and not d["nonces"] and d["keyId"] == floor_key(room_id).hex())
     )
     return d if is_sound else r.refuse()
