@@ -125,6 +125,39 @@ describe('context', () => {
     );
   });
 
+  test('[FL12] on a ground a stamp reaches over what the floor has seen, but not while something that it lets stand is missing', () => {
+    const reach = new Map([[a, stamp(5)]]);
+    const context = contextOf(
+      [
+        [a, 4],
+        [b, 2],
+      ],
+      [[b, 6]],
+    );
+    expect(contextOfHeld([held(a, 7, 5)], [{ reach, isWhole: true }])).toEqual(contextOf([[a, 7]]));
+    expect(contextOfHeld([held(a, 7, 5)], [{ reach, isWhole: false }])).toEqual(contextOf([], [[a, 7]]));
+    // Only a sibling that the floor's writer knew has its entries under the floor.
+    for (const isWhole of [true, false]) {
+      const onGround = contextOfHeld([held(a, 5, 0, context)], [{ reach, isWhole }]);
+      expect(onGround).toEqual(
+        contextOf(
+          [
+            [a, 5],
+            [b, 2],
+          ],
+          [[b, 6]],
+        ),
+      );
+      expect(contextOfHeld([held(a, 7, 0, context)], [{ reach, isWhole }]).stamps.get(a)).toBe(7);
+    }
+    const both = new Map([...reach, [b, stamp(3)] as const]);
+    expect(contextOfHeld([held(a, 5, 0, context)], [{ reach: both, isWhole: true }])).toEqual(
+      contextOf([[a, 5]], [[b, 6]]),
+    );
+    const beyond = contextOfHeld([held(a, 7, 0, context)], [{ reach: both, isWhole: false }]);
+    expect([beyond.stamps.get(b), beyond.dots]).toEqual([2, [{ replica: b, hlc: 6 }]]);
+  });
+
   test('[CX4] contexts of siblings are carried on, their dots included', () => {
     const context = contextOf([[b, 2]], [[b, 6]]);
     expect(contextOfHeld([held(a, 7, 0, context)])).toEqual(
