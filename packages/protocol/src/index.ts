@@ -39,6 +39,7 @@ export {
   contextOfHeld,
   covers,
   EMPTY_CONTEXT,
+  type Ground,
   type HeldDelta,
   includesContext,
   joinContexts,
@@ -305,5 +306,8 @@ export type { OutboxEntry } from './room/outbox-entry.js';
 export { type OutboxPage, readOutboxPage } from './room/outbox.js';
 export { listTrash, pruneTrash, readTrashed, type Trashed } from './room/trash.js';
 export { dropSettled } from './room/unsent.js';
-export { resetClock, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';
+export { commitFloor, draftFloor, type FloorDraft, type FloorLimits } from './room/floor.js';
+export { readGrounds } from './room/ground.js';
+export { proveByHead } from './room/prove.js';
+export { resetClock, settleTrash, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';
 export { asImport, takeIdentity } from './room/identity.js';
