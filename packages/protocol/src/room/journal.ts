@@ -29,13 +29,14 @@ const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** A row may weigh as much as a body, and what a step reads is only known afterwards. */
 const STEP_ROWS_MAX = 64;
 
+/** Room for what rows that are sealed together saw, each a little later than the one before. */
+const JOINED_ENTRIES = 64;
+
 /** Numbers of rows, both ends included. */
 export interface NumberRange {
   readonly from: number;
   readonly to: number;
 }
-/** Room for what rows that are sealed together saw, each a little later than the one before. */
-const JOINED_ENTRIES = 64;
 
 /** An edit that is durable but not yet a delta [JS1]. */
 export interface JournalRow {
