@@ -14,7 +14,7 @@ import { goldenMessages } from './messages.js';
  * release the hash of version 1 is replaced.
  */
 const SCHEMAS: Readonly<Record<number, string>> = {
-  2: 'c76209332c34cbe59147a110c315f58b536063c9f27e89b40a1d7b79d3db5360',
+  2: '60f3f4c95bec21b9d34f1e829305b381f66c27d7acf7753d11cb23fa69e8c6c8',
   1: '97dd142dadec2a91b32cf0440f65cc8c533138b7f609651ec5ebefae51238a52',
   3: '6dfff89ddf0490e1585090f2cb4434db01435b5429d1c957885bc1e4a735f007',
 };

@@ -21,7 +21,7 @@ export async function openIdbDatabase(name: string, hooks: DatabaseHooks): Promi
   return database;
 }
 
-/** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`. A further table asks for the next number. */
+/** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`; 3, `tombstones`, `floors` and `trash`. A further table asks for the next number. */
 const VERSION = 3;
 const IDENTITIES = 'identities';
 /** Sixteen bytes of a hash tell rooms apart, and every row pays for them. */
