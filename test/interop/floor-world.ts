@@ -117,7 +117,8 @@ export class FloorReplica {
   /** Seals what waits; a relay has it at once unless it is `unsent`. */
   seal(isSent = true): readonly Delta[] {
     const { nowMs } = this.#world;
-    const options = { replica: this.replica, nowMs, mergeUpdates: () => new Uint8Array() };
+    const mergeUpdates = () => new Uint8Array();
+    const options = { replica: this.replica, nowMs, mergeUpdates, deflate: (bytes: Uint8Array) => bytes };
     const drafts = this.run((tx) => draftSeal(tx, room, options));
     const sealed = drafts.map(({ unsigned, rows }) => ({ delta: signStub(unsigned), rows }));
     this.run((tx) => commitSeal(tx, room, sealed, 0, nowMs));
