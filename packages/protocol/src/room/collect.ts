@@ -34,23 +34,40 @@ export function* readCollectable(tx: Transaction, reach: Reach, max: number): St
   return collected;
 }
 
-/** [FL3] The ids of all that lies within the reach and is to stay. */
+/**
+ * [FL3] The ids of all that lies within the reach and is to stay; undefined where the set is not `count` deltas, as the disk has lost some. A dot that a scrub has left
+ * names a delta that is lost [AE3].
+ */
 export function* readStanding(
   tx: Transaction,
   reach: Reach,
   floorKeyId: KeyId,
   collected: ReadonlySet<string>,
-): Steps<Uint8Array> {
+  count: number,
+): Steps<Uint8Array | undefined> {
   const ids: DeltaId[] = [];
+  let seen = 0;
   for (let from = new Uint8Array(); ; ) {
     const page = yield* tx.keys('deltas', { from, limit: KEYS_PAGE });
+    seen += page.length;
     for (const trieKey of page) {
       const { keyId, id, ...stamped } = parseTrieKey(trieKey);
       if (keyId === floorKeyId || !isWithinReach(reach, stamped) || collected.has(bytesToHex(trieKey))) continue;
       ids.push(id);
     }
     const last = page.at(-1);
-    if (last === undefined || page.length < KEYS_PAGE) return standingOf(ids);
+    if (last === undefined || page.length < KEYS_PAGE)
+      return seen === count && (yield* countDots(tx)) <= count ? standingOf(ids) : undefined;
+    from = new Uint8Array([...last, 0]);
+  }
+}
+
+function* countDots(tx: Transaction): Steps<number> {
+  for (let from = new Uint8Array(), count = 0; ; ) {
+    const page: readonly Uint8Array[] = yield* tx.keys('dots', { from, limit: KEYS_PAGE });
+    count += page.length;
+    const last = page.at(-1);
+    if (last === undefined || page.length < KEYS_PAGE) return count;
     from = new Uint8Array([...last, 0]);
   }
 }

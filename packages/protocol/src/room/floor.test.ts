@@ -4,7 +4,7 @@ import { contextOf, keyIdOf, makeDelta, record, room, sha256, signStub } from '.
 import { eager, type FloorReplica, FloorWorld } from '../../../../test/interop/floor-world.js';
 import { u64ToBytes } from '../bytes.js';
 import { contextOfHeld, EMPTY_CONTEXT } from '../context.js';
-import { type Delta, FLAG, makeUnsignedDelta } from '../delta.js';
+import { type Delta, FLAG, makeUnsignedDelta, trieKeyOf } from '../delta.js';
 import { type Floor, floorOf, floorToBytes, isUnderFloor, type Reach } from '../floor.js';
 import { type Hlc, hlcFromMs } from '../hlc.js';
 import { deriveFloorKeyId, idToBytes, type ReplicaId } from '../ids.js';
@@ -295,6 +295,19 @@ describe('floors', () => {
       expect(p.floor()).toBeDefined();
     },
   );
+
+  test('[FL9] a replica whose disk has lost a delta writes none, which would sweep it from all others', () => {
+    const world = worldOfDeleted(1);
+    const p = world.at(0);
+    const kept = p.write('kept');
+    world.heal();
+    world.tellHeads();
+    const row = p.tables.table('deltas').get(trieKeyOf(kept)) as Uint8Array;
+    p.tables.table('deltas').delete(trieKeyOf(kept));
+    expect(p.floor()).toBeUndefined();
+    p.tables.table('deltas').put(trieKeyOf(kept), row);
+    expect(p.floor()).toBeDefined();
+  });
 
   test('[FL10] a tombstone stays beside what lives, and while its context names what lies beyond the reach', () => {
     const world = new FloorWorld(3);

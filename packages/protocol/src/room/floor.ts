@@ -53,7 +53,7 @@ export function* draftFloor(
   limits: FloorLimits,
 ): Steps<FloorDraft | undefined> {
   if (!(yield* mayBeDue(tx, limits)) || !(yield* isQuiet(tx))) return undefined;
-  const { root } = yield* readRoot(tx);
+  const { root, count } = yield* readRoot(tx);
   const floorKeyId = deriveFloorKeyId(room.hash, room.roomId);
   const held = yield* readSiblings(tx, room, floorKeyId);
   const heldReach = joinReaches(held.map((delta) => floorOf(delta)?.reach ?? new Map()));
@@ -66,7 +66,10 @@ export function* draftFloor(
   const collected = yield* readCollectable(tx, reach, limits.floorCollectMax);
   const isLong = yield* hasLongContext(tx, reach, heldReach, floorKeyId, limits.floorContextEntriesMin);
   if (!isLong && collected.size < limits.floorTombstonesMin) return undefined;
-  const floor = { reach, standing: yield* readStanding(tx, reach, floorKeyId, collected), witnesses };
+  const standing = yield* readStanding(tx, reach, floorKeyId, collected, count);
+  // What a disk has lost must not be swept from those of others.
+  if (standing === undefined) return undefined;
+  const floor = { reach, standing, witnesses };
   const body = floorToBytes(floor);
   if (body.length > limits.bodyBytesMax) return undefined;
   if (!isLong && collected.size * TOMBSTONE_BYTES < body.length) return undefined;

@@ -1,4 +1,4 @@
-import { concatBytes, equalBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { concatBytes, equalBytes, utf8ToBytes } from '../bytes.js';
 import { parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
 import { isMangroveError, MangroveError } from '../errors.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
@@ -9,7 +9,7 @@ import { isAnyCovered, type RoomRef } from './accept.js';
 import { restoreLogEnd } from './log.js';
 import { readHeld, readNamedIn, restoreDots, restoreContexts, trimContexts } from './scrub-rows.js';
 import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
-import { restartVector } from './vector.js';
+import { ENTRY_BYTES, restartVector } from './vector.js';
 
 /** What is looked at, in this order: what others are derived from comes before them. `nodes` come last but one, as they name the set. */
 const PHASES = [...PLAIN_TABLES, 'deltas', 'contexts', 'dots', 'nodes', 'strays'] as const;
@@ -47,7 +47,6 @@ export interface ScrubBounds {
 /** About a tenth of a second in a browser. */
 export const SCRUB_BOUNDS: ScrubBounds = { rowsMax: 2_048, bytesMax: 2 * 1024 * 1024 };
 const PAGE_ROWS = 256;
-const SEQ_BYTES = 8;
 /** Above every trie key. */
 const BEYOND_ALL = new Uint8Array(TRIE_KEY_BYTES + 1).fill(255);
 const GLANCE_KEYS = 64;
@@ -186,11 +185,11 @@ function* scrubDots(tx: Transaction, from: Uint8Array): Steps<Page> {
   }
   const replicas = [...new Set(rows.map(([key]): ReplicaId => bytesToReplicaId(key.slice(0, REPLICA_ID_BYTES))))];
   const vector = yield* tx.getMany('vector', replicas.map(idToBytes));
-  const unknown = replicas.filter((_, i) => vector[i]?.length !== SEQ_BYTES);
+  const unknown = replicas.filter((_, i) => vector[i]?.length !== ENTRY_BYTES);
   yield* restartVector(tx, unknown);
   // That there is such a replica is worth a row, though its first delta is missing.
   for (const [i, row] of (yield* tx.getMany('vector', unknown.map(idToBytes))).entries())
-    if (row === undefined) tx.put('vector', idToBytes(unknown[i] as ReplicaId), u64ToBytes(0));
+    if (row === undefined) tx.put('vector', idToBytes(unknown[i] as ReplicaId), new Uint8Array(ENTRY_BYTES));
   return { rows: rows.length, mended: mended + unknown.length, last };
 }
 

@@ -11,7 +11,8 @@ import type { VersionVector } from '../version-vector.js';
 
 const EVERYTHING = { from: new Uint8Array() };
 const RUN = 256;
-const ENTRY_BYTES = 24;
+/** One row of `vector`. */
+export const ENTRY_BYTES = 24;
 
 /** The whole vector: one entry for each replica. */
 export function* readVectorRows(tx: Transaction): Steps<VersionVector> {
