@@ -16,7 +16,7 @@ import { goldenMessages } from './messages.js';
 const SCHEMAS: Readonly<Record<number, string>> = {
   2: '60f3f4c95bec21b9d34f1e829305b381f66c27d7acf7753d11cb23fa69e8c6c8',
   1: '97dd142dadec2a91b32cf0440f65cc8c533138b7f609651ec5ebefae51238a52',
-  3: '6dfff89ddf0490e1585090f2cb4434db01435b5429d1c957885bc1e4a735f007',
+  3: '657b3036db93e2d4c96e13dc3d36ecd14a37fab7e2b01c2cfa5e48338979d076',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];
