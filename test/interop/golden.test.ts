@@ -14,7 +14,7 @@ import { goldenMessages } from './messages.js';
  * release the hash of version 1 is replaced.
  */
 const SCHEMAS: Readonly<Record<number, string>> = {
-  2: '60f3f4c95bec21b9d34f1e829305b381f66c27d7acf7753d11cb23fa69e8c6c8',
+  2: 'c76209332c34cbe59147a110c315f58b536063c9f27e89b40a1d7b79d3db5360',
   1: '97dd142dadec2a91b32cf0440f65cc8c533138b7f609651ec5ebefae51238a52',
   3: '657b3036db93e2d4c96e13dc3d36ecd14a37fab7e2b01c2cfa5e48338979d076',
 };
