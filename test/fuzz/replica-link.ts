@@ -221,7 +221,7 @@ class Wire {
       random: { u32: () => 1 },
       connect: (_, __, events) => {
         this.events = events;
-        return { send: (frame) => this.#hear(frame), reconnect: () => {}, close: () => {} };
+        return { send: (frame) => this.#hear(frame), gained: () => {}, reconnect: () => {}, close: () => {} };
       },
     };
     return parts as Environment;

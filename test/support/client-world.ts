@@ -563,6 +563,8 @@ export class MemoryTransport implements Transport {
     this.#connection?.toRelay(frame);
   }
 
+  gained(): void {}
+
   reconnect(): void {
     this.#isClosed = false;
     clearTimeout(this.#retry);

@@ -217,6 +217,7 @@ export {
 } from './room/scrub.js';
 export { adoptVector, headsRootOf, readReach, readSeqs, readVectorRows } from './room/vector.js';
 export { bytesToStub, deltaToStub, isStub, joinParts, type Stub, toEntry } from './stub.js';
+export { StubCache } from './stub-cache.js';
 export { countParts, PART_BYTES } from './parts.js';
 export { isStrictSignature, type Signer, type Verifier } from './signature.js';
 export { HealingStore, isDamage, scrubAll } from './store/healing-store.js';
@@ -251,7 +252,7 @@ export { checkDelayMs } from './sync/check-pace.js';
 export type { Progress } from './sync/progress.js';
 export { countRepairs, NO_REPAIRS, type Repairs } from './sync/repairs.js';
 export { progressOf } from './sync/replica-flow.js';
-export { planFor, planOpenDiff } from './sync/plans.js';
+export { LastRead, planFor, planOpenDiff, readParts } from './sync/plans.js';
 export {
   greeting,
   type LinkConfig,

@@ -72,6 +72,10 @@ describe('parts and stubs', () => {
       expect(toEntry(hash, roomId, bytes)).toBe(bytes);
       expect(isStub(bytes)).toBe(false);
     }
+    const one = deltaOf(PART_BYTES + 1);
+    // A view into something larger, as a row may be.
+    const view = concatBytes(Uint8Array.of(9), one.bytes).subarray(1);
+    expect(toEntry(hash, roomId, view)).toEqual(deltaToStub(hash, roomId, one));
     const largest = toEntry(hash, roomId, deltaOf(defaultLimits.bodyBytesMax).bytes);
     expect(isStub(largest)).toBe(true);
     expect(largest.length).toBeLessThan(8_192);

@@ -3,13 +3,13 @@ import { concatBytes, equalBytes } from './bytes.js';
 import { decode, encode, readFixed } from './codec.js';
 import {
   assertFloorKey,
-  bytesToDelta,
   type Delta,
   type DeltaHeader,
   deriveDeltaId,
   headerToBytes,
   readBodyBytes,
   readCanonicalHeader,
+  viewBody,
 } from './delta.js';
 import { MangroveError } from './errors.js';
 import { HASH_BYTES, type Hash } from './hash.js';
@@ -77,16 +77,26 @@ export function joinParts(stub: Stub, parts: readonly Uint8Array[]): Uint8Array 
   return concatBytes(stub.headerBytes, length, ...parts, stub.signature);
 }
 
-/** What a delta is sent as: itself, or its stub where its body has more than one part. Hashing eight MiB is asked for once. */
+/**
+ * What a held delta is sent as: itself, or its stub where its body has more than one part. Hashing eight MiB is asked for once, and the
+ * delta is not checked again, as that would be to hash it a second time.
+ */
 export function toEntry(hash: Hash, roomId: RoomId, delta: Uint8Array): Uint8Array {
   if (delta.length <= PART_BYTES || isStub(delta)) return delta;
   let entry = entryByDelta.get(delta);
   if (entry === undefined) {
-    const whole = bytesToDelta(hash, roomId, delta);
-    entry = whole.body.length <= PART_BYTES ? delta : deltaToStub(hash, roomId, whole);
+    const body = viewBody(roomId, delta);
+    entry = body.length <= PART_BYTES ? delta : replaceBody(hash, delta, body);
     entryByDelta.set(delta, entry);
   }
   return entry;
+}
+
+/** The bytes of {@link deltaToStub}, from those of the delta. */
+function replaceBody(hash: Hash, delta: Uint8Array, body: Uint8Array): Uint8Array {
+  const start = body.byteOffset - delta.byteOffset;
+  const signature = delta.subarray(start + body.length);
+  return concatBytes(Uint8Array.of(STUB), delta.subarray(0, start), ...hashParts(hash, body), signature);
 }
 
 const entryByDelta = new WeakMap<Uint8Array, Uint8Array>();

@@ -181,6 +181,25 @@ test('[SY1] a relay that is not there is asked again, more and more seldom, unti
   await opened();
 });
 
+test.each([
+  ['over which something was gained are followed at once', true],
+  ['that brought nothing are followed more and more seldom', false],
+])('[SY1] short connections %s', async (_, isOfUse) => {
+  connect();
+  const pauses: number[] = [];
+  let cutAtMs = 0;
+  for (let times = 1; times <= 8; times++) {
+    await opened(times);
+    if (times > 1) pauses.push(nowMs - cutAtMs);
+    if (isOfUse) transport?.gained();
+    await pass(300);
+    cutAtMs = nowMs;
+    relay.last.terminate();
+  }
+  if (isOfUse) expect(Math.max(...pauses)).toBeLessThan(400);
+  else expect(Math.max(...pauses)).toBeGreaterThan(1_000);
+});
+
 test('[SY1] those who were cut off together do not all come back in the same moment', async () => {
   const pauseOf = async (random: number): Promise<number> => {
     events = [];

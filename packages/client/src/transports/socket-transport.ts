@@ -23,6 +23,8 @@ export function connectSocket(
 ): Transport {
   const jitter = 1 - JITTER * random();
   let isClosed = false;
+  let hasGained = false;
+  let soon: ReturnType<typeof setTimeout> | undefined;
   const url = new URL(relay);
   const socket = new PartySocket({
     host: url.host,
@@ -43,7 +45,8 @@ export function connectSocket(
       if (!isClosed) events.connecting();
       return null;
     },
-    shouldReconnectOnClose: (event) => !isFinal(event.code),
+    // Its own delays grow with every connection that ends within a second, which may be all that a weak link ever gives.
+    shouldReconnectOnClose: (event) => !isFinal(event.code) && !hasGained,
   });
   socket.binaryType = 'arraybuffer';
 
@@ -58,7 +61,7 @@ export function connectSocket(
       pingedAtMs > heardAtMs &&
       performance.now() - pingedAtMs > PONG_WITHIN_MS
     )
-      socket.reconnect();
+      reconnect();
     else if (pingedAtMs <= heardAtMs) {
       pingedAtMs = performance.now();
       socket.send('ping');
@@ -68,6 +71,7 @@ export function connectSocket(
 
   socket.addEventListener('open', () => {
     isOpen = true;
+    hasGained = false;
     heardAtMs = performance.now();
     events.opened();
   });
@@ -78,10 +82,20 @@ export function connectSocket(
   socket.addEventListener('close', (event) => {
     isOpen = false;
     if (isClosed) return;
-    events.closed({ code: event.code, reason: event.reason, final: isFinal(event.code) });
+    const final = isFinal(event.code);
+    if (hasGained && !final) {
+      hasGained = false;
+      soon = setTimeout(reconnect, DELAY_MIN_MS * jitter);
+    }
+    events.closed({ code: event.code, reason: event.reason, final });
   });
+  const reconnect = (): void => {
+    clearTimeout(soon);
+    hasGained = false;
+    socket.reconnect();
+  };
   const hurry = (): void => {
-    if (!isOpen && !isClosed) socket.reconnect();
+    if (!isOpen && !isClosed) reconnect();
   };
   globalThis.addEventListener?.('online', hurry);
   events.connecting();
@@ -91,9 +105,13 @@ export function connectSocket(
     send: (frame) => {
       if (isOpen && socket.readyState === 1) socket.send(frame as Uint8Array<ArrayBuffer>);
     },
-    reconnect: () => socket.reconnect(),
+    gained: () => {
+      hasGained = isOpen;
+    },
+    reconnect,
     close: () => {
       isClosed = true;
+      clearTimeout(soon);
       clearInterval(liveness);
       globalThis.removeEventListener?.('online', hurry);
       socket.close();

@@ -16,6 +16,8 @@ export interface TransportEvents {
 export interface Transport {
   /** Dropped when not open. */
   send(frame: Uint8Array): void;
+  /** Something was gained over this connection: when it ends, the next attempt begins after the shortest delay. */
+  gained(): void;
   /** Ends the connection, if any, and tries again at once. */
   reconnect(): void;
   close(): void;

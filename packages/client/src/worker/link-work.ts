@@ -6,6 +6,7 @@ import {
   errorToFacts,
   type HeadStatement,
   keepPart,
+  LastRead,
   type LinkConfig,
   MangroveError,
   type Plan,
@@ -15,12 +16,13 @@ import {
   readJoined,
   readNumber,
   readOutboxPage,
+  readParts,
   readReach,
   type Refused,
   type ReplicaEffect,
   type ReplicaEvent,
   type Store,
-  toEntry,
+  StubCache,
   writeCursor,
   writeSyncedAt,
 } from '@mangrove/protocol';
@@ -33,7 +35,8 @@ import { receive } from './receive.js';
 /** What needs the store and no connection. */
 export type StoreEffect = Exclude<ReplicaEffect, { kind: 'send' | 'greet' | 'forget-told' | 'reconnect' | 'close' }>;
 
-const OUTBOX_PAGE = { deltas: 256, bytes: 1024 * 1024 };
+/** A page of small deltas is one round trip, one of large ones is read while others are sent. */
+const OUTBOX_PAGE = { deltas: 1_024, bytes: 1024 * 1024 };
 
 /** Does what the step function asks of the store, and tells the room what came of it. */
 export class LinkWork {
@@ -43,6 +46,9 @@ export class LinkWork {
   readonly #config: LinkConfig;
   readonly #host: LinkHost;
   readonly #certifier: Certifier;
+  /** What is offered again over each connection. */
+  readonly #stubs = new StubCache();
+  readonly #lastRead = new LastRead();
 
   constructor(env: Environment, store: Store, identity: Identity, config: LinkConfig, host: LinkHost) {
     this.#env = env;
@@ -100,8 +106,9 @@ export class LinkWork {
         return this.#read(planOpenDiff(room, drawSalt(this.#env.random)));
       case 'read-beyond':
       case 'answer-diff':
-      case 'read-parts':
         return this.#read(planFor(room, effect));
+      case 'read-parts':
+        return this.#read((tx) => readParts(tx, room, effect.wanted, this.#lastRead));
       case 'store-head':
         if (await this.#keepHead(effect.statement)) this.#host.head(effect.statement);
         return undefined;
@@ -160,10 +167,9 @@ export class LinkWork {
       const settled = await this.#write((tx) => dropSettled(tx, this.#config.room, replica));
       if (settled.length > 0) this.#host.acknowledged(settled);
     }
-    const page = await this.#read((tx) => readOutboxPage(tx, this.#config.room, replica, fromSeq, OUTBOX_PAGE));
-    const { hash, roomId } = this.#config.room;
-    const deltas = page.deltas.map((delta) => toEntry(hash, roomId, delta.bytes));
-    return { kind: 'outbox-read', deltas, nextSeq: page.nextSeq };
+    const { room } = this.#config;
+    const page = await this.#read((tx) => readOutboxPage(tx, room, replica, fromSeq, OUTBOX_PAGE, this.#stubs));
+    return { kind: 'outbox-read', deltas: page.entries, nextSeq: page.nextSeq };
   }
 
   /** What a relay tells of ourselves is what we said before. */

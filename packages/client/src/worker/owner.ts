@@ -36,6 +36,8 @@ import type { StatusBoard } from './status-board.js';
 /** How long a refused delta's content waits before it is sealed anew. */
 const HOLD_AHEAD_MS = 10_000;
 const HOLD_REFUSED_MS = 60_000;
+/** Bytes of sealed deltas that are handed to the link as they are. */
+const CARRIED_BYTES_MAX = 256 * 1024;
 
 export interface OwnerHost {
   readonly status: StatusBoard;
@@ -178,7 +180,10 @@ export class Owner {
     this.#host.tell({ kind: 'sealed', deltas: drafts.map(sealedRows) });
     this.#host.status.set({ root: bytesToHex(root), settled: false });
     const fromSeq = drafts[0]?.delta.seq ?? 1;
-    this.#link.post({ kind: 'sealed', deltas: drafts.map(({ delta }) => delta.bytes), fromSeq });
+    const deltas = drafts.map(({ delta }) => delta.bytes);
+    const bytes = deltas.reduce((sum, { length }) => sum + length, 0);
+    // What is sealed faster than a link takes it would gather here; it is on disk, and is read from there.
+    this.#link.post({ kind: 'sealed', deltas: bytes > CARRIED_BYTES_MAX ? [] : deltas, fromSeq });
     for (const { delta, rows } of drafts)
       if (rows[0]?.name.kind === 'document') this.#checkpointer.added(delta.keyId, delta.bytes.length);
   }

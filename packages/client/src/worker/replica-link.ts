@@ -23,6 +23,7 @@ import {
   readCursor,
   readRoot,
   readVectorRows,
+  type RelayMessage,
   type Repairs,
   type ReplicaEffect,
   type ReplicaEvent,
@@ -47,6 +48,20 @@ const HEAD_EVERY_MS = 1_000;
 const OWN_HEAD_EVERY_MS = 10_000;
 /** After a fault of ours: long enough not to spin, short enough not to be noticed much. */
 const RETRY_AFTER_MS = 2_000;
+
+/** What shows that a connection is of use: when it ends, the next one is worth trying at once. */
+const GAINS: ReadonlySet<RelayMessage['kind']> = new Set(['deltas', 'part', 'want', 'ack']);
+/** What is read only to be sent over the connection that asked. */
+const READS: ReadonlySet<ReplicaEffect['kind']> = new Set([
+  'read-incoming',
+  'read-outbox',
+  'read-certificates',
+  'read-vector',
+  'read-beyond',
+  'read-parts',
+  'open-diff',
+  'answer-diff',
+]);
 
 /**
  * Runs the step function of one room's connection: events in, one at a time; effects out, in order. It decides nothing.
@@ -159,13 +174,11 @@ export class ReplicaLink {
 
   #receiveFrame(bytes: Uint8Array): void {
     try {
-      const message = this.#joiner.add(bytes);
-      if (message !== undefined)
-        this.post({
-          kind: 'message',
-          message: bytesToRelayMessage(message, this.#heard),
-          nowMs: this.#env.clock.nowMs(),
-        });
+      const joined = this.#joiner.add(bytes);
+      if (joined === undefined) return;
+      const message = bytesToRelayMessage(joined, this.#heard);
+      if (GAINS.has(message.kind)) this.#transport?.gained();
+      this.post({ kind: 'message', message, nowMs: this.#env.clock.nowMs() });
     } catch (error) {
       // Something of what the relay told is missing now, which only another connection tells anew.
       this.#heard.forget();
@@ -230,6 +243,8 @@ export class ReplicaLink {
         this.#transport?.close();
         return undefined;
       default:
+        // What came over a connection before it ended is still written, but the next one must not wait for reads that serve nobody.
+        if (READS.has(effect.kind) && this.#stepped !== this.#session) return undefined;
         return this.#work.run(effect);
     }
   }

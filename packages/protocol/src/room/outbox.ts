@@ -3,7 +3,9 @@ import { decodeRow, readFixed, readU64, readVarUint } from '../codec.js';
 import { bytesToDelta, type Delta } from '../delta.js';
 import type { Hlc } from '../hlc.js';
 import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId } from '../ids.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import type { Row, Steps, Transaction } from '../store/plan.js';
+import { isStub, toEntry } from '../stub.js';
+import type { StubCache } from '../stub-cache.js';
 import type { RoomRef } from './accept.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 
@@ -15,33 +17,55 @@ export function* readDot(tx: Transaction, room: RoomRef, dot: Pick<Delta, 'repli
 }
 
 export interface OutboxPage {
-  readonly deltas: readonly Delta[];
+  /** What its deltas are sent as. */
+  readonly entries: readonly Uint8Array[];
   /** Where the next page begins; undefined when this was the last. */
   readonly nextSeq: number | undefined;
 }
 
-/** A page of own deltas that no relay has acknowledged, ascending by `seq`, bounded in count and bytes; superseded ones are passed over. */
+/**
+ * A page of own deltas that no relay has acknowledged, ascending by `seq`, bounded in count and in bytes of bodies, though one goes whatever
+ * it weighs; superseded ones are passed over. What `stubs` knows is not read.
+ */
 export function* readOutboxPage(
   tx: Transaction,
-  room: RoomRef,
+  { hash, roomId }: RoomRef,
   replica: ReplicaId,
   fromSeq: number,
   max: { readonly deltas: number; readonly bytes: number },
+  stubs: StubCache,
 ): Steps<OutboxPage> {
-  const seqs = (yield* tx.keys('outbox', { from: u64ToBytes(fromSeq), limit: max.deltas })).map((key) =>
-    bytesToU64(key),
+  const rows = yield* tx.rows('outbox', { from: u64ToBytes(fromSeq), limit: max.deltas });
+  const seqs = rows.slice(0, countWithin(rows, max.bytes)).map(([key]) => bytesToU64(key));
+  const dots = yield* tx.getMany(
+    'dots',
+    seqs.map((seq) => dotKey({ replica, seq })),
   );
-  const deltas: Delta[] = [];
-  let bytes = 0;
-  for (const seq of seqs) {
-    if (bytes > max.bytes) return { deltas, nextSeq: seq };
-    for (const delta of yield* readDot(tx, room, { replica, seq })) {
-      deltas.push(delta);
-      bytes += delta.bytes.length;
-    }
+  const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot)));
+  const known = trieKeys.map((trieKey) => stubs.get(trieKey));
+  const unknown = trieKeys.filter((_, i) => known[i] === undefined);
+  const read = (yield* tx.getMany('deltas', unknown)).values();
+  const entries: Uint8Array[] = [];
+  for (const [i, trieKey] of trieKeys.entries()) {
+    const row = known[i] ?? read.next().value;
+    if (row === undefined) continue;
+    const entry = toEntry(hash, roomId, row);
+    if (isStub(entry)) stubs.keep(trieKey, entry);
+    entries.push(entry);
   }
   const last = seqs.at(-1);
-  return { deltas, nextSeq: last === undefined || seqs.length < max.deltas ? undefined : last + 1 };
+  const isEnd = last === undefined || (seqs.length === rows.length && rows.length < max.deltas);
+  return { entries, nextSeq: isEnd ? undefined : last + 1 };
+}
+
+/** So many of the first ones stay within the bytes: one at least. */
+function countWithin(rows: readonly Row[], bytesMax: number): number {
+  let bytes = 0;
+  for (const [i, [, row]] of rows.entries()) {
+    bytes += readOutboxRow(row).bytes;
+    if (bytes > bytesMax) return Math.max(1, i);
+  }
+  return rows.length;
 }
 
 /** Where an own delta stands among those of its key, also when it is superseded and its bytes are gone. */

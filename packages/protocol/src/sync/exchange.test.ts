@@ -3,9 +3,11 @@ import { contextOf, makeDelta, publicKeyOf, replicaOf, room } from '../../../../
 import { concatBytes } from '../bytes.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { Certificate } from '../certificate.js';
+import { type Delta, trieKeyOf } from '../delta.js';
 import { hlcFromMs } from '../hlc.js';
 import { deriveRoomId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
+import { PART_BYTES } from '../parts.js';
 import type { Hello, RelayMessage, ReplicaMessage } from '../wire/messages.js';
 import type { RelayEvent, ReplicaEvent } from './event.js';
 import { deltaToStub } from '../stub.js';
@@ -640,7 +642,7 @@ describe('pushing', () => {
   test('[SY13] many deltas go in messages that fit a frame, in order', () => {
     const replica = createReplica();
     replica.goLive(50);
-    const deltas = Array.from({ length: 1_500 }, (_, i) => filled(i % 7 === 0 ? 4_000 : 100, i));
+    const deltas = Array.from({ length: 1_500 }, (_, i) => filled(i % 7 === 0 ? 4_000 : 100, 1));
     const sent = replica
       .step({ kind: 'sealed', deltas, fromSeq: 1 })
       .flatMap((effect) => (effect.kind === 'send' ? [effect.message] : []));
@@ -656,6 +658,73 @@ describe('pushing', () => {
     expect(replica.step({ kind: 'sealed', deltas: [mine.bytes, large.bytes, mine.bytes], fromSeq: 1 })).toEqual([
       { kind: 'send', message: { kind: 'push', repair: false, deltas: [mine.bytes, stub, mine.bytes] } },
     ]);
+  });
+
+  describe('with stubs that were offered', () => {
+    const PARTS = 20;
+    const large = [1, 2].map((seq) =>
+      makeDelta({ replica: me, seq, hlc: 20 + seq, text: 'x'.repeat((PARTS - 1) * PART_BYTES) }),
+    ) as [Delta, Delta];
+    const stubs = large.map((delta) => deltaToStub(room.hash, room.roomId, delta));
+    const ack = (...seqs: number[]) => ({ kind: 'ack', seqs, position: positionAt(1) }) as const;
+    const want = (from: number, count: number, delta = large[0]) =>
+      ({ kind: 'want', wanted: [{ trieKey: trieKeyOf(delta), from, count }] }) as const;
+
+    function offer() {
+      const replica = createReplica();
+      replica.goLive(50);
+      replica.step({ kind: 'sealed', deltas: [], fromSeq: 1 });
+      expect(replica.step({ kind: 'outbox-read', deltas: [stubs[0] as Uint8Array], nextSeq: 2 })).toHaveLength(1);
+      return replica;
+    }
+
+    test('[SY17] the outbox is read no further until most of their parts were asked for, and those go first', () => {
+      const replica = offer();
+      expect(kindsOf(replica.hear(ack()))).toEqual(['acknowledge']);
+      expect(kindsOf(replica.hear(want(0, 4)))).toEqual(['read-parts']);
+      expect(kindsOf(replica.hear(want(4, 1)))).toEqual(['read-parts', 'read-outbox']);
+    });
+
+    test('[SY17, SY18] what the relay has from an earlier connection counts as asked for', () => {
+      expect(kindsOf(offer().hear(want(PARTS - 4, 1)))).toEqual(['read-parts', 'read-outbox']);
+    });
+
+    test.each<[string, RelayMessage]>([
+      ['acknowledged', ack(1)],
+      ['refused', { kind: 'refused', replica: me, seq: 1, code: 'CLOCK_AHEAD', facts: {} }],
+    ])('[SY17] one that is %s is waited for no more', (_, message) => {
+      expect(kindsOf(offer().hear(message))).toContain('read-outbox');
+    });
+
+    test('[SY17] nor is one that we do not hold any more', () => {
+      const replica = offer();
+      replica.hear(want(0, 1));
+      const lost = { kind: 'part', trieKey: trieKeyOf(large[0]), index: 0, bytes: new Uint8Array() } as const;
+      expect(kindsOf(replica.step({ kind: 'parts-read', parts: [lost] }))).toEqual(['send part', 'read-outbox']);
+    });
+
+    test('[SY17] a small delta that is sealed meanwhile goes at once, a large one from the outbox in its time', () => {
+      const replica = createReplica();
+      replica.goLive(50);
+      expect(kindsOf(replica.step({ kind: 'sealed', deltas: [large[0].bytes], fromSeq: 1 }))).toEqual(['send push']);
+      expect(kindsOf(replica.step({ kind: 'sealed', deltas: [mine.bytes], fromSeq: 3 }))).toEqual(['send push']);
+      expect(replica.step({ kind: 'sealed', deltas: [large[1].bytes], fromSeq: 2 })).toEqual([]);
+      expect(replica.hear(want(0, 16))).toContainEqual({ kind: 'read-outbox', fromSeq: 2 });
+    });
+
+    test('[SY17] what is sealed and does not come along is read from the outbox', () => {
+      const replica = createReplica();
+      replica.goLive(50);
+      expect(replica.step({ kind: 'sealed', deltas: [], fromSeq: 4 })).toEqual([{ kind: 'read-outbox', fromSeq: 4 }]);
+    });
+
+    test('[SY19] one that is not answered is pushed again over another connection', () => {
+      const replica = offer();
+      replica.hear(want(0, 16));
+      replica.step({ kind: 'outbox-read', deltas: [], nextSeq: undefined });
+      const later = { kind: 'check', standing: standingAt(50, 1), nowMs: defaultLimits.stallMsMax + 1 } as const;
+      expect(kindsOf(replica.step(later))).toEqual(['reconnect']);
+    });
   });
 
   function createRelayWithout(right: 'read' | 'write'): ReturnType<typeof createRelay> {

@@ -2,14 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { makeDelta, record, replicaOf, room } from '../../../../test/interop/fixture.js';
 import { historySteps, makeHistory } from '../../../../test/interop/history.js';
-import { bytesToHex } from '../bytes.js';
-import { bytesToDelta, type Delta } from '../delta.js';
+import { bytesToHex, concatBytes } from '../bytes.js';
+import { bytesToDelta, type Delta, trieKeyOf } from '../delta.js';
 import type { ReplicaId } from '../ids.js';
-import { acceptDeltas } from '../room/accept.js';
+import { PART_BYTES } from '../parts.js';
+import { acceptDeltas, removeDelta } from '../room/accept.js';
 import { readReach } from '../room/vector.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { VersionVector } from '../version-vector.js';
-import { planFor, planOpenDiff } from './plans.js';
+import { LastRead, planFor, planOpenDiff, readParts } from './plans.js';
 
 const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
 const EVERYTHING = { from: new Uint8Array() };
@@ -151,5 +152,41 @@ describe('diff', () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('read-parts', () => {
+  const large = makeDelta({ replica: a, seq: 1, hlc: 5, text: 'x'.repeat(5 * PART_BYTES - 200) });
+  const trieKey = trieKeyOf(large);
+
+  function reader(tables: MemoryTables) {
+    const last = new LastRead();
+    let bodies = 0;
+    const read = (from: number, count: number) =>
+      tables.transact(function* (tx) {
+        const steps = readParts(tx, room, [{ trieKey, from, count }], last);
+        for (let step = steps.next(); ; ) {
+          if (step.done) return step.value.parts.map(({ bytes }) => bytes);
+          bodies += step.value.filter(({ kind }) => kind === 'get').length;
+          step = steps.next(yield step.value);
+        }
+      }).result;
+    return { read, last, bodies: () => bodies };
+  }
+
+  test('[SY18] a body whose parts are asked for run by run is read once, and kept no longer than that', () => {
+    const { read, last, bodies } = reader(tablesOf([large]));
+    const parts = [...read(0, 2), ...read(2, 2), ...read(4, 1)];
+    expect(concatBytes(...parts)).toEqual(large.body);
+    expect(bodies()).toBe(1);
+    expect(last.row).toBeUndefined();
+  });
+
+  test('[SY18] of a delta that left the set in between no part is sent', () => {
+    const tables = tablesOf([large]);
+    const { read } = reader(tables);
+    read(0, 2);
+    tables.transact((tx) => removeDelta(tx, room, large));
+    expect(read(2, 2)).toEqual([new Uint8Array()]);
   });
 });

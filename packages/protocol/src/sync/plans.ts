@@ -1,4 +1,4 @@
-import { compareBytes, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { compareBytes, concatBytes, equalBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { bytesToReplicaId, idToBytes } from '../ids.js';
 import { answerDiff, openDiff } from '../merkle/diff.js';
 import { together } from '../merkle/node-table.js';
@@ -6,7 +6,7 @@ import { readRoot } from '../merkle/trie.js';
 import type { RoomRef } from '../room/accept.js';
 import { splitTrieKeys } from '../room/set-rows.js';
 import { viewBody } from '../delta.js';
-import { partOf } from '../parts.js';
+import { countParts, partOf } from '../parts.js';
 import { fetchEntries, nextStep, READ_BYTES } from '../room/fetch.js';
 import { readLogEnd } from '../room/log.js';
 import { readReach, readVectorRows } from '../room/vector.js';
@@ -135,14 +135,15 @@ function countBeyond(
 }
 
 /** The parts that are asked for; one without bytes for a delta that is not held, or has no such part. */
-function* readParts(
+export function* readParts(
   tx: Transaction,
   { roomId }: RoomRef,
   wanted: readonly Wanted[],
+  last?: LastRead,
 ): Steps<ReplicaEvent & RelayEvent & { kind: 'parts-read' }> {
   const parts: Part[] = [];
   for (const { trieKey, from, count } of wanted) {
-    const row = yield* tx.get('deltas', trieKey);
+    const row = yield* readHeld(tx, trieKey, last);
     const body = row && viewBody(roomId, row);
     for (let index = from; index < from + count; index++) {
       // Copied: a view would keep all of the delta until the part is sent.
@@ -150,8 +151,23 @@ function* readParts(
       parts.push({ kind: 'part', trieKey, index, bytes });
       if (bytes.length === 0) break;
     }
+    const isRead = body === undefined || from + count >= countParts(body.length);
+    if (last !== undefined) last.row = isRead ? undefined : row && { trieKey, row };
   }
   return { kind: 'parts-read', parts };
+}
+
+/** The delta whose parts were asked for last, until all of them were: a large one is read once, and not again for each run of its parts. */
+export class LastRead {
+  row: { readonly trieKey: Uint8Array; readonly row: Uint8Array } | undefined;
+}
+
+function* readHeld(tx: Transaction, trieKey: Uint8Array, last?: LastRead): Steps<Uint8Array | undefined> {
+  const known = last?.row;
+  if (known === undefined || !equalBytes(known.trieKey, trieKey)) return yield* tx.get('deltas', trieKey);
+  // It may have left the set.
+  const [key] = yield* tx.keys('deltas', { from: trieKey, limit: 1 });
+  return key !== undefined && equalBytes(key, trieKey) ? known.row : undefined;
 }
 
 /** The least key above `key`. */

@@ -1,9 +1,11 @@
+import { PART_BYTES } from '../parts.js';
 import type { Fetch } from '../room/incoming.js';
-import type { Credit, DeltaBytes, Part } from '../wire/messages.js';
+import type { Credit, DeltaBytes, Part, Want } from '../wire/messages.js';
 import { chunkDeltas } from './chunk.js';
 import type { ReplicaEffect } from './effect.js';
 import type { ReplicaEvent } from './event.js';
 import { addFetches, advance, committed, fetchOfPart, type Flow, partKept, refill, spend } from './flow.js';
+import { addOffers, askedFor, partsLeft, withoutLost } from './offers.js';
 import { cameWhole, type Progress } from './progress.js';
 import type { ReplicaState } from './state.js';
 import type { Step } from './transition.js';
@@ -64,14 +66,20 @@ function stepLost(state: InSession, flow: Flow): Step<InSession, ReplicaEffect> 
   return { state: step.state, effects: [...step.effects, { kind: 'acknowledge', seqs: [], cursor: undefined }] };
 }
 
-/** Deltas that are in the outbox already when this is stepped: what is not pushed now is read from there. */
+/**
+ * Deltas that are in the outbox already when this is stepped: what is not pushed now is read from there, as is what does not come along.
+ * A small one need not wait behind a large one whose parts are still asked for.
+ */
 export function stepSealed(
   state: InSession,
   { deltas, fromSeq }: ReplicaEvent & { kind: 'sealed' },
 ): Step<InSession, ReplicaEffect> {
   // Without the right to write each push would be answered by a fault, and enough of them close the connection.
   if (!state.rights.includes('write') || state.outbox !== 'pushed') return { state, effects: [] };
-  return state.flow.credit > 0 ? push(state, deltas, false) : { state: { ...state, outbox: fromSeq }, effects: [] };
+  const isHere = deltas.length > 0 && state.flow.credit > 0;
+  const isSmall = deltas.every((delta) => delta.length <= PART_BYTES);
+  if (isHere && (isSmall || !hasOffered(state))) return push(state, deltas, false);
+  return resume({ ...state, outbox: fromSeq });
 }
 
 export function stepOutboxRead(
@@ -79,11 +87,27 @@ export function stepOutboxRead(
   { deltas, nextSeq }: ReplicaEvent & { kind: 'outbox-read' },
 ): Step<InSession, ReplicaEffect> {
   const pushed = push(state, deltas, false);
-  // The next page waits for the answer to this one. Else parts that the relay asks for meanwhile would wait for the whole outbox to be
+  // The next page waits for an answer to this one. Else parts that the relay asks for meanwhile would wait for the whole outbox to be
   // read, and on a link that is cut before that end none would ever go.
   if (deltas.length > 0 && nextSeq !== undefined)
     return { state: { ...pushed.state, outbox: nextSeq }, effects: pushed.effects };
   return after(pushed, resume({ ...pushed.state, outbox: nextSeq ?? 'pushed' }));
+}
+
+/** [SY18] Parts that are asked for go before more of the outbox. */
+export function stepWant(state: InSession, { wanted }: Want): Step<InSession, ReplicaEffect> {
+  const read: ReplicaEffect = { kind: 'read-parts', wanted };
+  const resumed = resume({ ...state, offers: askedFor(state.offers, wanted) });
+  return { state: resumed.state, effects: [read, ...resumed.effects] };
+}
+
+export function stepPartsRead(
+  state: InSession,
+  { parts }: ReplicaEvent & { kind: 'parts-read' },
+): Step<InSession, ReplicaEffect> {
+  const sent = parts.map((message): ReplicaEffect => ({ kind: 'send', message }));
+  const resumed = resume({ ...state, offers: withoutLost(state.offers, parts) });
+  return { state: resumed.state, effects: [...sent, ...resumed.effects] };
 }
 
 export function stepBeyondRead(
@@ -99,29 +123,42 @@ export function stepCredit(state: InSession, credit: Credit): Step<InSession, Re
   return resume({ ...state, flow: refill(state.flow, credit) });
 }
 
-/** [SY17] Goes on sending where credit ran out: first what is own, then what repairs the relay. */
+/** [SY17] Goes on sending where it stopped: first what is own, then what repairs the relay. */
 export function resume(state: InSession): Step<InSession, ReplicaEffect> {
   const { flow, outbox, beyond } = state;
   if (flow.credit <= 0) return { state, effects: [] };
-  if (typeof outbox === 'number')
+  if (typeof outbox === 'number') {
+    if (hasOffered(state)) return { state, effects: [] };
     return { state: { ...state, outbox: 'reading' }, effects: [{ kind: 'read-outbox', fromSeq: outbox }] };
+  }
   if (outbox === 'reading' || beyond === undefined) return { state, effects: [] };
   return { state: { ...state, beyond: undefined }, effects: [{ kind: 'read-beyond', cursor: beyond }] };
 }
 
+/**
+ * [SY17] Whether the relay has stubs enough to ask for parts until the next page is there. More of them would be pushed again over each new
+ * connection, until they alone are all that a link carries in its life.
+ */
+function hasOffered({ offers, config }: InSession): boolean {
+  return partsLeft(offers) >= config.limits.wantedPartsMax;
+}
+
 export function push(state: InSession, deltas: readonly DeltaBytes[], repair: boolean): Step<InSession, ReplicaEffect> {
-  let { flow } = state;
-  const effects = chunkDeltas(state.config.room, deltas).map((chunk): ReplicaEffect => {
+  const { room } = state.config;
+  let { flow, offers } = state;
+  const effects = chunkDeltas(room, deltas).map((chunk): ReplicaEffect => {
     flow = spend(flow, chunk);
+    // What repairs is not acknowledged by number, as a number says nothing of whose delta it is.
+    if (!repair) offers = addOffers(offers, room, chunk);
     return { kind: 'send', message: { kind: 'push', repair, deltas: chunk } };
   });
-  return { state: { ...state, flow }, effects };
+  return { state: { ...state, flow, offers }, effects };
 }
 
 /** What something should come for: then silence is not peace. */
 export function isWaiting(state: InSession): boolean {
-  const { kind, flow, outbox, beyond } = state;
-  return kind !== 'live' || flow.fetches.length > 0 || outbox !== 'pushed' || beyond !== undefined;
+  const { kind, flow, outbox, offers, beyond } = state;
+  return kind !== 'live' || flow.fetches.length > 0 || outbox !== 'pushed' || offers.length > 0 || beyond !== undefined;
 }
 
 export function after(

@@ -7,6 +7,7 @@ import type { VersionVector } from '../version-vector.js';
 import type { Right } from '../wire/messages.js';
 import type { BeyondCursor } from './event.js';
 import type { Flow } from './flow.js';
+import type { Offer } from './offers.js';
 import type { Progress } from './progress.js';
 
 /** What both ends of a link are told when it is made. */
@@ -67,8 +68,10 @@ interface Session {
   readonly flow: Flow;
   /** Bytes of deltas that came and whose commit is under way. */
   readonly taken: number;
-  /** What of the outbox was not pushed yet: nothing, what a read under way brings, or what begins with this number and waits for credit. */
+  /** What of the outbox was not pushed yet: nothing, what a read under way brings, or what begins with this number and waits. */
   readonly outbox: 'pushed' | 'reading' | number;
+  /** Own stubs that were pushed: while too many of their parts were not asked for, the outbox is read no further. */
+  readonly offers: readonly Offer[];
   /** Where sending what the relay lacks goes on when there is credit. */
   readonly beyond: BeyondCursor | undefined;
   readonly progress: Progress;

@@ -10,8 +10,10 @@ import { certificateMessages } from './chunk.js';
 import type { ReplicaEffect } from './effect.js';
 import type { ReplicaEvent, Standing } from './event.js';
 import { bytesOf, startFlow } from './flow.js';
+import { answered } from './offers.js';
 import { announced, NO_PROGRESS } from './progress.js';
 import {
+  after,
   type InSession,
   isWaiting,
   push,
@@ -22,7 +24,9 @@ import {
   stepOutboxRead,
   stepPart,
   stepPartKept,
+  stepPartsRead,
   stepSealed,
+  stepWant,
   tookDeltas,
 } from './replica-flow.js';
 import type { ReplicaState } from './state.js';
@@ -67,7 +71,7 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
     case 'part-kept':
       return isInSession(state) ? stepPartKept(state, event) : stay(state);
     case 'parts-read':
-      return isInSession(state) ? { state, effects: event.parts.map(send) } : stay(state);
+      return isInSession(state) ? stepPartsRead(state, event) : stay(state);
     case 'check':
       return isInSession(state) ? stepCheck(state, event) : stay(state);
     case 'diff-opened':
@@ -105,7 +109,7 @@ function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number)
     case 'head':
       return { state, effects: [{ kind: 'store-head', statement: message.statement }] };
     case 'want':
-      return { state, effects: [{ kind: 'read-parts', wanted: message.wanted }] };
+      return stepWant(state, message);
     case 'part':
       return stepPart(state, message);
     case 'credit':
@@ -165,6 +169,7 @@ function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'adm
     flow: startFlow(window),
     taken: 0,
     outbox: isWriter ? ('reading' as const) : ('pushed' as const),
+    offers: [],
     beyond: undefined,
     progress: NO_PROGRESS,
     movedAtMs: nowMs,
@@ -207,7 +212,8 @@ function stepCaughtUp(state: InSession, message: CaughtUp): Result {
 }
 
 /** [SY17] Each push is answered, if only with a position: then the next page of the outbox goes. */
-function stepPushAnswered(state: InSession, { seqs, position }: RelayMessage & { kind: 'ack' }): Result {
+function stepPushAnswered(before: InSession, { seqs, position }: RelayMessage & { kind: 'ack' }): Result {
+  const state = { ...before, offers: answered(before.offers, seqs) };
   const acknowledged = stepAck(state, seqs, position);
   if (!isInSession(acknowledged.state)) return acknowledged;
   const resumed = resume(acknowledged.state);
@@ -246,11 +252,14 @@ function stepAccepted(state: ReplicaState, event: ReplicaEvent & { kind: 'accept
   return { state: next.state, effects: [...reports, ...flowed.effects, ...next.effects] };
 }
 
-/** The relay knows nothing of an author whose deltas repair it: show it the certificates, and the next pass goes through [SG4]. */
-function stepRefused(state: InSession, refused: RelayMessage & { kind: 'refused' }): Result {
-  const effects: ReplicaEffect[] = [{ kind: 'withdraw', refused }];
-  if (refused.code !== 'UNCERTIFIED' || refused.replica === state.replica || state.hasShown) return { state, effects };
-  return { state: { ...state, hasShown: true }, effects: [...effects, { kind: 'read-certificates' }] };
+function stepRefused(before: InSession, refused: RelayMessage & { kind: 'refused' }): Result {
+  const isOwn = refused.replica === before.replica;
+  const state = isOwn ? { ...before, offers: answered(before.offers, [refused.seq]) } : before;
+  const withdraw: ReplicaEffect = { kind: 'withdraw', refused };
+  // The relay knows nothing of an author whose deltas repair it: show it the certificates, and the next pass goes through [SG4].
+  if (refused.code === 'UNCERTIFIED' && !isOwn && !state.hasShown)
+    return { state: { ...state, hasShown: true }, effects: [withdraw, { kind: 'read-certificates' }] };
+  return after({ state, effects: [withdraw] }, resume(state));
 }
 
 /** [SY19] Where something should have come long ago, another connection may bring it. */
@@ -353,8 +362,8 @@ function isSettling(state: ReplicaState): state is Settling {
 
 function sessionOf(state: InSession) {
   const { role, config, replica, storeId, relayKey, rights, hasShown } = state;
-  const { flow, taken, outbox, beyond, progress, movedAtMs } = state;
-  const session = { storeId, relayKey, rights, hasShown, flow, taken, outbox, beyond, progress, movedAtMs };
+  const { flow, taken, outbox, offers, beyond, progress, movedAtMs } = state;
+  const session = { storeId, relayKey, rights, hasShown, flow, taken, outbox, offers, beyond, progress, movedAtMs };
   return { role, config, replica, ...session };
 }
 

@@ -54,6 +54,7 @@ const session = {
   flow,
   taken: 0,
   outbox: 'pushed',
+  offers: [],
   beyond: undefined,
   progress: NO_PROGRESS,
   movedAtMs: 0,
