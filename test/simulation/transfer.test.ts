@@ -100,6 +100,37 @@ describe('transfers', () => {
     expect(rootsOf(world)).toBe(1);
   });
 
+  test('[SY17, SY18] an upload costs what it holds and, for each cut, what was under way', () => {
+    const world = roughWorld({ replicaCount: 1 });
+    const [a] = world.replicas as [Replica];
+    const { wantedPartsMax } = world.config.limits;
+    a.goOffline();
+    const parts = [...Array.from({ length: 100 }, () => 2), 40].map((count, i) => {
+      a.edit(document(`bulk ${i}`), 'document', count * PART_BYTES - 100);
+      return count;
+    });
+    const total = parts.reduce((sum, count) => sum + count);
+    let cuts = 0;
+    let wants = 0;
+    relayOf(world, a).tampers = (message: Message) => {
+      if (message.kind !== 'want') return message;
+      wants++;
+      // Some of the parts come through before each cut, and some do not.
+      if (wants % 3 !== 0) return message;
+      cuts++;
+      world.loop.after(5 + (wants % 20), () => a.connection?.break());
+      return message;
+    };
+    a.goOnline();
+    world.runFor(120_000);
+    expect(a.standing().outbox).toBe(0);
+    expect(cuts).toBeGreaterThan(5);
+    expect(countOf(world, 'sent part')).toBeLessThanOrEqual(total + cuts * wantedPartsMax);
+    // Those whose parts are asked for or will be next, and a page of the outbox.
+    expect(countOf(world, 'sent stubs')).toBeLessThanOrEqual(parts.length + cuts * (wantedPartsMax + 4));
+    expect(countOf(world, 'sent stubs')).toBeLessThanOrEqual(parts.length + (cuts + 1) * wantedPartsMax);
+  });
+
   test.each<[string, (part: Message & { kind: 'part' }) => Message | undefined]>([
     ['other bytes', (part) => ({ ...part, bytes: part.bytes.map((byte) => byte ^ 1) })],
     ['too few bytes', (part) => ({ ...part, bytes: part.bytes.slice(1) })],

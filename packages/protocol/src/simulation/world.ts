@@ -3,6 +3,7 @@ import { deriveRoomId, type KeyName, type RoomConfig } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
 import { runPlan } from '../store/plan.js';
+import { isStub } from '../stub.js';
 import type { LinkConfig } from '../sync/state.js';
 import type { Cast } from './cast.js';
 import { cheapCrypto, type WorldCrypto } from './crypto.js';
@@ -281,7 +282,10 @@ export class World implements Cast {
       blockedUntilMs: (replica, side) => this.#blocked.get(`${replica} ${side}`) ?? 0,
       isSlow: (replica, side) => (this.#slowed.get(`${replica} ${side}`) ?? 0) > this.loop.nowMs,
       count: (what) => this.count(what),
-      sent: (message) => this.count(`sent ${message.kind}`),
+      sent: (message) => {
+        this.count(`sent ${message.kind}`);
+        if (message.kind === 'push') this.count('sent stubs', message.deltas.filter(isStub).length);
+      },
     };
   }
 }
