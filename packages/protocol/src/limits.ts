@@ -54,7 +54,7 @@ export interface Limits {
   readonly windowBytes: number;
   /** Parts that one side has asked the other for and that have not come. */
   readonly wantedPartsMax: number;
-  /** Deltas of one sender that are waited for, and the bytes of their stubs. */
+  /** Deltas of one sender that are waited for, more than a window of the smallest stubs, and the bytes of their stubs. */
   readonly incomingMax: number;
   readonly incomingBytesMax: number;
   /** How many of them may have parts here. */
@@ -107,7 +107,7 @@ export const defaultLimits: Limits = {
   awarenessBytesMax: 65_536,
   windowBytes: 2 * 1024 * 1024,
   wantedPartsMax: 16,
-  incomingMax: 8_192,
+  incomingMax: 16_384,
   incomingBytesMax: 16 * 1024 * 1024,
   incomingStartedMax: 32,
   incomingExpiryMs: 24 * 3_600_000,

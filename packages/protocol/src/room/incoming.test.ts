@@ -122,6 +122,33 @@ describe('incoming', () => {
     expect(store.keep([large(2, PART_BYTES, b)], 0, b).fetches).toHaveLength(1);
   });
 
+  test('[SY17, SY18] whatever comes within one window finds room', () => {
+    const { incomingMax, incomingBytesMax, windowBytes } = defaultLimits;
+    const smallest = makeDelta({ replica: a, seq: 1, hlc: 1, name: document(''), text: 'x'.repeat(PART_BYTES) });
+    expect(incomingMax).toBeGreaterThan(windowBytes / deltaToStub(hash, roomId, smallest).length);
+    expect(incomingBytesMax).toBeGreaterThan(windowBytes);
+  });
+
+  test('[SY18] of what was begun each is told with its own parts, in two reads', () => {
+    const store = createStore();
+    const deltas = [1, 2, 3].map((seq) => large(seq));
+    store.keep(deltas);
+    for (let index = 0; index < 2; index++) store.part(deltas[2] as Delta, index);
+    store.part(deltas[0] as Delta, 0);
+    let steps = 0;
+    const fetches = store.tables.transact(function* (tx) {
+      const reading = readFetches(tx, room);
+      for (let step = reading.next(); ; steps++) {
+        if (step.done) return step.value;
+        step = reading.next(yield step.value);
+      }
+    }).result;
+    const haveOf = (delta: Delta) => fetches.find(({ trieKey }) => equalBytes(trieKey, trieKeyOf(delta)))?.have;
+    expect(deltas.map(haveOf)).toEqual([1, 0, 2]);
+    expect(fetches.map(({ have }) => have > 0)).toEqual([true, true, false]);
+    expect(steps).toBe(2);
+  });
+
   test('[SY18] of too many that were begun the oldest go', () => {
     const { incomingStartedMax } = defaultLimits;
     const store = createStore();

@@ -1,4 +1,4 @@
-import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToHex, bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { bytesToDelta, type Delta, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
@@ -70,11 +70,18 @@ export function* keepStubs(
   return { fetches, held };
 }
 
-/** All that is to be fetched, what has begun first. */
+/** All that is to be fetched, what has begun first. Two reads for any number of stubs, as this is done on each new connection. */
 export function* readFetches(tx: Transaction, room: RoomRef): Steps<readonly Fetch[]> {
-  const fetches: Fetch[] = [];
-  for (const [key, row] of yield* tx.rows('incoming', ALL_STUBS))
-    fetches.push(yield* fetchOf(tx, key.slice(1), stubOf(room, row)));
+  const rows = yield* tx.rows('incoming', ALL_STUBS);
+  const haveByName = new Map<string, number>();
+  // In order, so that the last one of each tells.
+  for (const key of yield* tx.keys('incoming', ALL_PARTS))
+    haveByName.set(bytesToHex(key.subarray(1, 1 + TRIE_KEY_BYTES)), countUpTo(key));
+  const fetches = rows.map(([key, row]): Fetch => {
+    const { partHashes, bodyBytes } = stubOf(room, row);
+    const trieKey = key.slice(1);
+    return { trieKey, parts: partHashes.length, have: haveByName.get(bytesToHex(trieKey)) ?? 0, bodyBytes };
+  });
   return [...fetches.filter(({ have }) => have > 0), ...fetches.filter(({ have }) => have === 0)];
 }
 
@@ -184,8 +191,12 @@ function* fetchOf(tx: Transaction, trieKey: Uint8Array, stub: Stub): Steps<Fetch
 /** Parts come in order, so the last one tells. */
 function* countHere(tx: Transaction, trieKey: Uint8Array): Steps<number> {
   const [last] = yield* tx.keys('incoming', { ...partsRange(trieKey), limit: 1, reverse: true });
-  if (last === undefined) return 0;
-  return (last[1 + TRIE_KEY_BYTES] as number) * 256 + (last[2 + TRIE_KEY_BYTES] as number) + 1;
+  return last === undefined ? 0 : countUpTo(last);
+}
+
+/** How many parts there are up to this one. */
+function countUpTo(partKey: Uint8Array): number {
+  return (partKey[1 + TRIE_KEY_BYTES] as number) * 256 + (partKey[2 + TRIE_KEY_BYTES] as number) + 1;
 }
 
 function stubOf({ hash, roomId }: RoomRef, row: Uint8Array): Stub {
@@ -201,6 +212,7 @@ function partKey(trieKey: Uint8Array, index: number): Uint8Array {
 }
 
 const ALL_STUBS = { from: Uint8Array.of(STUB), to: Uint8Array.of(PART) };
+const ALL_PARTS = { from: Uint8Array.of(PART) };
 
 function partsRange(trieKey: Uint8Array): { from: Uint8Array; to: Uint8Array | undefined } {
   const prefix = concatBytes(Uint8Array.of(PART), trieKey);
