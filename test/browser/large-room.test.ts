@@ -1,6 +1,7 @@
 import { defaultLimits, PART_BYTES } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { drawSizes, fillRoom } from '../support/large-room.js';
+import { liveHeapBytes } from '../support/live-heap.js';
 import { canGauge, MemoryGauge } from '../support/memory-gauge.js';
 import type { Person } from '../support/person.js';
 import { makeRandom } from '../support/random.js';
@@ -19,10 +20,18 @@ const RENDERER_BYTES_MAX = 500 * MB;
 const OVERHEAD_MAX = 1.2;
 const ROUND_MS_MAX = isLong ? 60 * 60_000 : 120_000;
 
+/** Of the content, what may stay in the heaps of the page and its worker: a few words for each document, and no body. */
+const LIVE_SHARE_MAX = 0.01;
+const LIVE_BYTES_MAX = 12 * MB;
+/** How much higher the peaks of a larger room may be than those of the first. A collector that lets garbage lie makes some difference. */
+const PEAK_RATIO_MAX = 2;
+
 const ROOMS = [
   { bytes: 30 * MB, cuts: { everyMsMin: 1_000, everyMsMax: 2_000 } },
-  ...(isLong ? [{ bytes: 500 * MB, cuts: { everyMsMin: 2_000, everyMsMax: 5_000 } }] : []),
+  ...(isLong ? [200, 500].map((mb) => ({ bytes: mb * MB, cuts: { everyMsMin: 2_000, everyMsMax: 5_000 } })) : []),
 ];
+/** Of the rooms so far, the first and smallest first. */
+const peaks: { readonly relay: number; readonly renderer: number }[] = [];
 
 const UPLOADS = [
   { bytes: 12 * MB, cuts: { everyMsMin: 1_000, everyMsMax: 2_000 } },
@@ -68,12 +77,14 @@ test.each(ROOMS)(
     );
     link.stop();
     for (const gauge of [relay, renderer]) gauge.stop();
+    const liveBytes = await liveHeapBytes(anna.browser);
     const figures = {
       seconds: Math.round((performance.now() - startedMs) / 1_000),
       cuts: link.cuts,
       overhead: link.bytes.down / content.bytes,
       relayMB: Math.round(relay.peakBytes / MB),
       rendererMB: Math.round(renderer.peakBytes / MB),
+      liveMB: Math.round(liveBytes / MB),
       ...content,
     };
     console.log(JSON.stringify(figures));
@@ -84,7 +95,12 @@ test.each(ROOMS)(
     expect(link.cuts).toBeGreaterThan(2);
     expect(figures.overhead).toBeLessThan(OVERHEAD_MAX);
     await expectProgress(anna);
+    expect(liveBytes).toBeLessThan(LIVE_BYTES_MAX + LIVE_SHARE_MAX * content.bytes);
     if (!canGauge) return;
+    peaks.push({ relay: relay.peakBytes, renderer: renderer.peakBytes });
+    const [first] = peaks as [(typeof peaks)[number]];
+    expect(relay.peakBytes / first.relay).toBeLessThan(PEAK_RATIO_MAX);
+    expect(renderer.peakBytes / first.renderer).toBeLessThan(PEAK_RATIO_MAX);
     expect(relay.peakBytes).toBeLessThan(RELAY_BYTES_MAX);
     expect(renderer.peakBytes).toBeLessThan(RENDERER_BYTES_MAX);
   },
