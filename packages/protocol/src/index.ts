@@ -252,7 +252,7 @@ export { checkDelayMs } from './sync/check-pace.js';
 export type { Progress } from './sync/progress.js';
 export { countRepairs, NO_REPAIRS, type Repairs } from './sync/repairs.js';
 export { progressOf } from './sync/replica-flow.js';
-export { LastRead, planFor, planOpenDiff, readParts } from './sync/plans.js';
+export { type LastRead, planFor, planOpenDiff, readParts } from './sync/plans.js';
 export {
   greeting,
   type LinkConfig,

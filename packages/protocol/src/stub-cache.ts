@@ -1,7 +1,7 @@
 import { bytesToHex } from './bytes.js';
 
-/** The stubs of 256 bodies of eight MiB, or of thousands of small ones. */
-const BYTES_MAX = 1024 * 1024;
+/** At four KiB, the stub of the largest body, that is a MiB. */
+const STUBS_MAX = 256;
 
 /**
  * Stubs of large deltas by trie key, so that who offers the same ones over each new connection reads and hashes them once. A trie key
@@ -9,22 +9,15 @@ const BYTES_MAX = 1024 * 1024;
  */
 export class StubCache {
   readonly #stubs = new Map<string, Uint8Array>();
-  #bytes = 0;
 
   get(trieKey: Uint8Array): Uint8Array | undefined {
     return this.#stubs.get(bytesToHex(trieKey));
   }
 
-  /** The oldest ones go when there are too many. */
+  /** The oldest one goes when there are too many. */
   keep(trieKey: Uint8Array, stub: Uint8Array): void {
-    const name = bytesToHex(trieKey);
-    if (this.#stubs.has(name)) return;
-    this.#stubs.set(name, stub);
-    this.#bytes += stub.length;
-    for (const [oldest, { length }] of this.#stubs) {
-      if (this.#bytes <= BYTES_MAX) return;
-      this.#stubs.delete(oldest);
-      this.#bytes -= length;
-    }
+    this.#stubs.set(bytesToHex(trieKey), stub);
+    const [oldest] = this.#stubs.keys();
+    if (this.#stubs.size > STUBS_MAX) this.#stubs.delete(oldest as string);
   }
 }

@@ -6,7 +6,7 @@ import {
   errorToFacts,
   type HeadStatement,
   keepPart,
-  LastRead,
+  type LastRead,
   type LinkConfig,
   MangroveError,
   type Plan,
@@ -48,7 +48,7 @@ export class LinkWork {
   readonly #certifier: Certifier;
   /** What is offered again over each connection. */
   readonly #stubs = new StubCache();
-  readonly #lastRead = new LastRead();
+  readonly #lastRead: LastRead = {};
 
   constructor(env: Environment, store: Store, identity: Identity, config: LinkConfig, host: LinkHost) {
     this.#env = env;

@@ -52,16 +52,7 @@ const RETRY_AFTER_MS = 2_000;
 /** What shows that a connection is of use: when it ends, the next one is worth trying at once. */
 const GAINS: ReadonlySet<RelayMessage['kind']> = new Set(['deltas', 'part', 'want', 'ack']);
 /** What is read only to be sent over the connection that asked. */
-const READS: ReadonlySet<ReplicaEffect['kind']> = new Set([
-  'read-incoming',
-  'read-outbox',
-  'read-certificates',
-  'read-vector',
-  'read-beyond',
-  'read-parts',
-  'open-diff',
-  'answer-diff',
-]);
+const isForSending = ({ kind }: ReplicaEffect): boolean => kind.startsWith('read-') || kind.endsWith('-diff');
 
 /**
  * Runs the step function of one room's connection: events in, one at a time; effects out, in order. It decides nothing.
@@ -244,7 +235,7 @@ export class ReplicaLink {
         return undefined;
       default:
         // What came over a connection before it ended is still written, but the next one must not wait for reads that serve nobody.
-        if (READS.has(effect.kind) && this.#stepped !== this.#session) return undefined;
+        if (this.#stepped !== this.#session && isForSending(effect)) return undefined;
         return this.#work.run(effect);
     }
   }

@@ -87,7 +87,7 @@ describe('readOutboxPage', () => {
 });
 
 describe('StubCache', () => {
-  test('[SY18] it keeps a bounded weight, and the oldest go', () => {
+  test('[SY18] it keeps a bounded number, and the oldest go', () => {
     const stubs = new StubCache();
     const keyOf = (i: number): Uint8Array => u64ToBytes(i);
     for (let i = 0; i < 300; i++) {

@@ -10,7 +10,7 @@ import { acceptDeltas, removeDelta } from '../room/accept.js';
 import { readReach } from '../room/vector.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { VersionVector } from '../version-vector.js';
-import { LastRead, planFor, planOpenDiff, readParts } from './plans.js';
+import { type LastRead, planFor, planOpenDiff, readParts } from './plans.js';
 
 const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
 const EVERYTHING = { from: new Uint8Array() };
@@ -160,7 +160,7 @@ describe('read-parts', () => {
   const trieKey = trieKeyOf(large);
 
   function reader(tables: MemoryTables) {
-    const last = new LastRead();
+    const last: LastRead = {};
     let bodies = 0;
     const read = (from: number, count: number) =>
       tables.transact(function* (tx) {

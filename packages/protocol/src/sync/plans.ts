@@ -158,8 +158,8 @@ export function* readParts(
 }
 
 /** The delta whose parts were asked for last, until all of them were: a large one is read once, and not again for each run of its parts. */
-export class LastRead {
-  row: { readonly trieKey: Uint8Array; readonly row: Uint8Array } | undefined;
+export interface LastRead {
+  row?: { readonly trieKey: Uint8Array; readonly row: Uint8Array } | undefined;
 }
 
 function* readHeld(tx: Transaction, trieKey: Uint8Array, last?: LastRead): Steps<Uint8Array | undefined> {
