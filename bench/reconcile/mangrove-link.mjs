@@ -7,14 +7,17 @@ import {
   bytesToRelayMessage,
   bytesToReplicaMessage,
   defaultLimits,
+  equalBytes,
   FrameJoiner,
   greeting,
+  isCursorValid,
   messageToBytes,
   messageToFrames,
   offline,
   planFor,
   planOpenDiff,
   PROTOCOL_VERSION,
+  readAhead,
   readLogPage,
   readPosition,
   readReach,
@@ -22,6 +25,7 @@ import {
   readVectorRows,
   roomConfigToByte,
   stepSync,
+  u64ToBytes,
 } from '@mangrove/protocol';
 import { hash, nowMs, publicKeyOf, replicaOf, room, roomConfig } from './mangrove-room.mjs';
 
@@ -29,6 +33,8 @@ const config = { room, roomConfig, limits: defaultLimits };
 const relay = { relayKey: new Uint8Array(32), storeId: new Uint8Array(8).fill(1), challenge: new Uint8Array(32) };
 /** A message takes half a round trip, and work no time. */
 const HALF = 0.5;
+const ANOTHER_STORE = new Uint8Array(8).fill(2);
+const ELSEWHERE = 100_000;
 
 /**
  * A replica and a relay with the step function and the plans of the product over memory stores: every frame is encoded, counted and
@@ -63,11 +69,19 @@ export class MangroveLink {
     if (Buffer.compare(roots[0], roots[1]) !== 0) throw new Error('the roots differ at the end');
     const { kind, settled } = this.#states.replica;
     if (kind !== 'live' || !settled) throw new Error(`the link ends ${kind} and unsettled`);
+    if (!this.#isKnown) throw new Error('the replica never came to know what differs');
     return this.tally;
   }
 
   #read(side, plan) {
     return this.#tables[side].transact(plan).result;
+  }
+
+  /** Where a client left the log of this relay, or that of another one, which tells this relay nothing. */
+  #cursor() {
+    if (this.#after === undefined) return { storeId: ANOTHER_STORE, offset: ELSEWHERE, roll: new Uint8Array(8) };
+    const row = this.#tables.relay.table('log').get(u64ToBytes(this.#after));
+    return { storeId: relay.storeId, offset: this.#after, roll: row.slice(0, 8) };
   }
 
   #step(side, event) {
@@ -87,9 +101,9 @@ export class MangroveLink {
       const cursorBytes = message.cursor === undefined ? 0 : bytes - framesOf({ ...message, cursor: undefined }).bytes;
       tally.setUpBytes += bytes - cursorBytes;
       tally.bytes += cursorBytes;
-      if (message.kind === 'hello') this.#asksAt = this.#arrived[from] + (cursorBytes > 0 ? 0 : 2 * HALF);
+      if (message.kind === 'hello') this.#asksAt = this.#arrived[from] + (this.#after === undefined ? 2 * HALF : 0);
     } else {
-      const own = (message.deltas ?? []).reduce((sum, delta) => sum + framedBytes(delta), 0);
+      const own = deltasOf(message).reduce((sum, delta) => sum + framedBytes(delta), 0);
       tally.messages++;
       tally.bytes += bytes - own;
       tally.deltaBytes += own;
@@ -104,14 +118,14 @@ export class MangroveLink {
       const bytes = this.#joiners[to].add(frame);
       if (bytes === undefined) continue;
       const message = to === 'relay' ? bytesToReplicaMessage(bytes) : bytesToRelayMessage(bytes);
-      if (message.deltas?.length > 0) this.tally.heldAt = at - this.#asksAt;
+      if (deltasOf(message).length > 0) this.tally.heldAt = at - this.#asksAt;
       if (to === 'replica' && TELLS.has(message.kind)) this.tally.toldAt = at - this.#asksAt;
       this.#step(to, { kind: 'message', message, nowMs });
       if (to === 'replica' && this.tally.heldAt > 0 && !this.#isKnown) this.#lookWhetherKnown();
     }
   }
 
-  /** When the replica first asks: with its hello where that has a cursor, else with a pull right after admission. */
+  /** When the replica first asks: with its hello where that has a cursor that counts, else with a pull right after admission. */
   #asksAt = 0;
   #isKnown = false;
 
@@ -167,16 +181,17 @@ export class MangroveLink {
   };
 
   #asRelay = {
-    authenticate: ({ hello }) => ({
+    authenticate: ({ hello: { cursor } }) => ({
       ...this.#read('relay', function* (tx) {
-        return { end: (yield* readPosition(tx)).offset };
+        const isKnown = equalBytes(cursor.storeId, relay.storeId) && (yield* isCursorValid(tx, cursor));
+        const after = isKnown ? cursor.offset : undefined;
+        const { offset: end } = yield* readPosition(tx);
+        return { end, after, ahead: yield* readAhead(tx, after ?? end) };
       }),
-      ahead: { deltas: 0, bytes: 0 },
       kind: 'authenticated',
       replica: replicaOf(this.author),
       rights: ['read', 'write'],
       certificate: undefined,
-      after: hello.cursor === undefined ? undefined : this.#after,
       lastSeq: 0,
       certificates: [],
       heads: [],
@@ -219,10 +234,7 @@ export class MangroveLink {
       config: roomConfigToByte(roomConfig),
       publicKey: publicKeyOf(this.author),
       token: undefined,
-      cursor:
-        this.#after === undefined
-          ? undefined
-          : { storeId: relay.storeId, offset: this.#after, roll: new Uint8Array(8) },
+      cursor: this.#cursor(),
       window: defaultLimits.windowBytes,
       proof: new Uint8Array(64),
     };
@@ -241,6 +253,9 @@ function framesOf(message) {
 
 /** With its length, as it stands in a message. */
 export const framedBytes = ({ length }) => length + (length < 128 ? 1 : length < 16_384 ? 2 : 3);
+
+/** `ahead` has a number under this name. */
+const deltasOf = ({ deltas }) => (Array.isArray(deltas) ? deltas : []);
 
 const parse = (bytes) => bytesToDelta(hash, room.roomId, bytes);
 

@@ -20,6 +20,7 @@ import {
 const CONFIG = { history: 'current', encrypted: false };
 const EPOCH_MS = 1_750_000_000_000;
 const TICKS_PER_MS = 1_024;
+const ROLL_BYTES = 8;
 const PAYLOAD_BYTES = 24;
 
 export const hash = (bytes) => createHash('sha256').update(bytes).digest();
@@ -83,13 +84,17 @@ export function fillTables(deltas, { logged = false } = {}) {
 
 /** The log of a relay that took them in this order; the position at its end is what a cursor names. */
 function putLog(put, deltas) {
-  let roll = new Uint8Array(8);
+  let roll = new Uint8Array(ROLL_BYTES);
+  let bytesBefore = 0;
   const rows = deltas.map((delta, i) => {
-    roll = hash(concatBytes(roll, idToBytes(delta.id))).subarray(0, 8);
-    return [u64ToBytes(i + 1), concatBytes(roll, delta.trieKey)];
+    roll = hash(concatBytes(roll, idToBytes(delta.id))).subarray(0, ROLL_BYTES);
+    const { length } = delta.bytes;
+    const row = concatBytes(roll, delta.trieKey, u64ToBytes(bytesBefore), u64ToBytes(length));
+    bytesBefore += length;
+    return [u64ToBytes(i + 1), row];
   });
   put('log', rows);
-  put('meta', [[utf8ToBytes('position'), concatBytes(u64ToBytes(deltas.length), roll)]]);
+  put('meta', [[utf8ToBytes('position'), concatBytes(u64ToBytes(deltas.length), roll, u64ToBytes(bytesBefore))]]);
 }
 
 function vectorOf(deltas) {

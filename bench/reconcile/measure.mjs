@@ -1,78 +1,61 @@
-import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { describeMachine, describeTree, loadNow } from '../support/machine.mjs';
-import { fromRoot } from '../../scripts/lib/paths.mjs';
+import { describeMachine, describeTree } from '../support/machine.mjs';
+import { runChild } from './child.mjs';
 import { claims } from './claims/index.mjs';
 import { peers } from './peers/index.mjs';
 
-const HEAP_MIB = 6_000;
+const LARGE = 100_000;
 const MILLION = 1_000_000;
+const CLAIM_SECONDS_MAX = 1_800;
 
-/** Runs what the settings ask for, one process after the other, and returns all of it. */
-export async function measure(settings) {
-  const startedAt = new Date().toISOString();
-  const loadAtStart = loadNow();
-  const isAsked = (name) => settings.only === undefined || settings.only.includes(name);
+/** Runs what is asked for and not kept, one process after the other, and returns all of it. */
+export async function measure({ settings, only, kept }) {
+  const isAsked = ({ id }) => only === undefined || only.includes(id);
+  const asked = peers.filter(isAsked);
   const cells = [];
-  for (const n of settings.sizes) {
-    for (const peer of peers.filter(({ id }) => isAsked(id))) {
-      const { differences, scenarios } = settings;
-      const rounds = n >= MILLION ? settings.roundsOfMillion : n >= MILLION / 10 ? 1 : settings.rounds;
-      const asked = {
-        peer: peer.id,
-        n,
-        differences: n >= MILLION ? ends(differences) : differences,
-        scenarios,
-        rounds,
-      };
-      cells.push(...(await inProcess('cell.mjs', asked)));
-    }
-  }
+  for (const n of settings.sizes)
+    for (const peer of asked)
+      for (const scenario of settings.scenarios)
+        cells.push(...(await measureRow({ peer, n, scenario, settings, kept, cells })));
   const claimed = {};
-  for (const { id } of claims.filter((claim) => isAsked(claim.id)))
-    [claimed[id]] = await inProcess('claim.mjs', { id, settings });
+  for (const { id, sources } of claims.filter(isAsked)) {
+    const work = () => runChild('claim.mjs', { id, settings }, CLAIM_SECONDS_MAX);
+    claimed[id] = await kept.once({ id, settings }, sources, work);
+    console.log(id);
+  }
   return {
     bench: 'reconcile',
-    date: startedAt.slice(0, 10),
+    date: new Date().toISOString().slice(0, 10),
     tree: describeTree(),
-    machine: { ...describeMachine(tmpdir()), loadAtStart, loadAtEnd: loadNow() },
+    machine: describeMachine(tmpdir()),
     settings,
-    peers: peers
-      .filter(({ id }) => isAsked(id))
-      .map(({ id, name, about, carries, versions }) => ({ id, name, about, carries, versions: versions() })),
+    peers: asked.map(({ id, name, about, carries, versions }) => ({ id, name, about, carries, versions: versions() })),
     cells,
     claims: claimed,
   };
 }
 
-/** A million items take minutes to set up: the smallest and the largest difference. */
-const ends = (list) => [...new Set([list[0], list.at(-1)])];
+/** The cells of one peer, size and scenario, from the easiest on. */
+async function measureRow({ peer, n, scenario, settings, kept, cells }) {
+  const row = [];
+  const differences = n >= MILLION ? settings.differencesOfMillion : settings.differences;
+  for (const d of differences) {
+    const cell = { peer: peer.id, n, scenario, d };
+    const easier = [...cells, ...row].find(
+      (one) => one.unfinished && one.peer === peer.id && one.scenario === scenario,
+    );
+    const reason = peer.cannot(cell);
+    if (reason !== undefined) row.push({ ...cell, cannot: reason });
+    else if (easier !== undefined) row.push({ ...cell, notTried: { n: easier.n, d: easier.d } });
+    else row.push({ ...cell, ...(await measureCell({ peer, cell, settings, kept })) });
+    const { notes: _, ...told } = row.at(-1);
+    console.log(JSON.stringify(told));
+  }
+  return row;
+}
 
-/** The JSON lines that a process of this folder prints. */
-function inProcess(file, argument) {
-  return new Promise((resolve, reject) => {
-    const args = [
-      `--max-old-space-size=${HEAP_MIB}`,
-      '--expose-gc',
-      fromRoot('bench/reconcile', file),
-      JSON.stringify(argument),
-    ];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk) => {
-      output += chunk;
-      process.stdout.write(chunk.replace(/,"notes".*?(?=\n|$)/g, '}'));
-    });
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code !== 0) reject(new Error(`${file} ${JSON.stringify(argument)} ended with code ${code}`));
-      else
-        resolve(
-          output
-            .split('\n')
-            .filter(Boolean)
-            .map((line) => JSON.parse(line)),
-        );
-    });
-  });
+function measureCell({ peer, cell, settings, kept }) {
+  const asked = { ...cell, rounds: cell.n >= LARGE ? settings.roundsOfLarge : settings.rounds };
+  const { cellSecondsMax } = settings;
+  return kept.once({ ...asked, cellSecondsMax }, peer.sources, () => runChild('cell.mjs', asked, cellSecondsMax));
 }

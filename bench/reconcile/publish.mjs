@@ -6,9 +6,8 @@ import { renderReport } from './report.mjs';
 const FOLDER = fromRoot('bench/results/reconcile');
 
 /** Prints the report, and writes it with its plots when the run was whole: nothing less moves what is committed. */
-export async function publish(results) {
-  const { isWhole, ...settings } = results.settings;
-  const kept = rounded({ ...results, settings });
+export async function publish(results, { isWhole }) {
+  const kept = rounded(results);
   const report = renderReport(kept);
   console.log(`\n${report}`);
   if (!isWhole) {

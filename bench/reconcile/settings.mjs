@@ -2,10 +2,14 @@
 const WHOLE = {
   sizes: [1_000, 10_000, 100_000, 1_000_000],
   differences: [1, 10, 100, 1_000],
+  /** Of a size that takes minutes to set up: the smallest and the largest difference. */
+  differencesOfMillion: [1, 1_000],
   scenarios: ['tail', 'scattered'],
-  /** Of one cell; the median is told. A million items are set up once. */
-  rounds: 3,
-  roundsOfMillion: 1,
+  /** Of one cell; the median is told. From 100,000 items on a cell is run once. */
+  rounds: 5,
+  roundsOfLarge: 1,
+  /** A cell that is not done by then, setting up included, is told as such, and nothing harder is tried of its peer. */
+  cellSecondsMax: 180,
   twoPhase: { replicas: 64, writes: 128 },
   regions: { replicas: 128, regions: 3, writes: 256 },
   vectorReplicas: [1, 8, 64, 256, 1_000],
@@ -13,7 +17,7 @@ const WHOLE = {
 };
 
 /** To see that everything works; its figures mean nothing. */
-const QUICK = {
+const SMOKE = {
   ...WHOLE,
   sizes: [1_000],
   differences: [1, 100],
@@ -24,16 +28,19 @@ const QUICK = {
   vectorKeys: 20,
 };
 
-/** `--quick`, `--only <part,…>`, `--sizes <n,…>`; throws on anything else. Parts are the peers' ids and the claims' names. */
+const OPTIONS = '--smoke, --fresh, --only <part,…> and --sizes <n,…>';
+
+/** Parts are the peers' ids and the claims' names. Throws on anything that is no option. */
 export function readSettings(args) {
-  const settings = { ...(args.includes('--quick') ? QUICK : WHOLE), only: undefined };
+  const settings = { ...(args.includes('--smoke') ? SMOKE : WHOLE) };
+  let only;
   for (let i = 0; i < args.length; i++) {
-    if (args[i] === '--quick') continue;
-    else if (args[i] === '--only') settings.only = args[++i]?.split(',');
+    if (args[i] === '--smoke' || args[i] === '--fresh') continue;
+    if (args[i] === '--only') only = args[++i]?.split(',');
     else if (args[i] === '--sizes') settings.sizes = args[++i]?.split(',').map(Number);
-    else throw new Error(`Unknown option ${args[i]}: there are --quick, --only <part,…> and --sizes <n,…>.`);
+    else throw new Error(`Unknown option ${args[i]}: there are ${OPTIONS}.`);
   }
-  if (!settings.sizes.every((size) => size >= 1)) throw new Error('--sizes takes numbers from 1.');
-  const isWhole = settings.only === undefined && JSON.stringify(settings) === JSON.stringify(WHOLE);
-  return { ...settings, isWhole };
+  if (!settings.sizes?.every((size) => size >= 1)) throw new Error('--sizes takes numbers from 1.');
+  const isWhole = only === undefined && JSON.stringify(settings) === JSON.stringify(WHOLE);
+  return { settings, only, isFresh: args.includes('--fresh'), isWhole };
 }

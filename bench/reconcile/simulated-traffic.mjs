@@ -14,7 +14,8 @@ export function createCountingWorld(options) {
   const original = Connection.prototype.send;
   Connection.prototype.send = function send(to, message) {
     const frames = messageToFrames(messageToBytes(message), defaultLimits);
-    const own = (message.deltas ?? []).reduce((sum, delta) => sum + delta.length, 0);
+    const carried = Array.isArray(message.deltas) ? message.deltas : [];
+    const own = carried.reduce((sum, delta) => sum + delta.length, 0);
     const count = counts.get(message.kind) ?? { messages: 0, bytes: 0, deltaBytes: 0 };
     count.messages++;
     count.bytes += frames.reduce((sum, frame) => sum + frame.length, 0);

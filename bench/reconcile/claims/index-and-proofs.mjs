@@ -14,6 +14,7 @@ const KEY_ID_BYTES = 16;
 /** The index under the largest size up to 100,000: its bytes, what it costs to build and to change, and its proofs. */
 export const indexAndProofs = {
   id: 'index',
+  sources: ['claims/index-and-proofs.mjs', 'mangrove-room.mjs', 'workload.mjs', '../../packages/protocol/src'],
   async run({ sizes }) {
     const { proveInclusion, proveKey, proofToBytes, verifyWholeKey } = await merkle('proof.js');
     const { updateTrie } = await merkle('trie.js');

@@ -13,6 +13,7 @@ const WRITE_EVERY_MS = 100;
  */
 export const regions = {
   id: 'regions',
+  sources: ['claims/regions.mjs', 'simulated-traffic.mjs', '../../packages/protocol/src'],
   run({ regions: { replicas, regions: count, writes } }) {
     const { world, take } = createCountingWorld({
       seed: SEED,

@@ -29,6 +29,7 @@ const ALL = { from: new Uint8Array() };
  */
 export const vectorMemory = {
   id: 'vectors',
+  sources: ['claims/vector-memory.mjs', 'mangrove-room.mjs', '../../packages/protocol/src'],
   run({ vectorReplicas, vectorKeys }) {
     return { keys: vectorKeys, rows: vectorReplicas.map((replicas) => measureRoom(replicas, vectorKeys)) };
   },

@@ -15,7 +15,8 @@ export const merkleSearchTree = {
     '@atproto/repo, keys in time order; nodes asked for a level at a time. It has no two-way wire format: counted is the least, a CID asked and the block answered',
   carries: 'ids',
   versions: () => ({ '@atproto/repo': versionOf('@atproto/repo') }),
-  canRun: () => true,
+  sources: ['peers/merkle-search-tree.mjs'],
+  cannot: () => undefined,
   async run({ items }) {
     await checkBuilder();
     const leaves = items.map((_, index) => leafOf(index));

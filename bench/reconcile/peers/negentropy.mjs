@@ -10,10 +10,12 @@ const SECOND_OF_FIRST = 1_600_000_000;
 export const negentropy = {
   id: 'negentropy',
   name: 'negentropy',
-  about: 'protocol 1 as in nostr-tools (NIP-77, JavaScript, vector storage); one item a second; no frame limit',
+  about:
+    'protocol 1 as in nostr-tools (NIP-77, JavaScript, vector storage); one item a second; no frame limit, which is its fewest round trips',
   carries: 'ids',
   versions: () => ({ 'nostr-tools': versionOf('nostr-tools') }),
-  canRun: () => true,
+  sources: ['peers/negentropy.mjs'],
+  cannot: () => undefined,
   run({ items }) {
     const left = storageOf(heldBy(LEFT, items));
     const right = storageOf(heldBy(RIGHT, items));
