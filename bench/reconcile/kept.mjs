@@ -23,6 +23,10 @@ export class Kept {
     }
   }
 
+  find(asked, sources) {
+    return this.#partsByKey.get(keyOf(asked, sources));
+  }
+
   /** The kept answer to `asked`, else that of `work`, which is then kept. */
   async once(asked, sources, work) {
     const key = keyOf(asked, sources);

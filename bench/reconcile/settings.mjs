@@ -8,7 +8,7 @@ const WHOLE = {
   /** Of one cell; the median is told. From 100,000 items on a cell is run once. */
   rounds: 5,
   roundsOfLarge: 1,
-  /** A cell that is not done by then, setting up included, is told as such, and nothing harder is tried of its peer. */
+  /** CPU time. A cell that is not done by then, setting up and warming up included, is told as such, and nothing harder is tried of its peer. */
   cellSecondsMax: 180,
   twoPhase: { replicas: 64, writes: 128 },
   regions: { replicas: 128, regions: 3, writes: 256 },
@@ -28,19 +28,22 @@ const SMOKE = {
   vectorKeys: 20,
 };
 
-const OPTIONS = '--smoke, --fresh, --only <part,…> and --sizes <n,…>';
+const OPTIONS = '--smoke, --fresh, --minutes <n>, --only <part,…> and --sizes <n,…>';
 
 /** Parts are the peers' ids and the claims' names. Throws on anything that is no option. */
 export function readSettings(args) {
   const settings = { ...(args.includes('--smoke') ? SMOKE : WHOLE) };
   let only;
+  let minutes = Number.POSITIVE_INFINITY;
   for (let i = 0; i < args.length; i++) {
     if (args[i] === '--smoke' || args[i] === '--fresh') continue;
     if (args[i] === '--only') only = args[++i]?.split(',');
+    else if (args[i] === '--minutes') minutes = Number(args[++i]);
     else if (args[i] === '--sizes') settings.sizes = args[++i]?.split(',').map(Number);
     else throw new Error(`Unknown option ${args[i]}: there are ${OPTIONS}.`);
   }
   if (!settings.sizes?.every((size) => size >= 1)) throw new Error('--sizes takes numbers from 1.');
+  if (!(minutes >= 0)) throw new Error('--minutes takes a number from 0.');
   const isWhole = only === undefined && JSON.stringify(settings) === JSON.stringify(WHOLE);
-  return { settings, only, isFresh: args.includes('--fresh'), isWhole };
+  return { settings, only, minutes, isFresh: args.includes('--fresh'), isWhole };
 }

@@ -1,4 +1,5 @@
 import { automergeFirst, automergeResumed } from './automerge.mjs';
+import { evolu } from './evolu.mjs';
 import { mangroveCursor, mangroveVector } from './mangrove.mjs';
 import { merkleSearchTree } from './merkle-search-tree.mjs';
 import { negentropy } from './negentropy.mjs';
@@ -9,6 +10,7 @@ export const peers = [
   mangroveCursor,
   mangroveVector,
   negentropy,
+  evolu,
   merkleSearchTree,
   automergeFirst,
   automergeResumed,
