@@ -4,7 +4,7 @@ import { runChild } from './child.mjs';
 import { claims } from './claims/index.mjs';
 import { peers } from './peers/index.mjs';
 
-const LARGE = 100_000;
+const LARGE = 10_000;
 const MILLION = 1_000_000;
 const CLAIM_CPU_SECONDS_MAX = 1_800;
 

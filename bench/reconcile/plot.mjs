@@ -1,11 +1,10 @@
-/** Small SVG line plots on logarithmic axes, without a library. Colours are told apart by brightness too. */
-const WIDTH = 720;
+/** Small SVG line plots on logarithmic axes, without a library. */
+const WIDTH = 760;
 const HEIGHT = 420;
-const MARGIN = { left: 70, right: 190, top: 40, bottom: 50 };
-const COLOURS = ['#0b6e4f', '#0b6e4f', '#d1495b', '#30638e', '#edae49', '#b08900', '#7a5195', '#555555'];
+const MARGIN = { left: 70, right: 225, top: 40, bottom: 50 };
 
 /**
- * @param {{ title: string, x: string, y: string, series: { name: string, dashed?: boolean, points: [number, number][] }[] }} plot
+ * @param {{ title: string, x: string, y: string, series: { name: string, colour: string, dashed?: boolean, points: [number, number][] }[] }} plot
  * points are positive; a series without points is left out.
  */
 export function renderPlot({ title, x, y, series }) {
@@ -29,7 +28,7 @@ export function renderPlot({ title, x, y, series }) {
     ...decades(scaleY).map((value) => tickY(scaleY(value), value)),
     text((MARGIN.left + WIDTH - MARGIN.right) / 2, HEIGHT - 12, x, 'text-anchor="middle"'),
     `<g transform="translate(16 ${HEIGHT / 2}) rotate(-90)">${text(0, 0, y, 'text-anchor="middle"')}</g>`,
-    ...drawn.map((one, i) => line(one, i, scaleX, scaleY)),
+    ...drawn.map((one) => line(one, scaleX, scaleY)),
     ...drawn.map((one, i) => legend(one, i)),
     '</svg>',
   ].join('\n')}\n`;
@@ -56,22 +55,20 @@ function tickY(at, value) {
   return line + text(MARGIN.left - 8, at + 4, short(value), 'text-anchor="end"');
 }
 
-function line({ points, dashed }, i, scaleX, scaleY) {
+function line({ points, colour, dashed }, scaleX, scaleY) {
   const at = points.map(([x, y]) => [scaleX(x).toFixed(1), scaleY(y).toFixed(1)]);
   const dash = dashed ? ' stroke-dasharray="5 4"' : '';
-  const path = `<polyline fill="none" stroke="${colour(i)}" stroke-width="2"${dash} points="${at.map((point) => point.join(',')).join(' ')}"/>`;
-  return path + at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="3" fill="${colour(i)}"/>`).join('');
+  const path = `<polyline fill="none" stroke="${colour}" stroke-width="2"${dash} points="${at.map((point) => point.join(',')).join(' ')}"/>`;
+  return path + at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="3" fill="${colour}"/>`).join('');
 }
 
-function legend({ name, dashed }, i) {
+function legend({ name, colour, dashed }, i) {
   const x = WIDTH - MARGIN.right + 14;
   const y = MARGIN.top + 12 + 20 * i;
   const dash = dashed ? ' stroke-dasharray="5 4"' : '';
-  const sample = `<line x1="${x}" x2="${x + 22}" y1="${y - 4}" y2="${y - 4}" stroke="${colour(i)}" stroke-width="2"${dash}/>`;
+  const sample = `<line x1="${x}" x2="${x + 22}" y1="${y - 4}" y2="${y - 4}" stroke="${colour}" stroke-width="2"${dash}/>`;
   return sample + text(x + 28, y, name);
 }
-
-const colour = (i) => COLOURS[i % COLOURS.length];
 
 function text(x, y, content, attributes = '') {
   const escaped = content.replace(/&/g, '&amp;').replace(/</g, '&lt;');

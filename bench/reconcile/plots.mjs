@@ -1,13 +1,26 @@
 import { renderPlot } from './plot.mjs';
 
+/** The same in every plot; two ways of one peer have one colour and another stroke. */
+const COLOURS = {
+  'mangrove-cursor': '#0b6e4f',
+  mangrove: '#0b6e4f',
+  negentropy: '#d1495b',
+  evolu: '#2f6db5',
+  mst: '#e08e1b',
+  'automerge-first': '#7a5195',
+  'automerge-resumed': '#7a5195',
+  yjs: '#555555',
+};
+
 /** @returns {Record<string, string>} SVG by file name */
 export function renderPlots({ peers, cells, settings }) {
   const series = (read, isWanted) =>
     peers.map(({ id, name }) => ({
       name,
+      colour: COLOURS[id],
       dashed: id === 'mangrove' || id === 'automerge-resumed',
       points: cells
-        .filter((cell) => cell.peer === id && isWanted(cell))
+        .filter((cell) => cell.peer === id && cell.bytes !== undefined && isWanted(cell))
         .map(read)
         .filter(([x, y]) => x > 0 && y > 0),
     }));

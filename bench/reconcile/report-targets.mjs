@@ -9,14 +9,16 @@ const GOALS = [
   { scenario: 'scattered', d: 1_000, bytes: 300_000, roundTrips: 5 },
 ];
 
-/** Where Mangrove stands against what it set itself, and who is ahead of it, in sentences made from the figures. */
-export function renderTargets({ cells, peers, claims }) {
+/** Where Mangrove stands against what it set itself. */
+export function renderTargets({ cells: all, claims }) {
+  const cells = all.filter((cell) => cell.bytes !== undefined);
   const at = (peer, { scenario, d }) =>
     cells.find((cell) => cell.peer === peer && cell.n === N && cell.scenario === scenario && cell.d === d);
   const goals = GOALS.filter((goal) => at('mangrove', goal) !== undefined && at('mangrove-cursor', goal) !== undefined);
   const say = (cell, goal) => {
     const isMet = cell.bytes <= goal.bytes && cell.roundTrips <= goal.roundTrips;
-    return `${bytes(cell.bytes)} / ${cell.roundTrips}${isMet ? '' : ' **(missed)**'}`;
+    const factor = (cell.bytes / goal.bytes).toFixed(2);
+    return `${bytes(cell.bytes)} / ${cell.roundTrips} (${factor}×${isMet ? '' : ', **missed**'})`;
   };
   return [
     ...(goals.length === 0
@@ -34,7 +36,6 @@ export function renderTargets({ cells, peers, claims }) {
           ),
         ]),
     ...(claims.index === undefined ? [] : [renderIndex(claims.index)]),
-    ...renderLosses(cells, peers),
   ];
 }
 
@@ -55,30 +56,3 @@ function renderIndex(index) {
   ];
   return `### Index and proofs, n = ${count(index.n)}\n\n${table(['', 'goal', 'here'], rows)}\n\nIn a memory store with node:crypto's SHA-256.`;
 }
-
-function renderLosses(cells, peers) {
-  const name = new Map(peers.map((peer) => [peer.id, peer.name]));
-  const isOurs = ({ peer }) => peer.startsWith('mangrove');
-  const groups = Map.groupBy
-    ? Map.groupBy(cells, cellKey)
-    : cells.reduce((map, cell) => map.set(cellKey(cell), [...(map.get(cellKey(cell)) ?? []), cell]), new Map());
-  const lines = [...groups].flatMap(([key, group]) => {
-    const ours = group.filter(isOurs);
-    if (ours.length === 0) return [];
-    const measures = [
-      ['bytes', (cell) => cell.bytes, bytes],
-      ['round trips', (cell) => cell.roundTrips, String],
-    ];
-    return measures.flatMap(([what, read, show]) => {
-      const best = Math.min(...ours.map(read));
-      const ahead = group.filter((cell) => !isOurs(cell) && read(cell) < best);
-      if (ahead.length === 0) return [];
-      return [
-        `- ${key}, ${what}: ${ahead.map((cell) => `${name.get(cell.peer)} ${show(read(cell))}`).join(', ')}; Mangrove ${show(best)}.`,
-      ];
-    });
-  });
-  return ['### Where others are ahead', lines.length === 0 ? 'In no cell of this run.' : lines.join('\n')];
-}
-
-const cellKey = ({ n, scenario, d }) => `n = ${count(n)}, ${scenario} ${count(d)}`;

@@ -5,13 +5,13 @@ const WHOLE = {
   /** Of a size that takes minutes to set up: the smallest and the largest difference. */
   differencesOfMillion: [1, 1_000],
   scenarios: ['tail', 'scattered'],
-  /** Of one cell; the median is told. From 100,000 items on a cell is run once. */
+  /** Of one cell; the median is told. From 10,000 items on a cell is run once. */
   rounds: 5,
   roundsOfLarge: 1,
   /** CPU time. A cell that is not done by then, setting up and warming up included, is told as such, and nothing harder is tried of its peer. */
   cellSecondsMax: 180,
-  twoPhase: { replicas: 64, writes: 128 },
-  regions: { replicas: 128, regions: 3, writes: 256 },
+  twoPhase: { replicas: 64, writes: 32 },
+  regions: { replicas: 128, regions: 3, writes: 64 },
   vectorReplicas: [1, 8, 64, 256, 1_000],
   vectorKeys: 200,
 };
