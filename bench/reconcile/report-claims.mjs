@@ -83,7 +83,7 @@ function renderVectors({ keys, rows }) {
     [
       `${count(keys)} records of about 450 bytes, each written six times by replicas drawn at random, the last in one of six cases beside another. *Content* is the deltas that remain (headers, signatures`,
       'and bodies, without contexts). Added: contexts in the deltas; the table that keeps contexts of siblings at hand; the vector. Heads are each replica’s signed statement with a vector of its own, which',
-      'grows with the square of the replicas; they are told apart, as they serve knowing who holds what, not telling versions apart. Heap: the same decoded, by difference after a collection, ± 10 %.',
+      'grows with the square of the replicas; they are told apart, as they serve knowing who holds what, not telling versions apart. Heap: the same decoded, by difference after a collection, over 40 copies.',
     ].join('\n'),
     table(
       [
