@@ -50,6 +50,7 @@ function renderTwoPhase({ replicas, writes, rows }) {
 
 function percentLess(ours, theirs) {
   const ratio = 1 - ours / theirs;
+  if (ratio < -1) return `${(ours / theirs).toFixed(0)}× as much`;
   return ratio >= 0 ? `−${(100 * ratio).toFixed(0)} %` : `+${(-100 * ratio).toFixed(0)} %`;
 }
 
