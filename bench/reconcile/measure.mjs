@@ -31,10 +31,11 @@ export async function measure({ settings, only, kept, stopAtMs }) {
     run,
     settings.sizes.filter((n) => n >= MILLION),
   );
+  const { packages, isDirty } = describeTree();
   return {
     bench: 'reconcile',
     date: new Date().toISOString().slice(0, 10),
-    tree: describeTree(),
+    tree: { packages, isDirty },
     machine: describeMachine(tmpdir()),
     settings,
     peers: run.peers.map(({ id, name, about, carries, versions }) => ({

@@ -21,7 +21,7 @@ function renderSetting({ date, tree, machine, peers, cells }) {
   const loads = cells.flatMap(({ load }) => (load === undefined ? [] : [load]));
   const [least, most] = [Math.min(...loads), Math.max(...loads)];
   return [
-    `${date}; commit ${tree.commit}${tree.isDirty ? ', with changes that are not committed' : ''}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}. Load of one minute when a cell began: ${least} to ${most}.`,
+    `${date}; packages as of commit ${tree.packages}${tree.isDirty ? ', with changes that are not committed' : ''}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}. Load of one minute when a cell began: ${least} to ${most}.`,
     ...(most > machine.cores
       ? [
           '**The machine was busy with other work. Bytes and round trips do not mind; CPU is that of the process alone, but caches and cores were shared: differences below 2× are noise.**',

@@ -28,13 +28,15 @@ export function loadNow() {
   return Number(loadavg()[0].toFixed(2));
 }
 
-/** The commit of this tree, and whether the packages differ from it. */
+/** The commit of this tree, the last one that changed the packages, and whether they differ from it. */
 export function describeTree() {
   const git = (...args) => execFileSync('git', args, { cwd: fromRoot(), encoding: 'utf8' }).trim();
   try {
-    return { commit: git('rev-parse', '--short=10', 'HEAD'), isDirty: git('status', '--short', 'packages') !== '' };
+    const commit = git('rev-parse', '--short=10', 'HEAD');
+    const packages = git('log', '-1', '--abbrev=10', '--format=%h', '--', 'packages');
+    return { commit, packages, isDirty: git('status', '--short', 'packages') !== '' };
   } catch {
-    return { commit: 'unknown', isDirty: true };
+    return { commit: 'unknown', packages: 'unknown', isDirty: true };
   }
 }
 
