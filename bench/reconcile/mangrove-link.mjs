@@ -40,7 +40,7 @@ const ELSEWHERE = 100_000;
  * A replica and a relay with the step function and the plans of the product over memory stores: every frame is encoded, counted and
  * decoded. `outbox`: own deltas of the replica that no relay has acknowledged. Runs until neither has anything to say.
  *
- * Bytes are those of whole frames. A delta's own bytes, with the length before it, are told apart. CPU of taking deltas in
+ * Bytes are those of whole frames. The bytes that deltas add to their messages are told apart. CPU of taking deltas in
  * (`accept`, `accept-push`), which no other peer here does, is told apart too.
  */
 export class MangroveLink {
@@ -51,7 +51,17 @@ export class MangroveLink {
   #arrived = { replica: 0, relay: 0 };
   #states;
   #joiners = { replica: new FrameJoiner(defaultLimits), relay: new FrameJoiner(defaultLimits) };
-  tally = { setUpBytes: 0, bytes: 0, deltaBytes: 0, messages: 0, knownAt: 0, heldAt: 0, takenCpuMs: 0, byKind: {} };
+  tally = {
+    setUpBytes: 0,
+    bytes: 0,
+    deltaBytes: 0,
+    messages: 0,
+    knownAt: 0,
+    heldAt: 0,
+    takenCpuMs: 0,
+    byKind: {},
+    carried: [],
+  };
 
   constructor({ replica, relay: relayTables, author, outbox, after }) {
     this.#tables = { replica, relay: relayTables };
@@ -103,7 +113,10 @@ export class MangroveLink {
       tally.bytes += cursorBytes;
       if (message.kind === 'hello') this.#asksAt = this.#arrived[from] + (this.#after === undefined ? 2 * HALF : 0);
     } else {
-      const own = deltasOf(message).reduce((sum, delta) => sum + framedBytes(delta), 0);
+      const deltas = deltasOf(message);
+      // A message may pack its deltas: what they take is by how much they make it larger.
+      const own = deltas.length === 0 ? 0 : bytes - framesOf({ ...message, deltas: [] }).bytes;
+      if (own > 0) tally.carried.push({ from, deltas, bytes: own });
       tally.messages++;
       tally.bytes += bytes - own;
       tally.deltaBytes += own;
@@ -250,9 +263,6 @@ function framesOf(message) {
   const frames = messageToFrames(messageToBytes(message), defaultLimits);
   return { frames, bytes: frames.reduce((sum, frame) => sum + frame.length, 0) };
 }
-
-/** With its length, as it stands in a message. */
-export const framedBytes = ({ length }) => length + (length < 128 ? 1 : length < 16_384 ? 2 : 3);
 
 /** `ahead` has a number under this name. */
 const deltasOf = ({ deltas }) => (Array.isArray(deltas) ? deltas : []);

@@ -47,8 +47,8 @@ function renderMethod({ peers, settings }) {
     ].join('\n'),
     peers.map(({ name, about, carries }) => `- **${name}**: ${about}. Carries ${carries}.`).join('\n'),
     [
-      '*What is counted for Mangrove*: every byte of every frame after admission, acknowledgements included, but for the deltas that were wanted (with the length before',
-      'each); deltas sent in vain count. Admission (hello, welcome, admitted: 223 bytes, without certificates) is left out, as the others have none here. The code is the product’s: `stepSync` at both ends, the plans of',
+      '*What is counted for Mangrove*: every byte of every frame after admission, acknowledgements included, but for the bytes that wanted deltas add to',
+      'their messages; deltas sent in vain count. Admission (hello, welcome, admitted: 223 bytes, without certificates) is left out, as the others have none here. The code is the product’s: `stepSync` at both ends, the plans of',
       'the room, the codecs and frames, stores in memory; nobody verifies signatures, and taking deltas in is not in its CPU (it is in `takenCpuMs` of the notes in results.json), as negentropy, the search tree and',
       'Yjs take nothing in here either; Automerge and Evolu do. The deltas travel within these round trips. negentropy and the search tree end at ids: fetching and sending the items is a round trip more. In the columns of',
       'Automerge, Evolu and Yjs the items are in the bytes, as they say none without the other: compare d = 1.',
@@ -92,7 +92,7 @@ function renderSize({ peers, cells, settings }, n) {
 /** Deltas that a side had already, or sent itself: where there are some, they are most of what a cell costs. */
 function renderVain(cells) {
   const told = cells.flatMap(({ peer, scenario, d, notes }) => {
-    const vain = notes?.deltaBytes === undefined ? 0 : notes.deltaBytes - notes.wantedBytes;
+    const vain = notes?.vainBytes ?? 0;
     return vain > 0
       ? [`${peer === 'mangrove' ? 'Mangrove' : 'returning'}, ${scenario} ${count(d)}: ${bytes(vain)}`]
       : [];

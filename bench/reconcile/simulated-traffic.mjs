@@ -13,12 +13,13 @@ export function createCountingWorld(options) {
   const counts = new Map();
   const original = Connection.prototype.send;
   Connection.prototype.send = function send(to, message) {
-    const frames = messageToFrames(messageToBytes(message), defaultLimits);
-    const carried = Array.isArray(message.deltas) ? message.deltas : [];
-    const own = carried.reduce((sum, delta) => sum + delta.length, 0);
+    const bytes = framedBytes(message);
+    const carries = Array.isArray(message.deltas) && message.deltas.length > 0;
+    // A message may pack its deltas: what they take is by how much they make it larger.
+    const own = carries ? bytes - framedBytes({ ...message, deltas: [] }) : 0;
     const count = counts.get(message.kind) ?? { messages: 0, bytes: 0, deltaBytes: 0 };
     count.messages++;
-    count.bytes += frames.reduce((sum, frame) => sum + frame.length, 0);
+    count.bytes += bytes;
     count.deltaBytes += own;
     counts.set(message.kind, count);
     original.call(this, to, message);
@@ -32,6 +33,11 @@ export function createCountingWorld(options) {
       return taken;
     },
   };
+}
+
+function framedBytes(message) {
+  const frames = messageToFrames(messageToBytes(message), defaultLimits);
+  return frames.reduce((sum, frame) => sum + frame.length, 0);
 }
 
 /** Lets time pass until nobody has anything to say but heads; throws when that takes too long. */
