@@ -14,7 +14,7 @@ function renderTwoPhase({ replicas, writes, rows }) {
     `## ${replicas} replicas against two-phase commit (claim to beat: 40 % less overhead)`,
     [
       `${replicas} replicas in the product’s seeded simulator, one relay, ${writes} writes. **Overhead** is all messages and all bytes on all links beyond the one delivery of the deltas themselves to each of`,
-      'the others, which any protocol must make. Ours is counted from encoded frames. Two-phase commit (Gray 1978) is counted from its definition: prepare, vote, commit and acknowledgement with',
+      'the others, which any protocol must make. Ours is counted from encoded frames, but for the probes that a settled client sends now and then, whatever is written. Two-phase commit (Gray 1978) is counted from its definition: prepare, vote, commit and acknowledgement with',
       'each participant, with the same deltas in `prepare`, the same framing, an 8-byte transaction id, batched as ours is, and no failures. Its best case is told too: direct links from the author to',
       'all and votes that nobody signs. The two are not the same promise: 2PC ends when all have it or none, blocks when one is away, and its author then knows; Mangrove is done at the relay’s',
       'disk and delivers to whoever is there. That everybody has it is learnt from head statements, which is the row to hold against 2PC where that knowledge is wanted at once.',

@@ -13,15 +13,16 @@ export function createCountingWorld(options) {
   const counts = new Map();
   const original = Connection.prototype.send;
   Connection.prototype.send = function send(to, message) {
+    const kind = message.kind === 'ack' && message.seqs.length === 0 ? 'answer to a probe' : message.kind;
     const bytes = framedBytes(message);
     const carries = Array.isArray(message.deltas) && message.deltas.length > 0;
     // A message may pack its deltas: what they take is by how much they make it larger.
     const own = carries ? bytes - framedBytes({ ...message, deltas: [] }) : 0;
-    const count = counts.get(message.kind) ?? { messages: 0, bytes: 0, deltaBytes: 0 };
+    const count = counts.get(kind) ?? { messages: 0, bytes: 0, deltaBytes: 0 };
     count.messages++;
     count.bytes += bytes;
     count.deltaBytes += own;
-    counts.set(message.kind, count);
+    counts.set(kind, count);
     original.call(this, to, message);
   };
   return {
