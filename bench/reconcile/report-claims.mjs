@@ -1,10 +1,15 @@
 import { bytes, count, percent, table } from './report-table.mjs';
 
+const NAMES = ['index', 'two-phase', 'regions', 'vectors'];
+
 export function renderClaims({ claims }) {
   return [
     ...(claims['two-phase'] === undefined ? [] : renderTwoPhase(claims['two-phase'])),
     ...(claims.regions === undefined ? [] : renderRegions(claims.regions)),
     ...(claims.vectors === undefined ? [] : renderVectors(claims.vectors)),
+    ...NAMES.filter((name) => claims[name] === undefined).map(
+      (name) => `The claim \`${name}\` was not measured in this run.`,
+    ),
   ];
 }
 
