@@ -71,7 +71,7 @@ const relayEvents: readonly RelayEvent[] = [
     heads: [],
   },
   { kind: 'log-read', deltas, end: position, caughtUp: position, vector, met: [] },
-  { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 900_000, tells: true },
+  { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 900_000, logged: 1, tells: true },
   { kind: 'stubs-kept', fetches, held: [trieKey] },
   { kind: 'arrived', trieKeys: [trieKey] },
   partsRead,

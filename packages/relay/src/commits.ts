@@ -192,7 +192,8 @@ export class CommitQueue {
     for (const { link, seqs, refusals, bytes, isRepair } of answersOf(batch, outcomes)) {
       counters.add('deltas_refused', refusals.length);
       // What repairs the relay is a question about its root.
-      link.deliver({ kind: 'pushed', seqs, refusals, position, bytes, tells: tells || isRepair });
+      const logged = fresh.filter(({ via }) => via === link.challenge).length;
+      link.deliver({ kind: 'pushed', seqs, refusals, position, bytes, logged, tells: tells || isRepair });
     }
   }
 }

@@ -142,7 +142,8 @@ export class SimRelay {
         else if (replica === link.replica) seqs.push(seq);
       }
       const isRepair = deltas.some(({ from }) => from === 'others');
-      done({ kind: 'pushed', seqs, refusals: refused, position, bytes, tells: tells || isRepair });
+      const logged = fresh.filter(({ via }) => via === link.state.challenge).length;
+      done({ kind: 'pushed', seqs, refusals: refused, position, bytes, logged, tells: tells || isRepair });
     }
   }
 

@@ -120,6 +120,8 @@ export type RelayEvent =
       readonly position: Position;
       /** What the pushes took from the client's window. */
       readonly bytes: number;
+      /** How many deltas of this commit, which ends at the position, came over this link and were new. */
+      readonly logged: number;
       /** As with what is committed. */
       readonly tells: boolean;
     }

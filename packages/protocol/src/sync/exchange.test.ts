@@ -574,7 +574,15 @@ describe('pushing', () => {
     relay.admit(undefined);
     const refusal = { replica: me, seq: 2, code: 'DOT_REUSED', facts: {} } as const;
     expect(
-      relay.step({ kind: 'pushed', seqs: [1], refusals: [refusal], position: positionAt(7), bytes: 0, tells: true }),
+      relay.step({
+        kind: 'pushed',
+        seqs: [1],
+        refusals: [refusal],
+        position: positionAt(7),
+        bytes: 0,
+        logged: 0,
+        tells: true,
+      }),
     ).toEqual([
       { kind: 'send', message: { kind: 'refused', ...refusal } },
       { kind: 'send', message: { kind: 'ack', seqs: [1], position: positionAt(7) } },
@@ -591,7 +599,17 @@ describe('pushing', () => {
     relay.admit(undefined);
     expect(verdictOf(relay, {})).toEqual([{ kind: 'accept-push', deltas: [], stubs: [], bytes: 0 }]);
     expect(
-      kindsOf(relay.step({ kind: 'pushed', seqs: [1], refusals: [], position: positionAt(7), bytes: 0, tells: true })),
+      kindsOf(
+        relay.step({
+          kind: 'pushed',
+          seqs: [1],
+          refusals: [],
+          position: positionAt(7),
+          bytes: 0,
+          logged: 0,
+          tells: true,
+        }),
+      ),
     ).toEqual(['send ack']);
   });
 
@@ -757,6 +775,20 @@ describe('forwarding', () => {
     expect(relay.step(committed([undefined]))).toEqual([{ kind: 'send', message }]);
     expect(relay.step(committed([here]))).toEqual([]);
     expect(relay.step(committed([here, elsewhere]))).toEqual([{ kind: 'send', message }]);
+  });
+
+  test.each([
+    ['nothing but what it pushed was committed', 2, 7],
+    ['something of another stands between', 1, 5],
+  ])('[SY6] who is read the log later on is not read what it pushed itself, where %s', (_, logged, after) => {
+    const relay = createRelay();
+    relay.step({ kind: 'opened' });
+    relay.hear(hello);
+    const facts = { certificate: undefined, lastSeq: 0, certificates: [], heads: [], end: 5, ahead: NOTHING };
+    relay.step({ kind: 'authenticated', replica: me, rights: ['read', 'write'], after: undefined, ...facts });
+    relay.hear({ kind: 'pull', vector: new Map() });
+    relay.step({ kind: 'pushed', seqs: [1, 2], refusals: [], position: positionAt(7), bytes: 9, logged, tells: true });
+    expect(relay.state).toMatchObject({ kind: 'replaying', after });
   });
 
   test('[SY6] of a batch in several messages only the last one says the position', () => {

@@ -48,12 +48,19 @@ export function stepPush(state: Admitted, push: Push, nowMs: number): Result {
 /** [SY6, SY17, SY22] What was committed is acknowledged, and its bytes are granted again. */
 export function stepPushed(state: Admitted, event: RelayEvent & { kind: 'pushed' }): Result {
   const { seqs, refusals, position, bytes, tells } = event;
-  const granted = flowOn({ ...state, owesPosition: state.owesPosition || !tells }, committed(state.flow, bytes));
+  const passed = passOwn(state, event);
+  const granted = flowOn({ ...passed, owesPosition: state.owesPosition || !tells }, committed(state.flow, bytes));
   const answers = [
     ...refusals.map((refusal) => send({ kind: 'refused', ...refusal })),
     send({ kind: 'ack', seqs, position: tells ? position : undefined }),
   ];
   return { state: granted.state, effects: [...answers, ...granted.effects] };
+}
+
+/** [SY6] A peer that is read the log later on is not read what it has just pushed, where nothing else stands between. */
+function passOwn(state: Admitted, { logged, position }: RelayEvent & { kind: 'pushed' }): Admitted {
+  if (state.kind !== 'replaying' || position.offset !== state.after + logged) return state;
+  return { ...state, after: position.offset };
 }
 
 /** [SY18] What is held already is acknowledged as if it had come whole. */
