@@ -170,10 +170,26 @@ export class Desk {
     const record = world.ledger.ownDelta(this.#host.index, id, seq);
     if (rows === undefined || record === undefined) return;
     world.ledger.withdrawn(record, this.#host.index, rows.length > 0);
+    if (code === 'UNDER_FLOOR') world.ledger.revived(record);
     for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
     // What is refused now would be refused again at once.
     this.#waitsUntilMs = world.loop.nowMs + RETRY_MS;
     this.#host.later(RETRY_MS, () => this.seal());
+  }
+
+  /** A floor came that own deltas lie under; those that no relay had acknowledged have become rows again [FL5]. */
+  swept(swept: readonly Delta[], rows: readonly JournalRow[]): void {
+    const { world, index } = this.#host;
+    for (const row of rows) {
+      const delta = swept.find(({ keyId, writtenAt }) => keyId === row.keyId && writtenAt === row.writtenAt);
+      const record = delta && world.ledger.deltas.get(delta.id);
+      if (record === undefined) throw new Error('a row came back of a delta that was never sealed');
+      world.ledger.withdrawn(record, index, true);
+      world.ledger.revived(record);
+      world.count('deltas that came back from under a floor');
+      this.#writesOfRow.set(row.number, record.writes);
+    }
+    if (rows.length > 0) this.#host.later(0, () => this.seal());
   }
 
   /** Superseded unsent, by what was withdrawn: no part of anybody's past. */

@@ -1,5 +1,6 @@
 import { covers } from '../context.js';
 import { type Delta, FLAG, hasContext, hasFlag } from '../delta.js';
+import { type Floor, floorOf, isUnderFloor } from '../floor.js';
 import type { DeltaId, KeyId, ReplicaId } from '../ids.js';
 
 export type WriteKind = 'document' | 'put' | 'delete';
@@ -33,6 +34,8 @@ export interface SealedRecord {
 export class Ledger {
   readonly writes: WriteRecord[] = [];
   readonly deltas = new Map<DeltaId, SealedRecord>();
+  readonly floors = new Map<DeltaId, Floor>();
+  readonly #revived = new Set<number>();
   readonly #deltasByKey = new Map<KeyId, SealedRecord[]>();
   readonly #deltasByReplica = new Map<ReplicaId, Map<number, readonly SealedRecord[]>>();
   readonly #closures = new Map<number, ReadonlySet<number>>();
@@ -89,10 +92,51 @@ export class Ledger {
     }
   }
 
+  /** Nobody's write. What it sweeps is superseded, or a tombstone: nothing that lives, whoever has seen it [FL8, FL10]. */
+  floored(delta: Delta, replica: number): void {
+    this.#add({ delta, replica, writes: [], atRelay: false, withdrawn: false });
+    const floor = floorOf(delta);
+    if (floor === undefined) throw new Error(`[FL2] ${name(delta)} is a floor that says nothing`);
+    this.floors.set(delta.id, floor);
+    if (!this.#isWatched) return;
+    for (const record of this.deltas.values())
+      if (!record.withdrawn && isUnderFloor(floor, record.delta) && this.#isLive(record))
+        throw new Error(`[FL8] floor ${name(delta)} sweeps ${name(record.delta)}, which lives`);
+  }
+
+  /** Sealed, written by somebody, and neither deleted nor in what another delta says. */
+  #isLive({ delta }: SealedRecord): boolean {
+    if (hasFlag(delta, FLAG.tombstone | FLAG.floor)) return false;
+    const others = (this.#deltasByKey.get(delta.keyId) ?? []).filter((one) => one.delta !== delta && !one.withdrawn);
+    const isIn = (id: number, other: SealedRecord): boolean =>
+      this.get(id).kind === 'document'
+        ? other.writes.includes(id)
+        : other.writes.some((write) => write === id || this.closure(write).has(id));
+    return this.valuesOf(delta.id).some((id) => !others.some((other) => isIn(id, other)));
+  }
+
+  #isUnder(delta: Delta): boolean {
+    if (hasFlag(delta, FLAG.floor)) return false;
+    for (const [id, floor] of this.floors)
+      if (this.deltas.get(id)?.withdrawn === false && isUnderFloor(floor, delta)) return true;
+    return false;
+  }
+
+  /** It was written, a relay had it, all others deleted it, and its author was never told: now it is written again [FL5]. */
+  revived({ writes }: SealedRecord): void {
+    for (const id of writes) this.#revived.add(id);
+  }
+
+  isRevived(id: number): boolean {
+    return this.#revived.has(id);
+  }
+
   /** [CX4] A context covers exactly what its writer had seen, which the values that it saw tell. */
   #assertContext({ delta, writes }: SealedRecord, others: readonly SealedRecord[]): void {
     const seen = this.closure(writes.at(-1) as number);
     for (const other of others) {
+      // Contexts say nothing of what lies under a floor, and may reach over it [FL12].
+      if (this.#isUnder(other.delta)) continue;
       const value = other.writes.at(-1) as number;
       const isCovered = covers(delta.context, other.delta);
       const isSeen = seen.has(value);

@@ -46,6 +46,8 @@ export interface WorldOptions {
   readonly editCount: number;
   readonly documentRatio: number;
   readonly keyCount: number;
+  /** The ratio of a record's edits that delete it. */
+  readonly deleteRatio: number;
   readonly editEveryMs: number;
   /** The chance of a message to end its connection, with everything on the way. */
   readonly dropRatio: number;
@@ -73,11 +75,21 @@ export interface WorldOptions {
   readonly newcomers: 'log' | 'vector';
   /** From which weight of its tail on a document is merged. */
   readonly checkpointTailBytesMin: number;
+  /** What is worth a floor, and how much one collects. */
+  readonly floorTombstonesMin: number;
+  readonly floorContextEntriesMin: number;
+  readonly floorCollectMax: number;
+  /** Floors do not wait for who was not heard of for so long. */
+  readonly replicaExpiryMs: number;
+  readonly trashMs: number;
   readonly faults: readonly FaultKind[];
   readonly faultEveryMs: number;
   /** False where somebody misbehaves on purpose: the test says what must hold then, instead of the oracles. */
   readonly isWatched: boolean;
 }
+
+const NEVER = 1e9;
+const DAY_MS = 24 * 3_600_000;
 
 export const defaultOptions: WorldOptions = {
   seed: 1,
@@ -86,6 +98,7 @@ export const defaultOptions: WorldOptions = {
   editCount: 40,
   documentRatio: 0.5,
   keyCount: 4,
+  deleteRatio: 0.2,
   editEveryMs: 40,
   dropRatio: 0,
   duplicateRatio: 0,
@@ -102,12 +115,17 @@ export const defaultOptions: WorldOptions = {
   bulkRatio: 0,
   newcomers: 'log',
   checkpointTailBytesMin: 16_384,
+  floorTombstonesMin: NEVER,
+  floorContextEntriesMin: NEVER,
+  floorCollectMax: 8_192,
+  replicaExpiryMs: 90 * DAY_MS,
+  trashMs: 30 * DAY_MS,
   faults: [],
   faultEveryMs: 400,
   isWatched: true,
 };
 
-const YEAR_MS = 365 * 24 * 3_600_000;
+const YEAR_MS = 365 * DAY_MS;
 /** Of a frame this small each part of a message is one byte. */
 const ONE_BYTE_PARTS = 17;
 
@@ -165,5 +183,12 @@ export function mixedOptions(seed: number): WorldOptions {
     checkpointTailBytesMin: Math.max(random.pick([200, 600, 2_000, 1e9]), faults.includes('copied-profile') ? 1e9 : 0),
     faults: random.chance(0.15) ? [] : faults,
     faultEveryMs: random.pick([150, 400, 1_500]),
+    deleteRatio: random.pick([0.2, 0.4, 0.6]),
+    // What a copy of a profile wrote, under the number of another delta, may be swept by who never saw it.
+    floorTombstonesMin: faults.includes('copied-profile') ? NEVER : random.pick([1, 1, 2, NEVER]),
+    floorContextEntriesMin: faults.includes('copied-profile') ? NEVER : random.pick([1, 3, NEVER, NEVER]),
+    floorCollectMax: random.pick([1, 8_192, 8_192]),
+    replicaExpiryMs: random.pick([1_500, 90 * DAY_MS, 90 * DAY_MS]),
+    trashMs: random.pick([1_000, 30 * DAY_MS]),
   };
 }

@@ -1,7 +1,8 @@
-import { bytesToHex, bytesToU64, concatBytes } from '../bytes.js';
+import { bytesToHex, bytesToU64, concatBytes, prefixEnd } from '../bytes.js';
 import { covers } from '../context.js';
 import { bytesToDelta, type Delta, hasContext, parseTrieKey, trieKeyOf } from '../delta.js';
-import { bytesToReplicaId, deriveKeyId, type KeyId } from '../ids.js';
+import { type Floor, isUnderFloor } from '../floor.js';
+import { bytesToDeltaId, bytesToReplicaId, deriveFloorKeyId, deriveKeyId, idToBytes, type KeyId } from '../ids.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
 import { dotKey, splitTrieKeys } from '../room/set-rows.js';
 import type { MemoryTables } from '../store/memory-store.js';
@@ -13,6 +14,8 @@ import { isDamaged } from './damage.js';
 
 /** Broken ones linger for as long as a side has not noticed. */
 const LINKS_PER_REPLICA_MAX = 40;
+/** What the rows of `trash` begin with that hold a delta. */
+const TRASHED = 1;
 
 interface Node {
   readonly name: string;
@@ -37,6 +40,7 @@ export class Oracles {
       if (this.#looked.get(node.tables) === node.tables.setChanges || isDamaged(node.tables)) continue;
       this.#looked.set(node.tables, node.tables.setChanges);
       this.#assertRoot(node);
+      this.#assertFloors(node);
       if (!this.#hasHoles) this.#assertVector(node);
     }
     this.#assertBounds();
@@ -59,6 +63,7 @@ export class Oracles {
   lookAtEnd(): void {
     for (const node of this.#nodes()) {
       this.#assertRoot(node);
+      this.#assertFloors(node);
       this.#assertVector(node);
     }
     const { ledger, replicas, relays } = this.#world;
@@ -68,6 +73,7 @@ export class Oracles {
     }
     for (const node of this.#nodes()) {
       this.#assertTables(node);
+      this.#assertTrash(node);
       this.#assertContent(node);
     }
     if (new Set(this.#world.merkleRoots()).size !== 1) throw new Error('roots differ at the end');
@@ -102,12 +108,24 @@ export class Oracles {
     this.#rootBySet.set(set, root);
   }
 
-  /** [SY3] A vector claims only what is held, or covered by something that is held. */
+  /** [FL4] Nothing that lies under a held floor stands. */
+  #assertFloors({ name, tables }: Node): void {
+    const floors = floorsOf(this.#world, tables);
+    if (floors.length === 0) return;
+    for (const [key] of rows(tables, 'deltas')) {
+      const place = parseTrieKey(key);
+      if (!this.#world.ledger.floors.has(place.id) && floors.some((floor) => isUnderFloor(floor, place)))
+        throw new Error(`[FL4] ${name} keeps a delta of ${place.replica} that lies under a floor`);
+    }
+  }
+
+  /** [SY3] A vector claims only what is held, or covered by something that is held, or lies under a held floor. */
   #assertVector({ name, tables }: Node): void {
     const { ledger, options } = this.#world;
     // A vector is a relay's word, and a flipped bit may make it any other.
     if (options.flipRatio > 0) return;
     let contextual: Map<KeyId, Delta[]> | undefined;
+    const floors = floorsOf(this.#world, tables);
     for (const [key, value] of rows(tables, 'vector')) {
       const replica = bytesToReplicaId(key);
       for (let seq = 1; seq <= bytesToU64(value); seq++) {
@@ -115,6 +133,7 @@ export class Oracles {
         if (records.length === 0) throw new Error(`[SY3] ${name} claims (${replica}, ${seq}), which was never sealed`);
         const isHeld = (delta: Delta) => tables.table('deltas').get(trieKeyOf(delta)) !== undefined;
         if (records.some(({ delta, withdrawn }) => withdrawn || isHeld(delta))) continue;
+        if (records.some(({ delta }) => floors.some((floor) => isUnderFloor(floor, delta)))) continue;
         const covering = (contextual ??= contextualByKey(this.#world, tables));
         const isCovered = (delta: Delta) =>
           covering.get(delta.keyId)?.some(({ context }) => covers(context, delta)) === true;
@@ -156,10 +175,38 @@ export class Oracles {
       throw new Error(`${name} has contexts of ${rows(tables, 'contexts').length} keys, ${contextual.size} have some`);
   }
 
+  /** [FL10] Of a delete nothing is left once everybody has it. */
+  #isCollected(id: number, floors: readonly Floor[]): boolean {
+    const { ledger } = this.#world;
+    const { kind, delta } = ledger.get(id);
+    const record = delta === undefined || kind !== 'delete' ? undefined : ledger.deltas.get(delta);
+    return record !== undefined && floors.some((floor) => isUnderFloor(floor, record.delta));
+  }
+
+  /** [FL5] What is in the trash lies under a held floor, and what is kept of floors is of held ones. */
+  #assertTrash({ name, tables }: Node): void {
+    const { room, ledger } = this.#world;
+    const floors = floorsOf(this.#world, tables);
+    const trash = rows(tables, 'trash');
+    const deltas = trash.filter(([key]) => key[0] === TRASHED);
+    if (2 * deltas.length !== trash.length) throw new Error(`[FL5] ${name} has half of a delta in its trash`);
+    for (const [key, row] of deltas) {
+      const { id, keyId, ...stamped } = parseTrieKey(key.slice(1));
+      const known = ledger.deltas.get(id)?.delta ?? bytesToDelta(room.hash, room.roomId, row.slice(8));
+      if (!floors.some((floor) => isUnderFloor(floor, { id, ...stamped })))
+        throw new Error(`[FL5] ${name} keeps (${known.replica}, ${known.seq}) in its trash, under no floor`);
+    }
+    const held = new Set(rows(tables, 'deltas').map(([key]) => parseTrieKey(key).id));
+    for (const [key] of rows(tables, 'floors'))
+      if (!held.has(bytesToDeltaId(key.slice(0, 32))))
+        throw new Error(`[FL5] ${name} has rows of a floor that is gone`);
+  }
+
   /** Nothing lost, nothing back: every edit of a document is there, and of a record just what no later write had seen. */
   #assertContent({ name, tables }: Node): void {
     const { ledger, keys, room } = this.#world;
     const held = deltasOf(this.#world, tables);
+    const floors = floorsOf(this.#world, tables);
     for (const key of keys) {
       const keyId = deriveKeyId(room.hash, room.roomId, key);
       const deltas = held.filter((delta) => delta.keyId === keyId);
@@ -169,12 +216,20 @@ export class Oracles {
           if (!found.has(id)) throw new Error(`${name} reads write ${id} in a delta that was made of others`);
       const expected = ledger.standing(keyId);
       for (const id of expected)
-        if (!found.has(id)) throw new Error(`${name} has lost write ${id} of ${key.kind} ${key.id}`);
+        if (!found.has(id) && !this.#isCollected(id, floors))
+          throw new Error(`${name} has lost write ${id} of ${key.kind} ${key.id}`);
       for (const id of found)
-        if (!expected.has(id) && !ledger.isTwice(id) && !this.#isKeptByCopy(id))
+        if (!expected.has(id) && !ledger.isTwice(id) && !ledger.isRevived(id) && !this.#isKeptByCopy(id))
           throw new Error(`${name} shows write ${id} of ${key.kind} ${key.id}, which a later one had replaced`);
     }
   }
+}
+
+function floorsOf({ room, ledger }: Cast, tables: MemoryTables): readonly Floor[] {
+  if (ledger.floors.size === 0) return [];
+  const from = idToBytes(deriveFloorKeyId(room.hash, room.roomId));
+  const keys = tables.table('deltas').rows({ from, to: prefixEnd(from) });
+  return keys.flatMap(([key]) => ledger.floors.get(parseTrieKey(key).id) ?? []);
 }
 
 function rows(tables: MemoryTables, table: Table): readonly (readonly [Uint8Array, Uint8Array])[] {

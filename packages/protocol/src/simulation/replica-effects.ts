@@ -20,8 +20,8 @@ type Done = (answer?: ReplicaEvent) => void;
 type EffectOf<Kind extends ReplicaEffect['kind']> = Extract<ReplicaEffect, { kind: Kind }>;
 
 const OUTBOX_PAGE = 4;
-/** What an honest world may meet: a clock that was wrong, a relay that forgot whom it had admitted. */
-const EXPECTED_REFUSALS: ReadonlySet<string> = new Set(['CLOCK_AHEAD', 'UNCERTIFIED']);
+/** What an honest world may meet: a clock that was wrong, a relay that forgot whom it had admitted, a floor before the acknowledgement. */
+const EXPECTED_REFUSALS: ReadonlySet<string> = new Set(['CLOCK_AHEAD', 'UNCERTIFIED', 'UNDER_FLOOR']);
 const RELOAD_MS = 2_000;
 const HEAD_EVERY_MS = 1_000;
 
@@ -195,5 +195,6 @@ function publishHead(replica: SimReplica): void {
     const signature = crypto.sign(replica.publicKey, headMessage(room.roomId, claim));
     replica.publishedRoot = bytesToHex(root);
     replica.send({ kind: 'head', statement: { ...claim, signature } });
+    replica.collector.look();
   });
 }

@@ -3,11 +3,13 @@ import { equalBytes } from '../bytes.js';
 import { bytesToCertificate, type Certificate, certificateMessage, certificateToBytes } from '../certificate.js';
 import { bytesToDelta, type Delta, deltaMessage, FLAG, hasFlag, trieKeyOf } from '../delta.js';
 import { isMangroveError } from '../errors.js';
+import { floorOf } from '../floor.js';
 import { headMessage, type HeadStatement, headStatementToBytes } from '../head-statement.js';
 import { msAhead } from '../hlc.js';
 import { deriveKeyId, deriveReplicaId, idToBytes, type ReplicaId } from '../ids.js';
 import type { Arrival } from '../room/arrival.js';
 import { keepStubs, readJoined } from '../room/incoming.js';
+import { proveByHead } from '../room/prove.js';
 import { receiveDeltas, type Rejected } from '../room/receive.js';
 import { bytesToStub, isStub, type Stub } from '../stub.js';
 import type { ReplicaEvent } from '../sync/event.js';
@@ -64,11 +66,12 @@ export function accept(
     }
   }
   const options = { nowMs, cursor, replica: replica.id, compare: compareIds };
-  const { judgement, fetches } = replica.disk.write(function* (tx) {
-    const { judgement } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
+  const { judgement, swept, withdrawn, fetches } = replica.disk.write(function* (tx) {
+    const { judgement, swept, withdrawn } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
     const kept = stubs.map((stub) => ({ stub, sender: undefined, isAuthors: false }));
-    return { judgement, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
+    return { judgement, swept, withdrawn, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
   }, replica.durability);
+  replica.desk.swept(swept, withdrawn);
   count('stubs kept', fetches.length);
   const wrong = judgement.arrivals.filter(({ fault }) => fault === 'CHECKPOINT_WRONG').length;
   if (wrong > 0) replica.world.alarm('an honest checkpoint was found wrong');
@@ -103,6 +106,8 @@ function parse(replica: SimReplica, bytes: DeltaBytes): Delta | Stub | undefined
 /** [CX8] What cannot be read is kept, and said to be so. */
 function inspect(replica: SimReplica, delta: Delta): Arrival {
   const { room } = replica.world;
+  // It has no name, and what it says is for the set.
+  if (hasFlag(delta, FLAG.floor)) return { delta, name: undefined, fault: floorOf(delta) ? undefined : 'UNDECODABLE' };
   try {
     const { name } = bodyOfDelta(delta);
     writesOfBody(delta);
@@ -120,7 +125,9 @@ export function storeHead(replica: SimReplica, statement: HeadStatement): void {
   if (author === undefined || !crypto.verify(author, message, statement.signature)) return;
   replica.disk.write(function* (tx) {
     tx.put('heads', idToBytes(statement.replica), headStatementToBytes(statement));
+    yield* proveByHead(tx, room, statement);
   }, replica.durability);
+  replica.collector.look();
 }
 
 function bind({ world }: SimReplica) {

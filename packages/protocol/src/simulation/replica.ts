@@ -10,6 +10,7 @@ import type { ReplicaEvent, Standing } from '../sync/event.js';
 import { offline, type ReplicaState } from '../sync/state.js';
 import { stepSync } from '../sync/step.js';
 import type { DeltaBytes, Message } from '../wire/messages.js';
+import { Collector } from './collector.js';
 import { Compactor } from './compactor.js';
 import { Desk, type DeskHost } from './desk.js';
 import { Disk } from './disk.js';
@@ -37,6 +38,7 @@ export class SimReplica implements DeskHost {
   readonly disk: Disk;
   readonly desk: Desk;
   readonly compactor: Compactor;
+  readonly collector: Collector;
   skewMs = 0;
   /** The relay it connects to. */
   relay = 0;
@@ -65,6 +67,7 @@ export class SimReplica implements DeskHost {
     this.state = offline(world.config, this.id);
     this.desk = new Desk(this);
     this.compactor = new Compactor(this);
+    this.collector = new Collector(this);
     if (profile === undefined) this.#takeIdentity();
     else this.desk.copyFrom(profile.desk);
   }
@@ -91,7 +94,7 @@ export class SimReplica implements DeskHost {
 
   /** Nothing of it waits to be sealed, sent or acknowledged. */
   get isSilent(): boolean {
-    return this.desk.size === 0 && this.standing().outbox === 0 && this.compactor.isIdle;
+    return this.desk.size === 0 && this.standing().outbox === 0 && this.compactor.isIdle && this.collector.isIdle;
   }
 
   start(): void {
@@ -101,6 +104,7 @@ export class SimReplica implements DeskHost {
     this.isPublishing = false;
     this.desk.own();
     this.compactor.restart();
+    this.collector.restart();
     this.#every(400, 900, () => this.#check());
     if (this.world.options.disk === 'barriers') this.#every(50, 400, () => this.#barrier());
     this.later(this.random.between(0, 50), () => this.#connect());
@@ -122,7 +126,7 @@ export class SimReplica implements DeskHost {
 
   /** Own deltas that are behind a barrier go out. */
   sealed(deltas: readonly Pick<Delta, 'bytes' | 'keyId' | 'flags' | 'seq'>[]): void {
-    const edits = deltas.filter((delta) => !hasFlag(delta, FLAG.checkpoint));
+    const edits = deltas.filter((delta) => !hasFlag(delta, FLAG.checkpoint | FLAG.floor));
     this.compactor.added(edits.map(({ keyId }) => keyId));
     const fromSeq = deltas[0]?.seq ?? 1;
     this.#executor?.happen({ kind: 'sealed', deltas: deltas.map((delta) => delta.bytes), fromSeq });

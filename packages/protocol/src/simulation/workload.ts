@@ -2,7 +2,6 @@ import type { KeyName } from '../ids.js';
 import type { Cast } from './cast.js';
 import type { WorldOptions } from './options.js';
 
-const DELETE_RATIO = 0.2;
 /** From just under one part to some more than two. */
 const BULK_BYTES_MIN = 60_000;
 const BULK_BYTES_MAX = 150_000;
@@ -34,7 +33,7 @@ function edit({ random, replicas, keys, options }: Cast): boolean {
   const replica = random.pick(replicas);
   const isDocument = random.chance(options.documentRatio);
   const name = random.pick(keys.filter(({ kind }) => (kind === 'document') === isDocument));
-  const kind = isDocument ? 'document' : random.chance(DELETE_RATIO) ? 'delete' : 'put';
+  const kind = isDocument ? 'document' : random.chance(options.deleteRatio) ? 'delete' : 'put';
   const isBulk = isDocument && random.chance(options.bulkRatio);
   const bulkBytes = isBulk ? random.between(BULK_BYTES_MIN, BULK_BYTES_MAX) : 0;
   if (replica.isUp) replica.edit(name, kind, bulkBytes);

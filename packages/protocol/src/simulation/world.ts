@@ -1,6 +1,6 @@
 import { bytesToHex } from '../bytes.js';
 import { deriveRoomId, type KeyName, type RoomConfig } from '../ids.js';
-import { defaultLimits } from '../limits.js';
+import { defaultLimits, type Limits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
 import { runPlan } from '../store/plan.js';
 import { isStub } from '../stub.js';
@@ -33,6 +33,8 @@ const CHECKPOINT_STEP_MS = 100;
 const PENDING_MAX = 100_000;
 /** Longer than anything lingers on a wire. */
 const STILL_MS = 5_000;
+/** More than there are keys to collect, one at a time. */
+const FLOOR_ROUNDS_MAX = 20;
 const BUSY_WORDS = ['sent push', 'sent deltas', 'sent diff', 'sent pull'];
 
 /** Replicas, relays and the wires between them, in virtual time, all of it drawn from one seed. */
@@ -62,9 +64,7 @@ export class World implements Cast {
     this.options = options;
     this.random = new Random(options.seed);
     this.ledger = new Ledger(options.isWatched);
-    const { frameBytesMax, windowBytes, checkpointTailBytesMin } = options;
-    const own = { frameBytesMax, windowBytes, checkpointTailBytesMin, checkpointStepMs: CHECKPOINT_STEP_MS };
-    const limits = { ...defaultLimits, ...own };
+    const limits = { ...defaultLimits, ...limitsOf(options), checkpointStepMs: CHECKPOINT_STEP_MS };
     const roomId = deriveRoomId(crypto.hash, `world ${options.seed}`, ROOM_CONFIG);
     this.config = { room: { hash: crypto.hash, roomId }, roomConfig: ROOM_CONFIG, limits };
     this.#wires = this.#makeWires();
@@ -251,11 +251,17 @@ export class World implements Cast {
 
   /** Equal worlds have nothing to say to each other. */
   #keepStill(): void {
-    const before = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
-    this.#pass(this.loop.nowMs + STILL_MS);
-    const after = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
-    if (String(before) !== String(after))
-      throw new Error(`in sync and not silent: ${BUSY_WORDS} went from ${before} to ${after}`);
+    for (let rounds = 0; ; rounds++) {
+      const floors = this.ledger.floors.size;
+      const before = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
+      this.#pass(this.loop.nowMs + STILL_MS);
+      const after = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
+      if (String(before) === String(after)) return;
+      // Once roots are equal everybody says so, and then floors are due [FL8]: they end when there is nothing more to collect.
+      if (this.ledger.floors.size === floors || rounds === FLOOR_ROUNDS_MAX)
+        throw new Error(`in sync and not silent: ${BUSY_WORDS} went from ${before} to ${after}`);
+      this.#drain();
+    }
   }
 
   #hasConverged(): boolean {
@@ -288,6 +294,13 @@ export class World implements Cast {
       },
     };
   }
+}
+
+function limitsOf(options: WorldOptions): Partial<Limits> {
+  const { frameBytesMax, windowBytes, checkpointTailBytesMin } = options;
+  const { floorTombstonesMin, floorContextEntriesMin, floorCollectMax, replicaExpiryMs, trashMs } = options;
+  const floors = { floorTombstonesMin, floorContextEntriesMin, floorCollectMax, replicaExpiryMs, trashMs };
+  return { frameBytesMax, windowBytes, checkpointTailBytesMin, ...floors };
 }
 
 /** `crypto`: the defaults are fast and secure nothing, which a world needs. */
