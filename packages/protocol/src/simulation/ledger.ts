@@ -115,7 +115,8 @@ export class Ledger {
     return this.valuesOf(delta.id).some((id) => !others.some((other) => isIn(id, other)));
   }
 
-  #isUnder(delta: Delta): boolean {
+  /** It lies under a floor that stands somewhere. */
+  isUnder(delta: Delta): boolean {
     if (hasFlag(delta, FLAG.floor)) return false;
     for (const [id, floor] of this.floors)
       if (this.deltas.get(id)?.withdrawn === false && isUnderFloor(floor, delta)) return true;
@@ -136,7 +137,7 @@ export class Ledger {
     const seen = this.closure(writes.at(-1) as number);
     for (const other of others) {
       // Contexts say nothing of what lies under a floor, and may reach over it [FL12].
-      if (this.#isUnder(other.delta)) continue;
+      if (this.isUnder(other.delta)) continue;
       const value = other.writes.at(-1) as number;
       const isCovered = covers(delta.context, other.delta);
       const isSeen = seen.has(value);

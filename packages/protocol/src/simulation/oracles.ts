@@ -119,13 +119,12 @@ export class Oracles {
     }
   }
 
-  /** [SY3] A vector claims only what is held, or covered by something that is held, or lies under a held floor. */
+  /** [SY3] A vector claims only what is held, or covered by something that is held. What lies under a floor contexts leave out, also before it comes [FL12]. */
   #assertVector({ name, tables }: Node): void {
     const { ledger, options } = this.#world;
     // A vector is a relay's word, and a flipped bit may make it any other.
     if (options.flipRatio > 0) return;
     let contextual: Map<KeyId, Delta[]> | undefined;
-    const floors = floorsOf(this.#world, tables);
     for (const [key, value] of rows(tables, 'vector')) {
       const replica = bytesToReplicaId(key);
       for (let seq = 1; seq <= bytesToU64(value); seq++) {
@@ -133,7 +132,7 @@ export class Oracles {
         if (records.length === 0) throw new Error(`[SY3] ${name} claims (${replica}, ${seq}), which was never sealed`);
         const isHeld = (delta: Delta) => tables.table('deltas').get(trieKeyOf(delta)) !== undefined;
         if (records.some(({ delta, withdrawn }) => withdrawn || isHeld(delta))) continue;
-        if (records.some(({ delta }) => floors.some((floor) => isUnderFloor(floor, delta)))) continue;
+        if (records.some(({ delta }) => ledger.isUnder(delta))) continue;
         const covering = (contextual ??= contextualByKey(this.#world, tables));
         const isCovered = (delta: Delta) =>
           covering.get(delta.keyId)?.some(({ context }) => covers(context, delta)) === true;

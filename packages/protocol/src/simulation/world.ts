@@ -33,6 +33,8 @@ const CHECKPOINT_STEP_MS = 100;
 const PENDING_MAX = 100_000;
 /** Longer than anything lingers on a wire. */
 const STILL_MS = 5_000;
+/** There and back, and what a relay waits before it tells where it stands. */
+const LINGER_MS = 2_500;
 /** More than there are keys to collect, one at a time. */
 const FLOOR_ROUNDS_MAX = 20;
 const BUSY_WORDS = ['sent push', 'sent deltas', 'sent diff', 'sent pull'];
@@ -251,6 +253,8 @@ export class World implements Cast {
 
   /** Equal worlds have nothing to say to each other. */
   #keepStill(): void {
+    // A push that was not needed any more may be on its way, and what it is answered with.
+    this.#pass(this.loop.nowMs + LINGER_MS);
     for (let rounds = 0; ; rounds++) {
       const floors = this.ledger.floors.size;
       const before = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
