@@ -106,6 +106,30 @@ describe('floors', () => {
     for (const replica of world.replicas) expect(replica.desk.read(again)).toEqual([written]);
   });
 
+  test('[FL5] what was superseded unacknowledged waits for nothing once what superseded it is collected', () => {
+    const world = calmWorld({ ...EAGER, replicaExpiryMs: EXPIRY_MS });
+    const [p, r, q] = three(world);
+    writeAll(world, p);
+    const relay = world.relays[0];
+    if (relay === undefined) throw new Error('a world without a relay');
+    relay.tampers = (message, to) => (to === q.id && message.kind === 'ack' ? undefined : message);
+    const again = record('again');
+    q.edit(again, 'put');
+    world.runFor(300);
+    for (const name of [again, ...names]) p.edit(name, 'delete');
+    world.runFor(2 * EXPIRY_MS);
+    r.edit(record('other'), 'put');
+    world.runFor(2 * EXPIRY_MS);
+    expect(tombstonesOf(world, q)).toEqual([]);
+    expect(q.standing().outbox).toBe(1);
+    relay.tampers = undefined;
+    q.goOffline();
+    q.goOnline();
+    world.healAndDrain();
+    expect(q.standing().outbox).toBe(0);
+    for (const replica of world.replicas) expect(replica.desk.read(again)).toEqual([]);
+  });
+
   test('[FL3, FL12] a record that was collected is written and deleted again, as if it were new', () => {
     const world = calmWorld(EAGER);
     const [p, q] = three(world);

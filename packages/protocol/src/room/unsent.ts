@@ -4,6 +4,7 @@ import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isAnyCovered, type RoomRef } from './accept.js';
+import { readHeldFloors, readReachOf } from './floor-rows.js';
 import { dotKey } from './set-rows.js';
 import { type OutboxPlace, readOutboxRow } from './outbox.js';
 import { settleRetained } from './retained.js';
@@ -24,7 +25,7 @@ export function* dropSettled(tx: Transaction, room: RoomRef, replica: ReplicaId)
   const settled: number[] = [];
   let isCheckpoint = false;
   for (;;) {
-    const last = yield* unsentBelow(tx, replica, undefined);
+    const last = yield* unsentBelow(tx, room, replica, undefined);
     if (last === undefined || !last.isCovered) break;
     isCheckpoint ||= last.isCheckpoint;
     tx.delete('outbox', u64ToBytes(last.seq));
@@ -39,10 +40,15 @@ export function* dropSettled(tx: Transaction, room: RoomRef, replica: ReplicaId)
  * Own deltas that no relay can have and no held delta covers, descending: they were superseded before they were sent, by one that
  * was then withdrawn. `relayMs`: what a relay's clock shows, as our own may be wrong. Nobody will ever have them, and what follows them would have to lie above their stamps [JS5].
  */
-export function* readForgotten(tx: Transaction, replica: ReplicaId, relayMs: number): Steps<readonly number[]> {
+export function* readForgotten(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  relayMs: number,
+): Steps<readonly number[]> {
   const forgotten: number[] = [];
   for (let below: number | undefined; ; ) {
-    const last = yield* unsentBelow(tx, replica, below);
+    const last = yield* unsentBelow(tx, room, replica, below);
     if (last === undefined) return forgotten;
     if (!last.isCovered && !mayBeHeld(last.place.hlc, relayMs)) forgotten.push(last.seq);
     below = last.seq;
@@ -57,13 +63,28 @@ interface Unsent {
 }
 
 /** The youngest in the outbox, or undefined where it is still in the set and so on its way. */
-function* unsentBelow(tx: Transaction, replica: ReplicaId, below: number | undefined): Steps<Unsent | undefined> {
+function* unsentBelow(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  below: number | undefined,
+): Steps<Unsent | undefined> {
   const to = below === undefined ? undefined : u64ToBytes(below);
   const [row] = yield* tx.rows('outbox', { from: new Uint8Array(), to, limit: 1, reverse: true });
   if (row === undefined) return undefined;
   const seq = bytesToU64(row[0]);
   if ((yield* tx.get('dots', dotKey({ replica, seq }))) !== undefined) return undefined;
   const place = readOutboxRow(row[1]);
-  const isCovered = yield* isAnyCovered(tx, [{ ...place, replica }]);
+  const isCovered =
+    (yield* isAnyCovered(tx, [{ ...place, replica }])) || (yield* isReached(tx, room, replica, place.hlc));
   return { seq, place, isCovered, isCheckpoint: place.writes === 0 };
+}
+
+/** What had superseded it may have been collected meanwhile: then it lies within the reach of that floor, and is on nobody's way [FL5]. */
+function* isReached(tx: Transaction, room: RoomRef, replica: ReplicaId, hlc: Hlc): Steps<boolean> {
+  for (const { id } of yield* readHeldFloors(tx, room)) {
+    const place = (yield* readReachOf(tx, id, [replica])).get(replica);
+    if (place !== undefined && hlc <= place.hlc) return true;
+  }
+  return false;
 }

@@ -124,7 +124,7 @@ export function* withdrawRefused(
   if (waiting === undefined || code !== 'CLOCK_AHEAD') return { rows, seqs: [seq] };
   const { aheadMs } = facts;
   const relayMs = typeof aheadMs === 'number' ? hlcToMs(bytesToOutboxPlace(waiting).hlc) - aheadMs : nowMs;
-  const forgotten = yield* readForgotten(tx, replica, relayMs);
+  const forgotten = yield* readForgotten(tx, room, replica, relayMs);
   for (const one of forgotten) yield* withdrawDelta(tx, room, replica, one);
   yield* resetClock(tx, nowMs);
   return { rows, seqs: [seq, ...forgotten] };
