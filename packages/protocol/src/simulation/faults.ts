@@ -4,6 +4,8 @@ import type { SimReplica } from './replica.js';
 import type { Cast } from './cast.js';
 import { holeRelay, holeReplica } from './holes.js';
 
+const REPEATED = 3;
+const REPEATED_BYTES_MAX = 1_000;
 const YEAR_MS = 365 * 24 * 3_600_000;
 
 /** Plans one fault after the other until the world heals. */
@@ -51,6 +53,7 @@ const strikes: Record<FaultKind, (world: Cast, replica: SimReplica, relay: SimRe
   death: killReplica,
   'relay-hole': (world, _, relay) => holeRelay(world, relay),
   'replica-hole': (world, replica) => holeReplica(world, replica),
+  'relay-repeats': (world, _, relay) => repeat(world, relay),
 };
 
 function partition(world: Cast, replica: SimReplica): void {
@@ -86,6 +89,15 @@ function withhold(world: Cast, author: SimReplica, relay: SimRelay): void {
   world.loop.after(world.random.between(500, 5_000), () => {
     relay.withheld = undefined;
   });
+}
+
+/** Small ones, which go in one message. */
+function repeat(world: Cast, relay: SimRelay): void {
+  if (!relay.isUp) return;
+  const past = [...world.ledger.deltas.values()].filter(
+    ({ delta, atRelay, withdrawn }) => atRelay && !withdrawn && delta.body.length < REPEATED_BYTES_MAX,
+  );
+  for (let i = 0; i < REPEATED && past.length > 0; i++) relay.inject(world.random.pick(past).delta);
 }
 
 function forkRelay(world: Cast, _: SimReplica, relay: SimRelay): void {

@@ -166,7 +166,7 @@ export class SimRelay {
     return new PositionPace(host, defaultLimits);
   }
 
-  /** For tests: takes a delta past every check, as a relay could. */
+  /** Takes a delta past every check, as a relay could. */
   inject(delta: Delta): void {
     const options = { nowMs: this.nowMs(), from: 'others', retain: () => true } as const;
     const { position } = this.transact((tx) => acceptAndLog(tx, this.world.room, [delta], options));

@@ -66,10 +66,10 @@ export function accept(
     }
   }
   const options = { nowMs, cursor, replica: replica.id, compare: compareIds };
-  const { judgement, swept, withdrawn, fetches } = replica.disk.write(function* (tx) {
-    const { judgement, swept, withdrawn } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
+  const { judgement, outcomes, swept, withdrawn, fetches } = replica.disk.write(function* (tx) {
+    const { judgement, outcomes, swept, withdrawn } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
     const kept = stubs.map((stub) => ({ stub, sender: undefined, isAuthors: false }));
-    return { judgement, swept, withdrawn, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
+    return { judgement, outcomes, swept, withdrawn, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
   }, replica.durability);
   replica.desk.swept(swept, withdrawn);
   count('stubs kept', fetches.length);
@@ -79,6 +79,7 @@ export function accept(
   const touched = arrivals.filter(({ delta, name }) => name?.kind === 'document' || hasFlag(delta, FLAG.checkpoint));
   replica.compactor.added(touched.map(({ delta }) => delta.keyId));
   count('deltas received', arrivals.length);
+  count('deltas that came under a floor', outcomes.filter((outcome) => outcome === 'trashed').length);
   count('deltas rejected', rejected.length);
   return { kind: 'accepted', standing: replica.standing(), forged, fetches };
 }

@@ -253,18 +253,18 @@ export class World implements Cast {
 
   /** Equal worlds have nothing to say to each other. */
   #keepStill(): void {
-    // A push that was not needed any more may be on its way, and what it is answered with.
-    this.#pass(this.loop.nowMs + LINGER_MS);
     for (let rounds = 0; ; rounds++) {
+      // A push that was not needed any more may be on its way, and what it is answered with.
+      this.#pass(this.loop.nowMs + LINGER_MS);
+      this.#drain();
       const floors = this.ledger.floors.size;
       const before = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
       this.#pass(this.loop.nowMs + STILL_MS);
       const after = BUSY_WORDS.map((word) => this.counts.get(word) ?? 0);
-      if (String(before) === String(after)) return;
+      if (String(before) === String(after) && this.#hasConverged()) return;
       // Once roots are equal everybody says so, and then floors are due [FL8]: they end when there is nothing more to collect.
       if (this.ledger.floors.size === floors || rounds === FLOOR_ROUNDS_MAX)
         throw new Error(`in sync and not silent: ${BUSY_WORDS} went from ${before} to ${after}`);
-      this.#drain();
     }
   }
 
