@@ -21,7 +21,7 @@ function runSeed(seed: number): World {
 
 /** Half of the seeds, so that two files share the cores. */
 export function describeConvergence(half: 0 | 1): void {
-  describe('worlds of mixed configurations converge and lose nothing [CX2, CX3, CX4, CX6, CP1, CP3, CP8, JS1, JS4, MK3, SY3, SY5]', () => {
+  describe('worlds of mixed configurations converge and lose nothing [CX2, CX3, CX4, CX6, CP1, CP3, CP8, FL4, FL5, FL8, FL10, FL11, FL12, JS1, JS4, MK3, SY3, SY5]', () => {
     const blocks = Array.from({ length: SEEDS / SEEDS_PER_TEST }, (_, i) => half * SEEDS + 1 + i * SEEDS_PER_TEST);
     test.each(blocks)(`${SEEDS_PER_TEST} seeds from %i on`, (first) => {
       for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
@@ -49,6 +49,13 @@ export function describeConvergence(half: 0 | 1): void {
       'deltas left aside: clock ahead',
       'checkpoints',
       'checkpoints that lost their race',
+      'floors',
+      'floors that another wrote',
+      'floors that lost their race',
+      'tombstones collected',
+      'deltas that came under a floor',
+      'deltas gone from the trash',
+      'refused UNDER_FLOOR',
       'deltas rejected',
       'bits flipped',
       'malformed at the relay',
