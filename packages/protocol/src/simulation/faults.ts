@@ -1,3 +1,6 @@
+import type { Delta } from '../delta.js';
+import { msAhead } from '../hlc.js';
+import { idToBytes } from '../ids.js';
 import type { FaultKind } from './options.js';
 import type { SimRelay } from './relay.js';
 import type { SimReplica } from './replica.js';
@@ -91,11 +94,16 @@ function withhold(world: Cast, author: SimReplica, relay: SimRelay): void {
   });
 }
 
-/** Small ones, which go in one message. */
+/** Small ones, which go in one message; and none that it would refuse: who wrote it was never admitted here, or its stamp is too far ahead. */
 function repeat(world: Cast, relay: SimRelay): void {
   if (!relay.isUp) return;
+  const { clockAheadMsMax } = world.config.limits;
+  const mayTake = ({ replica, hlc, body }: Delta) =>
+    body.length < REPEATED_BYTES_MAX &&
+    relay.tables.table('certificates').get(idToBytes(replica)) !== undefined &&
+    msAhead(hlc, relay.nowMs()) <= clockAheadMsMax;
   const past = [...world.ledger.deltas.values()].filter(
-    ({ delta, atRelay, withdrawn }) => atRelay && !withdrawn && delta.body.length < REPEATED_BYTES_MAX,
+    ({ delta, atRelay, withdrawn }) => atRelay && !withdrawn && mayTake(delta),
   );
   for (let i = 0; i < REPEATED && past.length > 0; i++) relay.inject(world.random.pick(past).delta);
 }
