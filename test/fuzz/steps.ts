@@ -69,6 +69,7 @@ const relayEvents: readonly RelayEvent[] = [
     lastSeq: 0,
     certificates: [],
     heads: [],
+    present: [me],
   },
   { kind: 'log-read', deltas, end: position, caughtUp: position, vector, met: [] },
   { kind: 'pushed', seqs: [1], refusals: [], position, bytes: 900_000, logged: 1, tells: true },

@@ -70,6 +70,19 @@ test('[SY12] the others hear who comes and who goes, once for all connections of
   expect(told).toHaveLength(1);
 });
 
+test('[SY12] a newcomer hears who is there already, each once and before it is admitted', async () => {
+  const { url } = await startRelay();
+  const there = await Promise.all([1, 2, 3].map(() => ProtocolClient.connect(url, new TestReplica('room'))));
+  await ProtocolClient.connect(url, (there[0] as ProtocolClient).replica);
+  const carol = await ProtocolClient.connect(url, new TestReplica('room'));
+  await carol.settled();
+  const admitted = carol.messages.findIndex(({ kind }) => kind === 'admitted');
+  const peers = carol.messages.filter((message) => message.kind === 'peer');
+  expect(carol.messages.slice(0, admitted).filter(({ kind }) => kind === 'peer')).toEqual(peers);
+  expect(new Set(peers.map(({ replica }) => replica))).toEqual(new Set(there.map(({ replica }) => replica.id)));
+  expect(peers).toHaveLength(there.length);
+});
+
 test('[SY10] a reported delta whose signature is bad is evicted, and its author is believed no more', async () => {
   const { url, faults } = await startRelay();
   const mallory = await ProtocolClient.connect(url, new TestReplica('room'));

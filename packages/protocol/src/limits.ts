@@ -48,6 +48,8 @@ export interface Limits {
   readonly floorReplicasMax: number;
   /** Bad frames on one connection before it is closed. */
   readonly badFramesMax: number;
+  /** Others of whom a newcomer is told that they are there: enough to stand in line, and 3 kB. */
+  readonly peersToldMax: number;
   /** Presence of one tab. */
   readonly awarenessBytesMax: number;
   /** Bytes of deltas that one side lets the other send before it has committed them: 20 MB/s where an answer takes 100 ms. */
@@ -104,6 +106,7 @@ export const defaultLimits: Limits = {
   floorContextEntriesMin: 1_024,
   floorReplicasMax: 65_536,
   badFramesMax: 100,
+  peersToldMax: 256,
   awarenessBytesMax: 65_536,
   windowBytes: 2 * 1024 * 1024,
   wantedPartsMax: 16,

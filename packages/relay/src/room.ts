@@ -191,16 +191,24 @@ export class RelayRoom implements LinkHost {
     const { storeId } = ports.identity;
     const welcoming = await opened.read((tx) => readWelcoming(tx, storeId, replica, hello.cursor));
     link.expiresAtMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
+    const present = this.#enter(link, replica);
     ports.counters.add('connections_admitted');
     const certificate = rights.includes('write')
       ? welcoming.certificates.find(({ publicKey }) => equalBytes(publicKey, hello.publicKey))
       : undefined;
-    return { kind: 'authenticated', replica, rights, certificate, ...welcoming };
+    return { kind: 'authenticated', replica, rights, certificate, present, ...welcoming };
+  }
+
+  /** Who is there already [SY12]. In one turn with being there itself, so that of two who come at once the later one hears of the other. */
+  #enter(link: Link, replica: ReplicaId): readonly ReplicaId[] {
+    const others = new Set(this.#present.values());
+    others.delete(replica);
+    if (link.isOpen) this.#present.set(link, replica);
+    return [...others].slice(0, this.ports.limits.peersToldMax);
   }
 
   #joined(link: Link, replica: ReplicaId): undefined {
     if (!link.isOpen) return;
-    this.#present.set(link, replica);
     this.#forward({ kind: 'peer', replica, present: true }, link);
   }
 

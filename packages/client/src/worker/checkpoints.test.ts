@@ -4,13 +4,14 @@ import {
   deriveKeyId,
   FLAG,
   hasFlag,
+  LinkMemory,
   readRetainedOf,
   readSiblings,
   updateOfDelta,
 } from '@mangrove/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { ClientWorld, type Profile, roomRef } from '../../../../test/support/client-world.js';
+import { ClientWorld, messageToRelay, type Profile, roomRef } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 import { documentName } from './documents.js';
 
@@ -76,6 +77,38 @@ describe('checkpoints', () => {
     for (const room of rooms) expect((await open(room)).text.toString()).toBe(written);
     for (const room of rooms) expect(room.status.vouched).toBe(0);
     expect(ann.status.pending).toEqual({ writes: 0, bytes: 0, oldestAgeMs: null });
+  });
+
+  test('[CP4, SY12] those who come back at once know of each other: one of them makes what is due, and each shows itself once', async () => {
+    const profiles = [0, 1, 2, 3, 4].map(() => world.profile());
+    const rooms = profiles.map((profile) => profile.tab().room());
+    for (const room of rooms) await open(room);
+    await type(rooms[0] as Room, 0.9 * checkpointTailBytesMin);
+    await agree(...rooms);
+    const shown = profiles.map(() => 0);
+    for (const [i, { network }] of profiles.entries()) {
+      network.isUp = false;
+      const told = new LinkMemory();
+      network.toRelay = (frame) => {
+        if (messageToRelay(frame, told).kind === 'presence') shown[i] = (shown[i] as number) + 1;
+        return frame;
+      };
+    }
+    const { text } = await open(rooms[0] as Room);
+    text.insert(0, Buffer.from(world.bytes(checkpointTailBytesMin)).toString('base64'));
+    await world.pass(20);
+    for (const { network } of profiles) network.isUp = true;
+    await world.pass(2 * SETTLED_MS);
+    await agree(...rooms);
+    const made = await world.relay.store('team').transact(
+      function* (tx) {
+        return [...(yield* readRetainedOf(tx, ref, keyId)), ...(yield* readSiblings(tx, ref, keyId))];
+      },
+      { mode: 'read' },
+    );
+    expect(made.filter((delta) => hasFlag(delta, FLAG.checkpoint))).toHaveLength(1);
+    for (const count of shown) expect(count).toBeGreaterThan(0);
+    for (const count of shown) expect(count).toBeLessThanOrEqual(2);
   });
 
   test('[CP1] what it says is what its tail said, and what was deleted weighs nothing', async () => {

@@ -3,17 +3,22 @@ import type { ReplicaId } from '@mangrove/protocol';
 /** Who spoke within this time is taken to be there: a replica says how it stands as long as anything changes. */
 const HEARD_MS = 60_000;
 
-/** Which other replicas are connected, as far as a replica can know: the relay tells who comes and goes, heads who was there before. */
+/**
+ * Which other replicas are connected, as far as a replica can know: a relay tells who is there, comes and goes, and heads tell of those
+ * beyond the first `peersToldMax` [SY12].
+ */
 export class Online {
   readonly #present = new Set<ReplicaId>();
   readonly #heardAtMs = new Map<ReplicaId, number>();
 
-  /** `all`, true: a connection has begun; who is there is not known yet. */
-  came(replica: ReplicaId | 'all', present: boolean): void {
-    if (replica === 'all') {
-      this.#present.clear();
-      this.#heardAtMs.clear();
-    } else if (present) {
+  /** A connection is tried: who is there is not known yet. */
+  clear(): void {
+    this.#present.clear();
+    this.#heardAtMs.clear();
+  }
+
+  came(replica: ReplicaId, present: boolean): void {
+    if (present) {
       this.#present.add(replica);
     } else {
       this.#present.delete(replica);

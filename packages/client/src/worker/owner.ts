@@ -171,6 +171,7 @@ export class Owner {
     if (relays.length === 0 || this.#isStopped || this.#epoch === 0) return;
     this.#link.start(relays, room, (attempt) => {
       this.#attempt = attempt;
+      if (attempt === 'trying') this.#online.clear();
       this.#linkChanged(this.#link.state, undefined);
     });
   }
@@ -237,11 +238,12 @@ export class Owner {
       this.#host.post({ kind: 'peer-presence', peer, keyId, state });
       return;
     }
-    this.#peers(message.replica, message.present);
+    this.#online.came(message.replica, message.present);
+    // Who is told before the connection has begun was there already: that one answers our presence, and gets no answer [SY12].
+    if (this.#host.status.link.connection === 'connected') this.#peers(message.replica, message.present);
   }
 
   #peers(replica: Peer['replica'] | 'all', present: boolean): void {
-    this.#online.came(replica, present);
     this.#host.peers(replica, present);
     this.#host.post({ kind: 'peers', replica, present });
   }

@@ -129,7 +129,15 @@ function authenticate(link: RelayLink, hello: Hello): RelayEvent {
       .table('heads')
       .rows(ALL)
       .map(([, row]) => bytesToHeadStatement(row)),
+    present: present(link, replica),
   };
+}
+
+/** [SY12] */
+function present({ relay }: RelayLink, newcomer: ReplicaId): readonly ReplicaId[] {
+  const others = new Set([...relay.links].flatMap(({ replica }) => replica ?? []));
+  others.delete(newcomer);
+  return [...others].slice(0, relay.world.config.limits.peersToldMax);
 }
 
 function readAfter(relay: SimRelay, cursor: Cursor | undefined): number | undefined {

@@ -160,6 +160,8 @@ export interface AuthenticatedReplica {
   readonly lastSeq: number;
   readonly certificates: readonly Certificate[];
   readonly heads: readonly HeadStatement[];
+  /** Other replicas that are connected, `peersToldMax` at most [SY12]. */
+  readonly present: readonly ReplicaId[];
 }
 
 export type SyncEvent = ReplicaEvent | RelayEvent;

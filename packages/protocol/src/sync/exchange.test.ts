@@ -100,7 +100,16 @@ function createRelay(limits = defaultLimits) {
     admit(after: number | undefined, rights: readonly ('read' | 'write')[] = ['read', 'write']) {
       self.step({ kind: 'opened' });
       self.hear(hello);
-      const facts = { rights, certificate: undefined, lastSeq: 4, certificates: [], heads: [], end: 5, ahead: NOTHING };
+      const facts = {
+        rights,
+        certificate: undefined,
+        lastSeq: 4,
+        certificates: [],
+        heads: [],
+        present: [],
+        end: 5,
+        ahead: NOTHING,
+      };
       const effects = self.step({ kind: 'authenticated', replica: me, after, ...facts });
       // A pull that nothing came of.
       if (after === undefined)
@@ -129,7 +138,7 @@ describe('greeting', () => {
     expect(replica.step({ kind: 'greeting-ready', hello })).toEqual([{ kind: 'send', message: hello }]);
     expect(relay.hear(hello)).toEqual([{ kind: 'authenticate', hello }]);
     const facts = { rights: ['read'], certificate: undefined, lastSeq: 4, certificates: [], heads: [] } as const;
-    const log = { end: 5, ahead: NOTHING };
+    const log = { end: 5, ahead: NOTHING, present: [] };
     const effects = relay.step({ kind: 'authenticated', replica: me, after: undefined, ...facts, ...log });
     expect(effects[0]).toEqual({
       kind: 'send',

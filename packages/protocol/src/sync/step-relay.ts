@@ -105,9 +105,10 @@ function stepAuthenticated(
   state: RelayState & { kind: 'admitting' },
   event: RelayEvent & { kind: 'authenticated' },
 ): Result {
-  const { replica, rights, certificate, certificates, heads, lastSeq, after, end, ahead } = event;
+  const { replica, rights, certificate, certificates, heads, present, lastSeq, after, end, ahead } = event;
   const { windowBytes } = state.config.limits;
   const effects: RelayEffect[] = [
+    ...present.map((other) => send({ kind: 'peer', replica: other, present: true })),
     send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq, window: windowBytes }),
     ...certificateMessages(certificates).map(send),
     ...heads.map((statement) => send({ kind: 'head', statement })),

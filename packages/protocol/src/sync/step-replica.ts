@@ -90,6 +90,8 @@ function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number)
     return message.code === 'BASE_UNKNOWN' ? stepForgotten(state) : { state, effects: [message] };
   if (message.kind === 'welcome') return stepWelcome(state, message);
   if (message.kind === 'admitted') return stepAdmitted(state, message, nowMs);
+  // [SY12] Who is there already is told before the session begins.
+  if (message.kind === 'peer' && state.kind === 'greeting') return { state, effects: [{ kind: 'show', message }] };
   if (!isInSession(state)) return stay(state);
   switch (message.kind) {
     case 'certificates':
