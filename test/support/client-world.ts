@@ -8,6 +8,7 @@ import {
   errorFromFacts,
   errorToFacts,
   FrameJoiner,
+  type Limits,
   MemoryStore,
   type Message,
   type LinkMemory,
@@ -70,8 +71,11 @@ export class ClientWorld {
   readonly #tabs = new Set<Tab>();
   #entropy: Uint8Array;
 
+  readonly limits: Limits;
+
   /** `seed`: of everything that is drawn by chance, keys included. */
-  constructor(seed = 1) {
+  constructor(seed = 1, limits: Partial<Limits> = {}) {
+    this.limits = { ...defaultLimits, ...limits };
     this.#entropy = hash(new TextEncoder().encode(`world ${seed}`));
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
     vi.stubGlobal('reportError', (error: unknown) => this.bugs.push(error));
@@ -249,7 +253,7 @@ export class WorldRelay {
       verifier,
       clock: { nowMs: () => this.#world.nowMs + this.skewMs },
       random: { bytes: (count) => this.#world.bytes(count) },
-      limits: defaultLimits,
+      limits: this.#world.limits,
       authenticate: async (request) =>
         this.authenticate === undefined ? { rights: ['read', 'write'] } : this.authenticate(request),
       counters: this.counters,
@@ -389,7 +393,7 @@ export class Tab {
     this.relays = relays;
     this.#device = inMemory ? new Profile(profile.world, profile.skewMs) : profile;
     this.#inMemory = inMemory;
-    this.engine = crossing(createEngine(this.#environment(), 'world', defaultLimits));
+    this.engine = crossing(createEngine(this.#environment(), 'world', profile.world.limits));
     profile.world.opened(this);
   }
 
@@ -402,7 +406,7 @@ export class Tab {
     if (room === undefined) {
       room = new Room(name, options, {
         relays: this.relays,
-        limits: defaultLimits,
+        limits: this.profile.world.limits,
         engine: () => this.engine,
         closed: (closed, done) => {
           this.#rooms.delete(closed);

@@ -222,6 +222,12 @@ const ERRORS = {
     message: 'The key has {entries} writers that no floor has collected; {entriesMax} are allowed.',
     remedy: 'Wait until the room has collected them, which takes one replica that is in sync.',
   },
+  WITNESS_INVALID: {
+    wire: 35,
+    retryable: false,
+    message: 'A floor of replica {replica} relies on a statement that replica {witness} never signed.',
+    remedy: 'It is in force all the same. Look at who writes with that replica; what it took is in the trash.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -50,7 +50,7 @@ interface Committed {
   readonly fresh: readonly CommittedDelta[];
   /** How many of them were sent as a repair. */
   readonly repaired: number;
-  /** How many deltas left the set, or came too late for it: so many are kept for a while. */
+  /** How many deltas left the set, or came too late for it: so many are kept for a while, or in the log. */
   readonly superseded: number;
   readonly position: Position;
 }
@@ -173,7 +173,7 @@ export class CommitQueue {
     return function* (tx) {
       const committed = yield* commitBatch(tx, room, batch, nowMs);
       const rowsMax = 2 * (committed.superseded + committed.fresh.length) + SPARE_ROWS;
-      yield* cleanRoom(tx, nowMs - limits.retainSupersededMs, rowsMax);
+      yield* cleanRoom(tx, nowMs, limits, rowsMax);
       return committed;
     };
   }
@@ -269,7 +269,7 @@ function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], no
     const deltas = items.map(({ delta }) => delta);
     const accepted = yield* acceptAndLog(tx, room, deltas, options);
     position = accepted.position;
-    superseded += accepted.removed.length;
+    superseded += accepted.removed.length + accepted.swept.length;
     for (const [i, { delta, of, at, via }] of items.entries()) {
       const outcome = accepted.outcomes[i] as Outcome;
       (outcomes[of] as Outcome[])[at] = outcome;

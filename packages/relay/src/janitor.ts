@@ -1,5 +1,16 @@
-import { hlcFromMs, pruneRetained, type RoomId, type Steps, sweepLog, type Transaction } from '@mangrove/protocol';
+import {
+  hlcFromMs,
+  type Limits,
+  pruneRetained,
+  pruneTrash,
+  type RoomId,
+  type Steps,
+  sweepLog,
+  type Transaction,
+} from '@mangrove/protocol';
 import type { RelayPorts } from './ports.js';
+
+export type CleanLimits = Pick<Limits, 'retainSupersededMs' | 'trashMs'>;
 
 /** Rows that one visit looks at: a short transaction beside those of the rooms that are in use. */
 const VISIT_ROWS_MAX = 1_024;
@@ -7,13 +18,15 @@ const VISIT_ROWS_MAX = 1_024;
 const ROUND_INTERVAL_MS = 3_600_000;
 
 /**
- * What has outlived its time in a room: superseded bytes, and the log's entries of deltas that stand no more. At most about `rowsMax`
- * rows of each; true when there may be more.
+ * What has outlived its time in a room: superseded bytes, the log's entries of deltas that stand no more, and what a floor has swept. At most
+ * about `rowsMax` rows of each; true when there may be more.
  */
-export function* cleanRoom(tx: Transaction, beforeMs: number, rowsMax: number): Steps<boolean> {
+export function* cleanRoom(tx: Transaction, nowMs: number, limits: CleanLimits, rowsMax: number): Steps<boolean> {
+  const beforeMs = nowMs - limits.retainSupersededMs;
   const pruned = yield* pruneRetained(tx, beforeMs, rowsMax);
+  const emptied = yield* pruneTrash(tx, nowMs - limits.trashMs, rowsMax);
   const isLogDone = yield* sweepLog(tx, hlcFromMs(Math.max(0, beforeMs)), rowsMax);
-  return pruned === rowsMax || !isLogDone;
+  return pruned === rowsMax || emptied === rowsMax || !isLogDone;
 }
 
 /** Cleans the rooms that nobody uses, one after the other: a busy room cleans itself as it commits. */
@@ -37,10 +50,9 @@ export class Janitor {
     }
     const roomId = this.#ahead.at(-1);
     if (roomId === undefined) return;
-    const beforeMs = nowMs - limits.retainSupersededMs;
     const store = environment.room(roomId);
     // What a power cut brings back is cleaned again.
-    const isMore = await store.transact((tx) => cleanRoom(tx, beforeMs, VISIT_ROWS_MAX), {
+    const isMore = await store.transact((tx) => cleanRoom(tx, nowMs, limits, VISIT_ROWS_MAX), {
       mode: 'write',
       durability: 'relaxed',
     });

@@ -70,10 +70,14 @@ export class Certifier {
   }
 
   async verifyHead(statement: HeadStatement): Promise<boolean> {
+    return (await this.judgeHead(statement)) === 'valid';
+  }
+
+  async judgeHead(statement: HeadStatement): Promise<Verdict> {
     const publicKey = await this.#publicKeyOf(statement.replica);
-    return (
-      publicKey !== undefined && this.#verify(publicKey, headMessage(this.#room.roomId, statement), statement.signature)
-    );
+    if (publicKey === undefined) return 'UNCERTIFIED';
+    const message = headMessage(this.#room.roomId, statement);
+    return (await this.#verify(publicKey, message, statement.signature)) ? 'valid' : 'SIGNATURE_INVALID';
   }
 
   async #verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {

@@ -7,6 +7,7 @@ import {
   type HeadStatement,
   headStatementToBytes,
   idToBytes,
+  proveByHead,
   readRoot,
   type Refused,
   type ReplicaId,
@@ -51,12 +52,13 @@ export function* withdrawAndStand(
   return { ...withdrawal, ...(yield* acknowledgeAndStand(tx, room, replica, [], undefined)) };
 }
 
-/** [SY11] The newest of each replica; false when a newer one is there. */
-export function* keepHead(tx: Transaction, statement: HeadStatement): Steps<boolean> {
+/** [SY11] The newest of each replica, and what it proves [FL7]; false when a newer one is there. */
+export function* keepHead(tx: Transaction, room: RoomRef, statement: HeadStatement): Steps<boolean> {
   const key = idToBytes(statement.replica);
   const row = yield* tx.get('heads', key);
   if (row !== undefined && bytesToHeadStatement(row).timeMs >= statement.timeMs) return false;
   tx.put('heads', key, headStatementToBytes(statement));
+  yield* proveByHead(tx, room, statement);
   return true;
 }
 

@@ -175,7 +175,8 @@ export class LinkWork {
   /** What a relay tells of ourselves is what we said before. */
   async #keepHead(statement: HeadStatement): Promise<boolean> {
     const isOfOther = statement.replica !== this.#identity.replica;
-    return isOfOther && (await this.#certifier.verifyHead(statement)) && this.#write((tx) => keepHead(tx, statement));
+    if (!isOfOther || !(await this.#certifier.verifyHead(statement))) return false;
+    return this.#write((tx) => keepHead(tx, this.#config.room, statement));
   }
 
   #read<Result>(plan: Plan<Result>): Promise<Result> {

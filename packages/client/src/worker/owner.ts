@@ -22,6 +22,7 @@ import {
 import type { Environment } from '../environment.js';
 import type { SealedRows, TabNotice } from '../tabs/room-channel.js';
 import { Checkpointer } from './checkpointer.js';
+import { Collector } from './collector.js';
 import { Folder } from './folder.js';
 import { type Barrier, toNotice } from './journal-writer.js';
 import { Online } from './online.js';
@@ -65,6 +66,7 @@ export class Owner {
   readonly #sealer: Sealer;
   readonly #folder: Folder;
   readonly #checkpointer: Checkpointer;
+  readonly #collector: Collector;
   readonly #scrubber: Scrubber;
   readonly #online = new Online();
   #epoch = 0;
@@ -94,7 +96,14 @@ export class Owner {
       canCheckpoint: () => this.#epoch > 0 && this.#link.canPush && this.#link.state.kind === 'live',
       epoch: () => this.#epoch,
       online: () => this.#online.replicas(env.clock.nowMs()),
-      committed: (checkpoint, root) => this.#checkpointed(checkpoint, root),
+      committed: (checkpoint, root) => this.#wrote(checkpoint, root),
+      failed: (error) => this.#fault(errorToFacts(error)),
+    });
+    this.#collector = new Collector(env, store, config, identity, {
+      canCollect: () => this.#epoch > 0 && this.#link.canPush && host.status.link.settled,
+      epoch: () => this.#epoch,
+      online: () => this.#online.replicas(env.clock.nowMs()),
+      committed: (floor, root) => this.#wrote(floor, root),
       failed: (error) => this.#fault(errorToFacts(error)),
     });
     this.#link = new ReplicaLink(env, store, identity, config, {
@@ -104,6 +113,7 @@ export class Owner {
       withdrawn: (refused, seqs, rows) => this.#withdrawn(refused, seqs, rows),
       head: ({ replica, vector, timeMs }) => {
         this.#online.said(replica, timeMs);
+        this.#collector.changed();
         host.tell({ kind: 'heads', heads: [{ replica, seq: vector.get(identity.replica) ?? 0, timeMs }] });
       },
       show: (message) => this.#show(message),
@@ -123,6 +133,7 @@ export class Owner {
   async start(): Promise<void> {
     this.#epoch = await this.#options.store.transact(nextEpoch, { mode: 'write', durability: 'strict' });
     this.#scrubber.start();
+    this.#collector.start();
     if (!this.#isPaused) this.#connect();
     this.#linkChanged(this.#link.state, undefined);
   }
@@ -130,7 +141,7 @@ export class Owner {
   /** Resolves when what is under way is written and told. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    const parts = [this.#sealer, this.#folder, this.#checkpointer, this.#scrubber, this.#link];
+    const parts = [this.#sealer, this.#folder, this.#checkpointer, this.#collector, this.#scrubber, this.#link];
     await Promise.all(parts.map((part) => part.stop()));
   }
 
@@ -194,16 +205,16 @@ export class Owner {
     if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
   }
 
-  /** Nobody's write, but an own delta that is to be sent. */
-  #checkpointed(checkpoint: Delta, root: Uint8Array): void {
-    const { seq, body, hlc } = checkpoint;
+  /** A checkpoint or a floor: nobody's write, but an own delta that is to be sent. */
+  #wrote({ bytes, seq, body, hlc }: Delta, root: Uint8Array): void {
     this.#host.tell({ kind: 'sealed', deltas: [{ seq, rows: [], bytes: body.length, atMs: hlcToMs(hlc) }] });
     this.#host.status.set({ root: bytesToHex(root), settled: false });
-    this.#link.post({ kind: 'sealed', deltas: [checkpoint.bytes], fromSeq: seq });
+    this.#link.post({ kind: 'sealed', deltas: [bytes], fromSeq: seq });
   }
 
   #received(received: Received): void {
-    const { standing, keys, rejected, faults } = received;
+    const { standing, keys, rejected, faults, withdrawn } = received;
+    if (withdrawn.seqs.length > 0) this.#underFloor(withdrawn);
     this.#host.received(received);
     if (keys.length > 0) this.#host.post({ kind: 'received', keys });
     for (const fault of faults) this.#fault(fault);
@@ -218,8 +229,20 @@ export class Owner {
   #withdrawn({ replica, seq, code, facts }: Refused, seqs: readonly number[], rows: readonly JournalRow[]): void {
     const error = errorToFacts(new MangroveError(code, { ...facts, replica, seq }));
     this.#fault(error);
-    this.#sealer.hold(code === 'CLOCK_AHEAD' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS);
+    // What lies under a floor is sealed above it as soon as the floor has come.
+    const holdMs = code === 'CLOCK_AHEAD' || code === 'UNDER_FLOOR' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS;
+    this.#sealer.hold(holdMs);
+    this.#collector.hold(holdMs);
     this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
+  }
+
+  /** [FL5] A floor has come that unsent deltas of ours lie under: they are in the journal again, and are sealed anew at once. */
+  #underFloor({ seqs, rows }: Received['withdrawn']): void {
+    const { replica } = this.#options.identity;
+    const error = errorToFacts(new MangroveError('UNDER_FLOOR', { replica, seq: seqs[0] }));
+    this.#fault(error);
+    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
+    this.#sealer.poke();
   }
 
   /** The profile was copied or restored: what is unsent is sealed again under a new identity, in all tabs. */
@@ -261,6 +284,7 @@ export class Owner {
       const lastSyncedAtMs = settled ? this.#env.clock.nowMs() : before.lastSyncedAtMs;
       const known = root === undefined ? {} : { root: bytesToHex(root) };
       status.set({ connection, settled, lastSyncedAtMs, progress, ...known });
+      if (settled && (!before.settled || root !== undefined)) this.#collector.changed();
     }
     if (connection === before.connection) return;
     if (connection === 'connected') {

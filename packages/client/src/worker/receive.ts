@@ -1,5 +1,6 @@
 import {
   type Arrival,
+  bodyOfDelta,
   bytesToDelta,
   bytesToStub,
   countOutbox,
@@ -11,14 +12,17 @@ import {
   type ErrorFacts,
   type Fetch,
   FLAG,
+  floorOf,
   faultOfQuarantine,
   hasFlag,
   idToBytes,
   isMangroveError,
   isStub,
+  type JournalRow,
   type KeptStub,
   keepStubs,
   type KeyId,
+  type KeyName,
   MangroveError,
   msAhead,
   receiveDeltas,
@@ -54,6 +58,8 @@ export interface Received {
   readonly marks: Marks;
   /** Documents with a checkpoint that cannot be used: whoever has what it covers answers it [CP6]. */
   readonly disputed: readonly KeyId[];
+  /** Own unsent deltas that a floor has swept, and what they have become [FL5]. */
+  readonly withdrawn: { readonly seqs: readonly number[]; readonly rows: readonly JournalRow[] };
 }
 
 /** Who receives, and whom it believes. */
@@ -116,6 +122,7 @@ export async function receive(
   );
   for (const { delta, fault, reason = 'its body cannot be decoded' } of reception.judgement.arrivals)
     if (fault !== undefined) faults.push(errorToFacts(new MangroveError(fault, { replica: delta.replica, reason })));
+  for (const { delta } of addedFloors(reception)) faults.push(...(await auditFloor(certifier, delta)));
   return {
     standing: { root: reception.root, outbox },
     keys: changedKeys(reception),
@@ -127,7 +134,24 @@ export async function receive(
     disputed: reception.judgement.arrivals
       .filter(({ delta, fault }) => fault !== undefined && hasFlag(delta, FLAG.checkpoint))
       .map(({ delta }) => delta.keyId),
+    withdrawn: { seqs: reception.withdrawnSeqs, rows: reception.withdrawn },
   };
+}
+
+const addedFloors = ({ outcomes, judgement: { arrivals } }: Reception): readonly Arrival[] =>
+  arrivals.filter(({ delta }, i) => hasFlag(delta, FLAG.floor) && outcomes[i] !== 'known');
+
+/**
+ * [FL6] Whether its witnesses have really said what it says of them, as far as their certificates are here. One that lies is shown and in force
+ * all the same: sets must not differ by who holds which certificates.
+ */
+async function auditFloor(certifier: Certifier, delta: Delta): Promise<readonly ErrorFacts[]> {
+  const { replica } = delta;
+  const witnesses = floorOf(delta)?.witnesses ?? [];
+  const verdicts = await Promise.all(witnesses.map((witness) => certifier.judgeHead(witness)));
+  const liar = verdicts.indexOf('SIGNATURE_INVALID');
+  if (liar < 0) return [];
+  return [errorToFacts(new MangroveError('WITNESS_INVALID', { replica, witness: witnesses[liar]?.replica }))];
 }
 
 /**
@@ -161,7 +185,7 @@ function parse({ hash, roomId }: RoomRef, bytes: DeltaBytes, nowMs: number): Del
 }
 
 /** Keys that read differently now, with the updates that are new of each document. */
-function changedKeys({ outcomes, judgement }: Reception): readonly ReceivedKey[] {
+function changedKeys({ outcomes, judgement, swept }: Reception): readonly ReceivedKey[] {
   const keys = new Map<string, ReceivedKey & { updates: Uint8Array[]; bytes: number }>();
   for (const [i, { delta, name, fault }] of judgement.arrivals.entries()) {
     if (outcomes[i] === 'known' || outcomes[i] === 'trashed' || name === undefined) continue;
@@ -179,5 +203,22 @@ function changedKeys({ outcomes, judgement }: Reception): readonly ReceivedKey[]
     if (isDocument && fault === undefined && !judgement.proven.has(delta.id)) key.updates.push(updateOfDelta(delta));
     keys.set(delta.keyId, key);
   }
+  // A document's page keeps what it shows until it is opened again: an update cannot be taken back.
+  for (const name of recordsOf(swept)) {
+    const { keyId, collection, id } = name;
+    if (!keys.has(keyId)) keys.set(keyId, { keyId, document: undefined, collection, id, updates: [], bytes: 0 });
+  }
   return [...keys.values()];
+}
+
+function recordsOf(swept: readonly Delta[]): readonly (KeyName & { readonly keyId: KeyId })[] {
+  return swept.flatMap((delta) => {
+    try {
+      const { name } = bodyOfDelta(delta);
+      return name.kind === 'record' ? [{ ...name, keyId: delta.keyId }] : [];
+    } catch (error) {
+      if (isMangroveError(error)) return [];
+      throw error;
+    }
+  });
 }

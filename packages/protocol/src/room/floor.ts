@@ -52,7 +52,7 @@ export function* draftFloor(
   nowMs: number,
   limits: FloorLimits,
 ): Steps<FloorDraft | undefined> {
-  if (!(yield* mayBeDue(tx, limits)) || !(yield* isQuiet(tx))) return undefined;
+  if (!(yield* mayFloorBeDue(tx, limits)) || !(yield* isQuiet(tx))) return undefined;
   const { root, count } = yield* readRoot(tx);
   const floorKeyId = deriveFloorKeyId(room.hash, room.roomId);
   const held = yield* readSiblings(tx, room, floorKeyId);
@@ -106,8 +106,11 @@ export function* commitFloor(
   return acceptance;
 }
 
-/** Without enough tombstones, and with too few replicas for a long context, there is nothing to look for. */
-function* mayBeDue(tx: Transaction, { floorTombstonesMin, floorContextEntriesMin }: FloorLimits): Steps<boolean> {
+/** Without enough tombstones, and with too few replicas for a long context, there is nothing to look for. One short read. */
+export function* mayFloorBeDue(
+  tx: Transaction,
+  { floorTombstonesMin, floorContextEntriesMin }: Pick<FloorLimits, 'floorTombstonesMin' | 'floorContextEntriesMin'>,
+): Steps<boolean> {
   const from = new Uint8Array();
   if ((yield* tx.keys('tombstones', { from, limit: floorTombstonesMin })).length >= floorTombstonesMin) return true;
   return (yield* tx.keys('vector', { from, limit: floorContextEntriesMin })).length >= floorContextEntriesMin;

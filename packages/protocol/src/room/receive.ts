@@ -30,6 +30,8 @@ export interface Reception extends Acceptance {
   readonly judgement: Judgement;
   /** What own unsent deltas under a floor have become: rows to be sealed again [FL5]. */
   readonly withdrawn: readonly JournalRow[];
+  /** Their numbers, which are nobody's any more. */
+  readonly withdrawnSeqs: readonly number[];
 }
 
 /** A delta whose signature did not verify: kept to be looked at, no part of the set [SY10]. */
@@ -75,13 +77,13 @@ export function* receiveDeltas(
   if (clock !== before) writeNumber(tx, 'clock', clock);
   if (cursor !== undefined) writeCursor(tx, cursor);
   noteVouched(tx, acceptance, judgement);
-  const withdrawn = yield* withdrawSwept(tx, room, replica, acceptance.swept);
+  const { rows: withdrawn, seqs: withdrawnSeqs } = yield* withdrawSwept(tx, room, replica, acceptance.swept);
   if (acceptance.removed.some(({ id }) => unusable.has(id))) {
     // What was wrong has been answered: what it alone covered stands again.
     yield* settleRetained(tx, room, replica);
     acceptance = { ...acceptance, ...(yield* readRoot(tx)) };
   }
-  return { ...acceptance, judgement, withdrawn };
+  return { ...acceptance, judgement, withdrawn, withdrawnSeqs };
 }
 
 /** What an unusable one superseded is kept, and so is what is known of it. */

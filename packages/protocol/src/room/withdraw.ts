@@ -65,20 +65,22 @@ export function* withdrawSwept(
   room: RoomRef,
   replica: ReplicaId,
   swept: readonly Delta[],
-): Steps<readonly JournalRow[]> {
+): Steps<{ readonly rows: readonly JournalRow[]; readonly seqs: readonly number[] }> {
   const own = swept.filter((delta) => delta.replica === replica);
   const waiting = yield* tx.getMany(
     'outbox',
     own.map(({ seq }) => u64ToBytes(seq)),
   );
   const rows: JournalRow[] = [];
+  const seqs: number[] = [];
   for (const [i, delta] of own.entries()) {
     const row = waiting[i];
     if (row === undefined || bytesToOutboxPlace(row).hlc !== delta.hlc) continue;
     yield* forgetTrashed(tx, trieKeyOf(delta));
     rows.push(...((yield* withdrawDelta(tx, room, replica, delta.seq, delta)) ?? []));
+    seqs.push(delta.seq);
   }
-  return rows;
+  return { rows, seqs };
 }
 
 /** What no held floor has under it any more is in the set again: a floor was refused or evicted. */

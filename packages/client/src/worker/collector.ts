@@ -1,0 +1,151 @@
+import {
+  checkpointDelayMs,
+  commitFloor,
+  type Delta,
+  draftFloor,
+  isMangroveError,
+  type LinkConfig,
+  mayFloorBeDue,
+  proveByHead,
+  pruneTrash,
+  readKnown,
+  type ReplicaId,
+  signDelta,
+  type Store,
+} from '@mangrove/protocol';
+import type { Environment, Identity } from '../environment.js';
+
+const UINT32_RANGE = 2 ** 32;
+/** A look that finds something to collect, and nobody it may be collected from yet, has read all keys: this long until the next. */
+const LOOK_AGAIN_MS = 30_000;
+/** Time in the trash is counted in days. */
+const PRUNE_EVERY_MS = 3_600_000;
+const PRUNE_ROWS_MAX = 1_024;
+
+export interface CollectorHost {
+  /** True while what it makes would be sent and what others make would be heard. */
+  canCollect(): boolean;
+  epoch(): number;
+  /** Other replicas that are connected now, as far as is known. */
+  online(): Iterable<ReplicaId>;
+  committed(floor: Delta, root: Uint8Array): void;
+  failed(error: unknown): void;
+}
+
+/**
+ * Writes the floor that is due [FL11], and empties the trash of what has been there for `trashMs` [FL5]. It looks when something has changed
+ * that could make one due: the set, or what others say of it.
+ */
+export class Collector {
+  readonly #env: Environment;
+  readonly #store: Store;
+  readonly #config: LinkConfig;
+  readonly #identity: Identity;
+  readonly #host: CollectorHost;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pruning: ReturnType<typeof setTimeout> | undefined;
+  #notBeforeMs = 0;
+  #hasChanged = true;
+  #running: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(env: Environment, store: Store, config: LinkConfig, identity: Identity, host: CollectorHost) {
+    this.#env = env;
+    this.#store = store;
+    this.#config = config;
+    this.#identity = identity;
+    this.#host = host;
+  }
+
+  start(): void {
+    this.#prune();
+  }
+
+  /** The set has changed, or what somebody says of it. */
+  changed(): void {
+    this.#hasChanged = true;
+    this.#plan();
+  }
+
+  /** The relay has just refused something. */
+  hold(ms: number): void {
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#env.clock.nowMs() + ms);
+  }
+
+  /** Resolves when what is under way is written and told. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#pruning);
+    await this.#running;
+  }
+
+  #plan(): void {
+    const { roomConfig, limits } = this.#config;
+    // Where everything is kept nothing is collected.
+    if (roomConfig.history !== 'current') return;
+    if (this.#isStopped || this.#timer !== undefined || !this.#host.canCollect()) return;
+    const jitter = this.#env.random.u32() / UINT32_RANGE;
+    const turnMs = checkpointDelayMs(this.#identity.replica, this.#host.online(), jitter, limits.checkpointStepMs);
+    const heldMs = this.#notBeforeMs - this.#env.clock.nowMs();
+    // Not while the others are still saying how they stand.
+    const delayMs = limits.checkpointStepMs + Math.max(turnMs, heldMs);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#run(() => this.#look());
+    }, delayMs);
+  }
+
+  #run(task: () => Promise<void>): void {
+    this.#running = this.#running.then(task).catch((error: unknown) => {
+      this.hold(LOOK_AGAIN_MS);
+      this.#plan();
+      if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') this.#host.failed(error);
+    });
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isStopped || !this.#host.canCollect()) return;
+    this.#hasChanged = false;
+    const { room, limits } = this.#config;
+    if (!(await this.#store.transact((tx) => mayFloorBeDue(tx, limits), { mode: 'read' }))) return;
+    const { replica, signer } = this.#identity;
+    const nowMs = this.#env.clock.nowMs();
+    await this.#store.transact(
+      function* (tx) {
+        for (const statement of yield* readKnown(tx, replica, nowMs, limits)) yield* proveByHead(tx, room, statement);
+      },
+      // What it proves is proved again by the next look.
+      { mode: 'write', durability: 'relaxed' },
+    );
+    const draft = await this.#store.transact((tx) => draftFloor(tx, room, replica, nowMs, limits), { mode: 'read' });
+    if (draft === undefined) {
+      // It may be due as soon as the others have heard of what was deleted last, or when one of them has expired.
+      this.hold(LOOK_AGAIN_MS);
+      if (this.#hasChanged) this.#plan();
+      return;
+    }
+    const delta = signDelta(draft.unsigned, await signer.sign(draft.unsigned.message));
+    const epoch = this.#host.epoch();
+    const acceptance = await this.#store.transact((tx) => commitFloor(tx, room, delta, draft, epoch, nowMs), {
+      mode: 'write',
+      durability: 'strict',
+    });
+    if (acceptance !== undefined) this.#host.committed(delta, acceptance.root);
+    // There may be more than one floor may collect; and one that came too late looks again.
+    this.changed();
+  }
+
+  #prune(): void {
+    this.#run(async () => {
+      const beforeMs = this.#env.clock.nowMs() - this.#config.limits.trashMs;
+      let pruned = PRUNE_ROWS_MAX;
+      while (pruned === PRUNE_ROWS_MAX && !this.#isStopped)
+        pruned = await this.#store.transact((tx) => pruneTrash(tx, beforeMs, PRUNE_ROWS_MAX), {
+          mode: 'write',
+          durability: 'relaxed',
+        });
+    });
+    if (!this.#isStopped) this.#pruning = setTimeout(() => this.#prune(), PRUNE_EVERY_MS);
+  }
+}
