@@ -14,16 +14,53 @@ const ROUNDS = 7;
 const HASTE = 50;
 const DOCUMENT = 'paper';
 
-export async function measure({ steps }) {
-  const slow = globalThis.setTimeout;
-  globalThis.setTimeout = (run, ms = 0, ...args) => slow(run, ms / HASTE, ...args);
-  try {
+export function measure({ steps }) {
+  return inHaste(async () => {
     const { source, edits } = readEdits();
     return {
       source,
       document: await measureDocument(edits, steps),
       record: await measureRecord(steps),
     };
+  });
+}
+
+/** Records made and deleted, each once. */
+export function measureDeleted({ steps }) {
+  return inHaste(async () => {
+    const world = new GrowthWorld();
+    const tab = await world.open();
+    let made = 0;
+    const put = async (ids, value) => {
+      const receipts = ids.map((id) => tab.engine.put(tab.room, 'notes', id, value));
+      const rows = (await Promise.all(receipts)).map(({ row }) => row);
+      await tab.engine.reached(tab.room, { name: rows[0], rows, rung: 'relay' });
+      world.edited(ids.length);
+    };
+    const kept = payload(0);
+    await put(['kept'], kept);
+    const write = async (count) => {
+      const ids = Array.from({ length: count }, () => `note ${made++}`);
+      await put(ids, payload(made));
+      await put(ids, undefined);
+    };
+    const read = async (store) => {
+      const reader = await world.open({ store, isOffline: true });
+      const entry = await reader.engine.get(reader.room, 'notes', 'kept', 'lww');
+      await reader.close();
+      return entry.value.clicks;
+    };
+    const rows = await grow(world, tab, steps, write, { read, expected: () => 0, needed: () => kept.length });
+    await tab.close();
+    return { deleted: rows };
+  });
+}
+
+async function inHaste(task) {
+  const slow = globalThis.setTimeout;
+  globalThis.setTimeout = (run, ms = 0, ...args) => slow(run, ms / HASTE, ...args);
+  try {
+    return await task();
   } finally {
     globalThis.setTimeout = slow;
   }
@@ -145,8 +182,11 @@ async function look(world, { step, writeMs, read, expected, needed }) {
   return {
     edits: step,
     deltas: world.store.tables.table('deltas').size,
+    tombstones: world.store.tables.table('tombstones').size,
+    names: world.store.tables.table('names').size,
     neededBytes: needed(),
     clientBytes: sum(client),
+    clientByTable: client,
     relayBytes: sum(relay),
     relaySetBytes: sum(relay) - relay.retained - relay.log,
     relayRetainedBytes: relay.retained,

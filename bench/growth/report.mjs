@@ -38,6 +38,44 @@ ${table(record)}
 `;
 }
 
+/** The same for records that were made and deleted. */
+export function renderDeleted({ machine, tree, deleted }) {
+  const { cores, memoryGiB, platform, node, loadBefore, loadAfter } = machine;
+  const head =
+    '| made and deleted | deltas held | tombstones | names | client B | relay: set B | retained B | log B | open ms | root ms | records/s |';
+  const lines = deleted.map((row) =>
+    [
+      row.edits,
+      row.deltas,
+      row.tombstones,
+      row.names,
+      row.clientBytes,
+      row.relaySetBytes,
+      row.relayRetainedBytes,
+      row.relayLogBytes,
+      row.openMs,
+      row.rootMs,
+      row.editsPerSecond,
+    ]
+      .map((cell) => cell.toLocaleString('en'))
+      .join(' | '),
+  );
+  const table = [head, `|${' ---: |'.repeat(11)}`, ...lines.map((line) => `| ${line} |`)].join('\n');
+  return `# Records made and deleted
+
+One record that stays, and others that are made and deleted, each once and 20 at a time, by one replica, measured as in [growth.md](growth.md): the engine and the
+relay's room as they ship, rows in memory. \`npm run bench:growth -- --deleted\`.
+
+${node}, ${platform}, ${cores} cores, ${memoryGiB} GiB, load ${loadBefore} before and ${loadAfter} after; commit ${tree.commit}${tree.isDirty ? ' and changes' : ''}.
+
+${table}
+
+A floor is written for 1,024 tombstones or more, so that fewer than that may be left at a line; nothing else may grow with what was deleted. *Names* are rows of
+the client's listing. The relay keeps superseded bytes and its log for seven days of virtual time, 10,080 writes. *Open* reads the record that stays; *root* builds the
+Merkle index anew from the rows. What is read, and both roots, are compared at each line.
+`;
+}
+
 function table(rows) {
   const head =
     '| edits | deltas held | Yjs / value B | client B | per Yjs | relay: set B | retained B | log B | open ms | root ms | edits/s |';

@@ -7,9 +7,10 @@ import { ensureInstall } from '../../scripts/lib/ensure-install.mjs';
 import { fromRoot } from '../../scripts/lib/paths.mjs';
 import { main } from '../../scripts/lib/run.mjs';
 import { describeMachine, describeTree, loadNow } from '../support/machine.mjs';
-import { renderGrowth } from './report.mjs';
+import { renderDeleted, renderGrowth } from './report.mjs';
 
 const WHOLE = [1_000, 10_000, 100_000, 1_000_000];
+const DELETED = [1_000, 10_000, 100_000];
 const SMOKE = [1_000, 5_000];
 const RESULTS = fromRoot('bench/results');
 
@@ -18,18 +19,26 @@ await main(async () => {
   await ensureInstall();
   await buildPackages();
   // Only now: it needs what was just installed and built.
-  const { measure } = await import('./measure.mjs');
-  const loadBefore = loadNow();
-  const measured = await measure({ steps: isSmoke ? SMOKE : WHOLE });
-  const machine = { ...describeMachine(tmpdir()), loadBefore, loadAfter: loadNow() };
-  const results = { machine, tree: describeTree(), ...measured };
-  const report = renderGrowth(results);
-  console.log(`\n${report}`);
-  if (isSmoke) console.log('Not a whole run: bench/results stays as it is.');
-  else {
-    await mkdir(RESULTS, { recursive: true });
-    await writeFile(`${RESULTS}/growth.json`, `${JSON.stringify(results, null, 2)}\n`);
-    await writeFile(`${RESULTS}/growth.md`, report);
+  const { measure, measureDeleted } = await import('./measure.mjs');
+  const parts = [
+    { name: 'growth', measure, steps: WHOLE, render: renderGrowth },
+    { name: 'growth-deleted', measure: measureDeleted, steps: DELETED, render: renderDeleted },
+  ];
+  const only = process.argv.includes('--deleted') ? 'growth-deleted' : undefined;
+  for (const { name, measure: run, steps, render } of parts) {
+    if (only !== undefined && name !== only) continue;
+    const loadBefore = loadNow();
+    const measured = await run({ steps: isSmoke ? SMOKE : steps });
+    const machine = { ...describeMachine(tmpdir()), loadBefore, loadAfter: loadNow() };
+    const results = { machine, tree: describeTree(), ...measured };
+    const report = render(results);
+    console.log(`\n${report}`);
+    if (isSmoke) console.log('Not a whole run: bench/results stays as it is.');
+    else {
+      await mkdir(RESULTS, { recursive: true });
+      await writeFile(`${RESULTS}/${name}.json`, `${JSON.stringify(results, null, 2)}\n`);
+      await writeFile(`${RESULTS}/${name}.md`, report);
+    }
   }
   // The engine keeps its timers.
   process.exit(0);

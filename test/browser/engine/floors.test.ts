@@ -148,6 +148,7 @@ function connect(relay: Promise<RelayRoom>, events: TransportEvents): Transport 
   });
   return {
     send: (frame) => void setTimeout((copy: Uint8Array) => isOpen && link?.receive(copy), 0, frame.slice()),
+    gained: () => {},
     reconnect: () => {},
     close: () => {
       isOpen = false;
@@ -181,6 +182,7 @@ test(`[FL5, FL11] scenarios 10 and 26: ${RECORDS} records made and deleted leave
   await vi.waitUntil(async () => (await ann.count('tombstones')) === 0, { timeout: 120_000, interval: 200 });
   await ann.engine.synced(ROOM, 3);
   expect(await ann.count('deltas')).toBe(3);
+  await vi.waitUntil(async () => (await ann.count('names')) === 2, { timeout: 30_000, interval: 200 });
   expect(relayStore.tables.table('deltas').size).toBe(3);
 
   const root = ann.status?.root;

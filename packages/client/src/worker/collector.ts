@@ -7,6 +7,8 @@ import {
   type LinkConfig,
   mayFloorBeDue,
   proveByHead,
+  type Plan,
+  pruneTombstones,
   pruneTrash,
   readKnown,
   type ReplicaId,
@@ -108,6 +110,7 @@ export class Collector {
     if (this.#isStopped || !this.#host.canCollect()) return;
     this.#hasChanged = false;
     const { room, limits } = this.#config;
+    await this.#pruneAll((tx) => pruneTombstones(tx, room, PRUNE_ROWS_MAX));
     if (!(await this.#store.transact((tx) => mayFloorBeDue(tx, limits), { mode: 'read' }))) return;
     const { replica, signer } = this.#identity;
     const nowMs = this.#env.clock.nowMs();
@@ -137,15 +140,14 @@ export class Collector {
   }
 
   #prune(): void {
-    this.#run(async () => {
-      const beforeMs = this.#env.clock.nowMs() - this.#config.limits.trashMs;
-      let pruned = PRUNE_ROWS_MAX;
-      while (pruned === PRUNE_ROWS_MAX && !this.#isStopped)
-        pruned = await this.#store.transact((tx) => pruneTrash(tx, beforeMs, PRUNE_ROWS_MAX), {
-          mode: 'write',
-          durability: 'relaxed',
-        });
-    });
+    const beforeMs = this.#env.clock.nowMs() - this.#config.limits.trashMs;
+    this.#run(() => this.#pruneAll((tx) => pruneTrash(tx, beforeMs, PRUNE_ROWS_MAX)));
     if (!this.#isStopped) this.#pruning = setTimeout(() => this.#prune(), PRUNE_EVERY_MS);
+  }
+
+  async #pruneAll(plan: Plan<number>): Promise<void> {
+    let pruned = PRUNE_ROWS_MAX;
+    while (pruned === PRUNE_ROWS_MAX && !this.#isStopped)
+      pruned = await this.#store.transact(plan, { mode: 'write', durability: 'relaxed' });
   }
 }

@@ -139,6 +139,13 @@ describe('floors', () => {
       expect(countOf(store, 'tombstones')).toBe(0);
       expect(countOf(store, 'deltas')).toBe(2);
     }
+    // Nothing is left of what was deleted, not even a name.
+    for (const profile of profiles) {
+      expect(countOf(profile, 'names')).toBe(1);
+      expect(countOf(profile, 'previous')).toBeLessThanOrEqual(2);
+    }
+    // Those who wrote floors keep no tombstones once the relay has them.
+    for (const profile of profiles) expect(countOf(profile, 'trash')).toBe(0);
     const [floor] = await floorsOf(profiles[0]);
     expect(floorOf(floor as Delta)?.reach.size).toBe(3);
     const root = await world.relay.root('team');

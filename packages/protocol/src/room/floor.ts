@@ -80,7 +80,7 @@ export function* draftFloor(
 /**
  * Makes the signed floor part of the set, as `commitSeal` does [JS3], and sweeps what lies under it. Undefined, and nothing written, when
  * another tab has taken over, the next `seq` has moved, or the set is not that of the draft any more: then look again. What is swept is kept until
- * it has outlived its time in the trash, as the floor may yet be refused.
+ * a relay has the floor, which may be refused until then.
  */
 export function* commitFloor(
   tx: Transaction,

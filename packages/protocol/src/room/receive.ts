@@ -12,6 +12,7 @@ import type { Steps, Transaction } from '../store/plan.js';
 import type { Cursor } from '../wire/messages.js';
 import type { Arrival } from './arrival.js';
 import { type Acceptance, acceptDeltas, type RoomRef } from './accept.js';
+import { forgetKeys } from './forget.js';
 import { type JournalRow, nameKey } from './journal.js';
 import { type CompareUpdates, judgeCheckpoints, type Judgement } from './judge.js';
 import { ROLL_BYTES, STORE_ID_BYTES } from './log.js';
@@ -78,6 +79,7 @@ export function* receiveDeltas(
   if (cursor !== undefined) writeCursor(tx, cursor);
   noteVouched(tx, acceptance, judgement);
   const { rows: withdrawn, seqs: withdrawnSeqs } = yield* withdrawSwept(tx, room, replica, acceptance.swept);
+  yield* forgetKeys(tx, acceptance.swept);
   if (acceptance.removed.some(({ id }) => unusable.has(id))) {
     // What was wrong has been answered: what it alone covered stands again.
     yield* settleRetained(tx, room, replica);
