@@ -16,7 +16,7 @@ import { goldenMessages } from './messages.js';
 const SCHEMAS: Readonly<Record<number, string>> = {
   2: 'c76209332c34cbe59147a110c315f58b536063c9f27e89b40a1d7b79d3db5360',
   1: '97dd142dadec2a91b32cf0440f65cc8c533138b7f609651ec5ebefae51238a52',
-  3: '9a3a6f8be4a27f5f909a602d9c432916e4b8a5c78365df8e4caaefd17272c876',
+  3: 'fd2de1856e44c89785c5c1bbd50434489547876ea9a4531aafc87c29d0f75b32',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];

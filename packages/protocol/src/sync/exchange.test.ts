@@ -793,7 +793,15 @@ describe('forwarding', () => {
     const relay = createRelay();
     relay.step({ kind: 'opened' });
     relay.hear(hello);
-    const facts = { certificate: undefined, lastSeq: 0, certificates: [], heads: [], end: 5, ahead: NOTHING, present: [] };
+    const facts = {
+      certificate: undefined,
+      lastSeq: 0,
+      certificates: [],
+      heads: [],
+      end: 5,
+      ahead: NOTHING,
+      present: [],
+    };
     relay.step({ kind: 'authenticated', replica: me, rights: ['read', 'write'], after: undefined, ...facts });
     relay.hear({ kind: 'pull', vector: new Map() });
     relay.step({ kind: 'pushed', seqs: [1, 2], refusals: [], position: positionAt(7), bytes: 9, logged, tells: true });
