@@ -128,7 +128,8 @@ export class LinkWork {
     const from = { room: this.#config.room, replica: this.#identity.replica, certifier: this.#certifier };
     const received = await receive(this.#store, from, deltas, cursor, nowMs);
     this.#host.received(received);
-    const { standing, forged, fetches } = received;
+    const { standing, forged, fetches, returned } = received;
+    if (returned.length > 0) this.#host.acknowledged(returned);
     return { kind: 'accepted', standing, forged, fetches };
   }
 

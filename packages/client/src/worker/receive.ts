@@ -56,6 +56,8 @@ export interface Received {
   /** What could not be taken, beyond forgeries: shown, and looked for again when roots differ. */
   readonly faults: readonly ErrorFacts[];
   readonly marks: Marks;
+  /** Own deltas that were lost here and that the relay has shown to have. */
+  readonly returned: readonly number[];
   /** Documents with a checkpoint that cannot be used: whoever has what it covers answers it [CP6]. */
   readonly disputed: readonly KeyId[];
   /** Own unsent deltas that a floor has swept, and what they have become [FL5]. */
@@ -131,6 +133,7 @@ export async function receive(
     fetches,
     faults,
     marks,
+    returned: reception.returned,
     disputed: reception.judgement.arrivals
       .filter(({ delta, fault }) => fault !== undefined && hasFlag(delta, FLAG.checkpoint))
       .map(({ delta }) => delta.keyId),

@@ -1,12 +1,12 @@
-import { bytesToHex, hexToBytes } from '../bytes.js';
+import { bytesToHex, concatBytes, hexToBytes } from '../bytes.js';
 import { covers, isEmptyContext } from '../context.js';
 import { type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { floorOf } from '../floor.js';
-import { idToBytes } from '../ids.js';
+import { deriveFloorKeyId, idToBytes } from '../ids.js';
 import { readRoot, updateTrie } from '../merkle/trie.js';
 import { PART_BYTES } from '../parts.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { forgetFloor, keepFloor, noteArrived, readHeldFloors, readUnder } from './floor-rows.js';
+import { forgetFloor, type HeldFloor, keepFloor, noteArrived, readHeldFloors, readUnder } from './floor-rows.js';
 import { forgetIncoming } from './incoming.js';
 import type { RoomRef } from './room-ref.js';
 import {
@@ -21,7 +21,7 @@ import {
   writeContexts,
 } from './set-rows.js';
 import { putInTrash } from './trash.js';
-import { advanceVector, readSeqs, restartVector, retractVector } from './vector.js';
+import { advanceVector, readSeqs, restartVector, retractVector, settleVector } from './vector.js';
 
 export type { RoomRef };
 
@@ -173,7 +173,7 @@ function* acceptRun(
   );
   yield* changeDots(tx, removedDeltas, [...added.values()]);
   for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
-  yield* advanceVector(tx, newDots);
+  if (yield* advanceVector(tx, newDots)) yield* settleVector(tx, (lost) => isFound(tx, room, floors, lost));
   yield* putInTrash(tx, trashed, options.nowMs);
   yield* noteArrived(tx, floors, newDots);
   for (const delta of removedDeltas) if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, delta.id);
@@ -264,4 +264,30 @@ export function* isAnyCovered(
     const row = rows[i];
     return row !== undefined && readContexts(row).some((sibling) => covers(sibling.context, delta));
   });
+}
+
+/** Whether nothing is missing where this delta was: it is held, covered, or under a floor. */
+export function* isFound(
+  tx: Transaction,
+  room: RoomRef,
+  floors: readonly HeldFloor[],
+  trieKey: Uint8Array,
+): Steps<boolean> {
+  // Only whether it is there: the largest bodies need not be read for that.
+  const to = concatBytes(trieKey, Uint8Array.of(0));
+  if ((yield* tx.keys('deltas', { from: trieKey, to, limit: 1 })).length > 0) return true;
+  return yield* isGone(tx, room, floors, trieKey);
+}
+
+/** Whether this delta is no part of the set any more, held or not. */
+export function* isGone(
+  tx: Transaction,
+  room: RoomRef,
+  floors: readonly HeldFloor[],
+  trieKey: Uint8Array,
+): Steps<boolean> {
+  const place = parseTrieKey(trieKey);
+  if (yield* isAnyCovered(tx, [place])) return true;
+  const isFloor = place.keyId === deriveFloorKeyId(room.hash, room.roomId);
+  return (yield* readUnder(tx, floors, [{ ...place, flags: isFloor ? FLAG.floor : 0 }]))[0] === true;
 }

@@ -23,7 +23,8 @@ import { readSiblings } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
 import { readRetainedOf, settleRetained } from './retained.js';
-import { areInPlace, nextStamp, readPrevious } from './seal.js';
+import { readPrevious, writePrevious } from './previous.js';
+import { areInPlace, nextStamp } from './seal.js';
 
 const DOMAIN = utf8ToBytes('mangrove:checkpoint:1');
 
@@ -183,7 +184,7 @@ export function* commitCheckpoint(
   const acceptance = yield* acceptDeltas(tx, room, [delta], { nowMs, from: 'others', retain: () => true });
   for (const { id } of [...sources.merged, ...sources.answered]) tx.delete('vouched', idToBytes(id));
   if (isVouched) tx.put('vouched', idToBytes(delta.id), new Uint8Array());
-  tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
+  writePrevious(tx, delta, 'document');
   tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes: 0, oldestAtMs: hlcToMs(delta.hlc) }, delta));
   writeNumber(tx, 'seq', delta.seq);
   writeNumber(tx, 'clock', Math.max(clock, delta.hlc));

@@ -35,7 +35,7 @@ export function* readHeldFloors(tx: Transaction, { hash, roomId }: RoomRef): Ste
 export function* readUnder(
   tx: Transaction,
   floors: readonly HeldFloor[],
-  deltas: readonly Delta[],
+  deltas: readonly Pick<Delta, 'id' | 'replica' | 'hlc' | 'flags'>[],
 ): Steps<readonly boolean[]> {
   const under = deltas.map(() => false);
   for (const { id } of floors) {
@@ -44,10 +44,12 @@ export function* readUnder(
       id,
       deltas.map(({ replica }) => replica),
     );
-    const isBelow = (delta: Delta, i: number) =>
+    const isBelow = (delta: (typeof deltas)[number], i: number) =>
       !under[i] && !hasFlag(delta, FLAG.floor) && delta.hlc <= (reach.get(delta.replica)?.hlc ?? 0);
     const below = deltas.flatMap((delta, i) => (isBelow(delta, i) ? [i] : []));
-    const stands = yield* together(below.map((i) => readStands(tx, id, idToBytes((deltas[i] as Delta).id))));
+    const stands = yield* together(
+      below.map((i) => readStands(tx, id, idToBytes((deltas[i] as (typeof deltas)[number]).id))),
+    );
     for (const [at, i] of below.entries()) under[i] = !stands[at];
   }
   return under;

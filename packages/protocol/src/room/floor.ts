@@ -11,10 +11,12 @@ import { type Acceptance, acceptDeltas, isAnyCovered, type RoomRef } from './acc
 import { hasLongContext, readCollectable, readStanding } from './collect.js';
 import { isStandingKnown } from './floor-rows.js';
 import { readSiblings } from './journal.js';
+import { isAnyLost } from './lost.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
 import { joinReaches, readKnown, readNextReach } from './reach.js';
-import { areInPlace, nextStamp, readPrevious } from './seal.js';
+import { readPrevious } from './previous.js';
+import { areInPlace, nextStamp } from './seal.js';
 
 export type FloorLimits = Pick<
   Limits,
@@ -120,7 +122,7 @@ export function* mayFloorBeDue(
 function* isQuiet(tx: Transaction): Steps<boolean> {
   for (const table of NOT_QUIET)
     if ((yield* tx.keys(table, { from: new Uint8Array(), limit: 1 })).length > 0) return false;
-  return true;
+  return !(yield* isAnyLost(tx));
 }
 
 function* draftDelta(

@@ -16,8 +16,12 @@ import { forgetKeys } from './forget.js';
 import { type JournalRow, nameKey } from './journal.js';
 import { type CompareUpdates, judgeCheckpoints, type Judgement } from './judge.js';
 import { ROLL_BYTES, STORE_ID_BYTES } from './log.js';
-import { readClock, readNumber, writeNumber } from './meta.js';
+import { readLostSeqs } from './lost.js';
+import { readClock, readNumber, readOwnReplica, writeNumber } from './meta.js';
+import { bytesToOutboxPlace } from './outbox.js';
 import { settleRetained } from './retained.js';
+import { acknowledge } from './seal.js';
+import { dotKey } from './set-rows.js';
 import { withdrawSwept } from './withdraw.js';
 
 export interface ReceiveOptions {
@@ -33,6 +37,8 @@ export interface Reception extends Acceptance {
   readonly withdrawn: readonly JournalRow[];
   /** Their numbers, which are nobody's any more. */
   readonly withdrawnSeqs: readonly number[];
+  /** Own deltas of which the relay has shown that it has them. */
+  readonly returned: readonly number[];
 }
 
 /** A delta whose signature did not verify: kept to be looked at, no part of the set [SY10]. */
@@ -67,6 +73,8 @@ export function* receiveDeltas(
   const deltas = arrivals.map(({ delta }) => delta);
   const retain = ({ id }: Pick<Delta, 'id'>): boolean => unusable.has(id);
   let acceptance = yield* acceptDeltas(tx, room, deltas, { nowMs, from: 'others', retain });
+  const returned = yield* readReturned(tx, replica, deltas, acceptance);
+  yield* acknowledge(tx, room, replica, returned);
   const before = yield* readClock(tx);
   let clock = before;
   for (const { delta, name, fault } of judgement.arrivals) {
@@ -85,7 +93,7 @@ export function* receiveDeltas(
     yield* settleRetained(tx, room, replica);
     acceptance = { ...acceptance, ...(yield* readRoot(tx)) };
   }
-  return { ...acceptance, judgement, withdrawn, withdrawnSeqs };
+  return { ...acceptance, judgement, withdrawn, withdrawnSeqs, returned };
 }
 
 /** What an unusable one superseded is kept, and so is what is known of it. */
@@ -103,9 +111,43 @@ function noteVouched(tx: Transaction, { outcomes, removed }: Acceptance, { arriv
   }
 }
 
-/** Number of own deltas that no relay has acknowledged. */
+/**
+ * Number of own deltas that no relay has acknowledged and that can be sent. What the disk has lost before it was acknowledged is not waited
+ * for: whether a relay has it, the comparison of roots will tell [AE3].
+ */
 export function* countOutbox(tx: Transaction): Steps<number> {
-  return (yield* tx.keys('outbox', { from: new Uint8Array() })).length;
+  const waiting = yield* tx.keys('outbox', { from: new Uint8Array() });
+  const replica = waiting.length === 0 ? undefined : yield* readOwnReplica(tx);
+  if (replica === undefined) return waiting.length;
+  const lost = yield* readLostSeqs(tx, replica);
+  if (lost.size === 0) return waiting.length;
+  // What was superseded unsent stays below what is lost until that is settled.
+  const dots = yield* tx.getMany(
+    'dots',
+    waiting.map((key) => dotKey({ replica, seq: bytesToU64(key) })),
+  );
+  return waiting.filter((key, i) => dots[i] !== undefined && !lost.has(bytesToU64(key))).length;
+}
+
+/**
+ * Own deltas that were lost here before they were acknowledged, and that come from a relay: it has them on its disk [SY6]. Others with their
+ * dots, by a copy of this profile, are not meant.
+ */
+function* readReturned(
+  tx: Transaction,
+  replica: ReplicaId,
+  deltas: readonly Delta[],
+  { outcomes }: Acceptance,
+): Steps<readonly number[]> {
+  const own = deltas.filter((delta, i) => delta.replica === replica && outcomes[i] !== 'known');
+  const rows = yield* tx.getMany(
+    'outbox',
+    own.map(({ seq }) => u64ToBytes(seq)),
+  );
+  return own.flatMap(({ seq, keyId, hlc }, i) => {
+    const place = rows[i] && bytesToOutboxPlace(rows[i]);
+    return place?.keyId === keyId && place.hlc === hlc ? [seq] : [];
+  });
 }
 
 export function* readQuarantine(tx: Transaction, room: RoomRef): Steps<readonly QuarantinedDelta[]> {

@@ -85,23 +85,28 @@ function* dropCovered(tx: Transaction, keyId: KeyId, deltas: readonly Delta[]): 
   }
 }
 
-/** Rows of `contexts` without those that are not held; one that cannot be read tells nothing but what was told anew. How many changed. */
-export function* trimContexts(tx: Transaction, rows: readonly Row[]): Steps<number> {
+/**
+ * Rows of `contexts` without those that are not held; one that cannot be read tells nothing but what was told anew. How many changed, and what
+ * was told of those that are lost: not held, and not covered by what is left.
+ */
+export function* trimContexts(
+  tx: Transaction,
+  rows: readonly Row[],
+): Steps<{ readonly trimmed: number; readonly lost: readonly ContextualSibling[] }> {
   let trimmed = 0;
+  const lost: ContextualSibling[] = [];
   for (const [key, row] of rows) {
     const told = attempt(() => readContexts(row)) ?? [];
     const isHeld = yield* areHeld(
       tx,
       told.map(({ trieKey }) => trieKey),
     );
-    trimmed += replaceRow(
-      tx,
-      key,
-      row,
-      told.filter((_, i) => isHeld[i]),
-    );
+    const kept = told.filter((_, i) => isHeld[i]);
+    trimmed += replaceRow(tx, key, row, kept);
+    const isCovered = (sibling: ContextualSibling) => kept.some(({ context }) => covers(context, sibling));
+    lost.push(...told.filter((sibling, i) => !isHeld[i] && !isCovered(sibling)));
   }
-  return trimmed;
+  return { trimmed, lost };
 }
 
 function replaceRow(

@@ -1,15 +1,19 @@
-import { concatBytes, equalBytes, utf8ToBytes } from '../bytes.js';
-import { parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
+import { bytesToU64, concatBytes, equalBytes, utf8ToBytes } from '../bytes.js';
+import { TRIE_KEY_BYTES } from '../delta.js';
 import { isMangroveError, MangroveError } from '../errors.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
 import { readRoot, rebuildTrie } from '../merkle/trie.js';
 import { dropStrayNodes, verifyTriePart } from '../merkle/verify.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { isAnyCovered, type RoomRef } from './accept.js';
+import { isFound, isGone, type RoomRef } from './accept.js';
+import { noteLostContexts, noteLostDeltas } from './doubt.js';
+import { readHeldFloors } from './floor-rows.js';
 import { restoreLogEnd } from './log.js';
+import type { LostDelta } from './lost.js';
 import { readHeld, readNamedIn, restoreDots, restoreContexts, trimContexts } from './scrub-rows.js';
 import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
-import { ENTRY_BYTES, restartVector } from './vector.js';
+import { ENTRY_BYTES, isEntry } from './vector-entry.js';
+import { restartVector, settleVector } from './vector.js';
 
 /** What is looked at, in this order: what others are derived from comes before them. `nodes` come last but one, as they name the set. */
 const PHASES = [...PLAIN_TABLES, 'deltas', 'contexts', 'dots', 'nodes', 'strays'] as const;
@@ -145,9 +149,9 @@ function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, 
     case 'deltas':
       return scrubDeltas(tx, room, from);
     case 'dots':
-      return scrubDots(tx, from);
+      return scrubDots(tx, room, from);
     case 'contexts':
-      return scrubContexts(tx, from);
+      return scrubContexts(tx, room, from);
     case 'nodes':
       return scrubNodes(tx, room, from, rowsMax);
     case 'strays':
@@ -167,36 +171,47 @@ function* scrubDeltas(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<P
 
 /**
  * A dot of a delta that is not there stays as long as nothing covers it: it says that the number was used for that delta, so that it is
- * taken back from its author too [AE3]. A vector is begun anew only where it is gone.
+ * taken back from its author too [AE3]. A vector is begun anew only where it is gone, and claims nothing above what is lost.
  */
-function* scrubDots(tx: Transaction, from: Uint8Array): Steps<Page> {
+function* scrubDots(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
   const rows = yield* tx.rows('dots', { from, limit: PAGE_ROWS });
   const last = rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0];
   let mended = 0;
   const named = yield* readNamedIn(tx, rows);
+  const floors = yield* readHeldFloors(tx, room);
+  const lost: LostDelta[] = [];
   for (const [key, before, trieKeys] of named) {
     const kept: Uint8Array[] = [];
-    for (const { trieKey, isHeld } of trieKeys)
-      if (isHeld || !(yield* isAnyCovered(tx, [parseTrieKey(trieKey)]))) kept.push(trieKey);
+    for (const { trieKey, isHeld } of trieKeys) {
+      if (isHeld || !(yield* isGone(tx, room, floors, trieKey))) kept.push(trieKey);
+      if (!isHeld && kept.at(-1) === trieKey) lost.push({ ...dotOfKey(key), trieKey });
+    }
     if (kept.length > 0 && equalBytes(concatBytes(...kept), before)) continue;
     mended++;
     if (kept.length === 0) tx.delete('dots', key);
     else tx.put('dots', key, concatBytes(...kept));
   }
-  const replicas = [...new Set(rows.map(([key]): ReplicaId => bytesToReplicaId(key.slice(0, REPLICA_ID_BYTES))))];
+  const replicas = [...new Set(rows.map(([key]): ReplicaId => dotOfKey(key).replica))];
   const vector = yield* tx.getMany('vector', replicas.map(idToBytes));
-  const unknown = replicas.filter((_, i) => vector[i]?.length !== ENTRY_BYTES);
+  const unknown = replicas.filter((_, i) => !isEntry(vector[i]));
   yield* restartVector(tx, unknown);
   // That there is such a replica is worth a row, though its first delta is missing.
   for (const [i, row] of (yield* tx.getMany('vector', unknown.map(idToBytes))).entries())
     if (row === undefined) tx.put('vector', idToBytes(unknown[i] as ReplicaId), new Uint8Array(ENTRY_BYTES));
-  return { rows: rows.length, mended: mended + unknown.length, last };
+  mended += unknown.length + (yield* noteLostDeltas(tx, room, lost));
+  if (last === undefined) yield* settleVector(tx, (trieKey) => isFound(tx, room, floors, trieKey));
+  return { rows: rows.length, mended, last };
 }
 
-function* scrubContexts(tx: Transaction, from: Uint8Array): Steps<Page> {
+function dotOfKey(key: Uint8Array): { readonly replica: ReplicaId; readonly seq: number } {
+  return { replica: bytesToReplicaId(key.slice(0, REPLICA_ID_BYTES)), seq: bytesToU64(key, REPLICA_ID_BYTES) };
+}
+
+function* scrubContexts(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
   const rows = yield* tx.rows('contexts', { from, limit: PAGE_ROWS });
-  const mended = yield* trimContexts(tx, rows);
-  return { rows: rows.length, mended, last: rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0] };
+  const { trimmed, lost } = yield* trimContexts(tx, rows);
+  const mended = yield* noteLostContexts(tx, room, lost);
+  return { rows: rows.length, mended: trimmed + mended, last: rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0] };
 }
 
 function* scrubNodes(tx: Transaction, room: RoomRef, from: Uint8Array, keysMax: number): Steps<Page> {

@@ -1,7 +1,7 @@
 import { packBody } from '../body.js';
 import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
 import type { Deflate } from '../compression.js';
-import { EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
+import { type Context, EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
 import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
@@ -12,6 +12,7 @@ import { type JournalRow, journalKey, readJournalPage } from './journal.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { bytesToOutboxEntry, type OutboxEntry, outboxEntryToBytes } from './outbox-entry.js';
+import { contextOfDrafted, contextOfPrevious, readPrevious, writePrevious } from './previous.js';
 import { settleRetained } from './retained.js';
 import { countWrites, groupRows, joinRows, type MergeUpdates, oldestOf } from './runs.js';
 import { mayBeHeld } from './unsent.js';
@@ -46,17 +47,24 @@ export function* draftSeal(tx: Transaction, room: RoomRef, options: SealOptions)
   let seq = yield* readNumber(tx, 'seq');
   let hlc = yield* readClock(tx);
   const given = (yield* readNumber(tx, 'given')) as Hlc;
-  const prevByKey = new Map<string, Hlc>();
+  const lastByKey = new Map<KeyId, UnsignedDelta>();
   const drafts: SealDraft[] = [];
   for (const group of groupRows(rows)) {
-    const [first] = group as [JournalRow, ...JournalRow[]];
+    const [{ keyId, name }] = group as [JournalRow, ...JournalRow[]];
     seq++;
-    const prev = prevByKey.get(first.keyId) ?? (yield* readPrevious(tx, first.keyId));
+    const last = lastByKey.get(keyId);
+    const prev = last?.hlc ?? (yield* readPrevious(tx, keyId));
     // A clock that was set back knows less than what the delta names, and a delta lies above all that it names [DL7].
     const named = Math.max(prev, ...group.map((row) => highestEntry(row.context)));
     hlc = nextStamp(hlc, named, given, options.nowMs);
-    prevByKey.set(first.keyId, hlc);
-    drafts.push({ unsigned: draftDelta(room, options, group, { seq, hlc, prev }), rows: group });
+    const isRecord = name.kind === 'record';
+    const drafted = last === undefined ? undefined : contextOfDrafted(last);
+    const own = isRecord
+      ? (drafted ?? (yield* contextOfPrevious(tx, room, options.replica, group, prev)))
+      : EMPTY_CONTEXT;
+    const unsigned = draftDelta(room, options, group, { seq, hlc, prev }, own);
+    lastByKey.set(keyId, unsigned);
+    drafts.push({ unsigned, rows: group });
   }
   return drafts;
 }
@@ -89,7 +97,7 @@ export function* commitSeal(
   const acceptance = yield* acceptDeltas(tx, room, deltas, { nowMs, from: 'others', retain: () => false });
   for (const key of rowKeys) tx.delete('journal', key);
   for (const { delta, rows } of sealed) {
-    tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
+    writePrevious(tx, delta, (rows[0] as JournalRow).name.kind);
     const oldestAtMs = Math.min(...rows.map((row) => hlcToMs(oldestOf(row))));
     const writes = rows.reduce((sum, row) => sum + countWrites(row), 0);
     tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes, oldestAtMs }, delta));
@@ -155,12 +163,6 @@ export function nextStamp(clock: Hlc, named: number, given: Hlc, nowMs: number):
   return hlc;
 }
 
-/** The stamp of this replica's youngest delta of the key that stands, 0 for none [JS5]. */
-export function* readPrevious(tx: Transaction, keyId: KeyId): Steps<Hlc> {
-  const row = yield* tx.get('previous', idToBytes(keyId));
-  return (row === undefined ? 0 : bytesToU64(row)) as Hlc;
-}
-
 /** Whether what the first draft of each key comes after is still the youngest that stands [JS5]. */
 export function* areInPlace(tx: Transaction, deltas: readonly Delta[]): Steps<boolean> {
   const firsts = deltas.filter((delta, i) => deltas[i - 1]?.keyId !== delta.keyId);
@@ -176,9 +178,9 @@ function draftDelta(
   options: SealOptions,
   group: readonly JournalRow[],
   stamp: { seq: number; hlc: Hlc; prev: Hlc },
+  own: Context,
 ): UnsignedDelta {
   const row = joinRows(group, options.mergeUpdates);
-  const own = stamp.prev === 0 ? EMPTY_CONTEXT : { stamps: new Map([[options.replica, stamp.prev]]), dots: [] };
   const payload = hasFlag(row, FLAG.tombstone) ? new Uint8Array() : row.payload;
   const body = packBody({ name: row.name, payload }, options.deflate);
   const header = {

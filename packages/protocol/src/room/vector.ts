@@ -1,5 +1,5 @@
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
-import { type Delta, parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
+import { type Delta, parseTrieKey, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
 import type { Place } from '../floor.js';
 import type { Hash } from '../hash.js';
 import { HLC_ZERO, type Hlc } from '../hlc.js';
@@ -8,11 +8,11 @@ import { together } from '../merkle/node-table.js';
 import { buildTrie } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { VersionVector } from '../version-vector.js';
+import { firstLostAfter, forgetAllFound, forgetLost } from './lost.js';
+import { type Claim, NOWHERE, putEntry, readEntries, rowToEntry } from './vector-entry.js';
 
 const EVERYTHING = { from: new Uint8Array() };
 const RUN = 256;
-/** One row of `vector`. */
-export const ENTRY_BYTES = 24;
 
 /** The whole vector: one entry for each replica. */
 export function* readVectorRows(tx: Transaction): Steps<VersionVector> {
@@ -63,48 +63,88 @@ export function* readProved(tx: Transaction, replicas: Iterable<ReplicaId>): Ste
   return new Map(distinct.flatMap((replica, i) => (entries[i] ? [[replica, entries[i].proved] as const] : [])));
 }
 
-/** Moves each replica's entry over the new deltas, and over what was held above a gap that they close. */
-export function* advanceVector(
-  tx: Transaction,
-  deltas: readonly Pick<Delta, 'replica' | 'seq' | 'hlc'>[],
-): Steps<void> {
-  const arrivedByReplica = new Map<ReplicaId, Map<number, Hlc>>();
-  for (const { replica, seq, hlc } of deltas) {
-    const arrived = arrivedByReplica.get(replica);
-    if (arrived === undefined) arrivedByReplica.set(replica, new Map([[seq, hlc]]));
-    else arrived.set(seq, hlc);
+/**
+ * Moves each replica's entry over the new deltas, and over what was held above a gap that they close. True where one of the entries is in
+ * doubt: what has come may be what was lost.
+ */
+export function* advanceVector(tx: Transaction, deltas: readonly Delta[]): Steps<boolean> {
+  const arrivedByReplica = new Map<ReplicaId, Map<number, Delta>>();
+  for (const delta of deltas) {
+    const arrived = arrivedByReplica.get(delta.replica);
+    if (arrived === undefined) arrivedByReplica.set(delta.replica, new Map([[delta.seq, delta]]));
+    else arrived.set(delta.seq, delta);
   }
   const entries = yield* readEntries(tx, [...arrivedByReplica.keys()]);
+  let isAnyInDoubt = false;
   for (const [i, [replica, arrived]] of [...arrivedByReplica].entries()) {
     const before = entries[i];
-    const seq = yield* runOver(tx, replica, before?.seq ?? 0, arrived);
+    const isInDoubt = before?.claim !== undefined;
+    if (isInDoubt) for (const delta of arrived.values()) forgetLost(tx, { ...delta, trieKey: trieKeyOf(delta) });
+    isAnyInDoubt ||= isInDoubt;
+    const seq = yield* runOver(tx, replica, before?.seq ?? 0, arrived, isInDoubt);
     const from = before?.proved.seq ?? 0;
-    const end = from === (before?.seq ?? 0) ? seq : yield* runOver(tx, replica, from, arrived);
+    const end = from === (before?.seq ?? 0) ? seq : yield* runOver(tx, replica, from, arrived, isInDoubt);
     const proved =
       end === from
         ? (before?.proved ?? NOWHERE)
-        : { seq: end, hlc: arrived.get(end) ?? (yield* hlcAt(tx, replica, end)) };
+        : { seq: end, hlc: arrived.get(end)?.hlc ?? (yield* hlcAt(tx, replica, end)) };
     // A row of 0 says that there is such a replica, though its first delta is missing.
-    if (before === undefined || seq > before.seq || end > from) putEntry(tx, replica, { seq, proved });
+    if (before === undefined || seq > before.seq || end > from)
+      putEntry(tx, replica, { seq, proved, claim: before?.claim });
   }
+  return isAnyInDoubt;
 }
 
 /** Takes back what an entry says of a dot that is neither held nor covered any more [SY3]. */
 export function* retractVector(tx: Transaction, { replica, seq }: Pick<Delta, 'replica' | 'seq'>): Steps<void> {
   const [entry] = yield* readEntries(tx, [replica]);
-  if (entry === undefined || Math.max(entry.seq, entry.proved.seq) < seq) return;
-  const below = Math.min(entry.seq, seq - 1);
-  const proved = entry.proved.seq < seq ? entry.proved : { seq: seq - 1, hlc: yield* hlcAt(tx, replica, seq - 1) };
-  if (below === 0 && proved.seq === 0) tx.delete('vector', idToBytes(replica));
-  else putEntry(tx, replica, { seq: below, proved });
+  if (entry === undefined) return;
+  const below = yield* lowered(tx, replica, entry, seq - 1);
+  const claim = entry.claim && (yield* lowered(tx, replica, entry.claim, seq - 1));
+  if (below.seq === 0 && below.proved.seq === 0 && claim === undefined) tx.delete('vector', idToBytes(replica));
+  else putEntry(tx, replica, { ...below, claim });
 }
 
 /** Begins entries anew from the dots that are held: how far they were covered is not known any more. */
 export function* restartVector(tx: Transaction, replicas: Iterable<ReplicaId>): Steps<void> {
-  for (const replica of replicas) {
-    const seq = yield* runOfDots(tx, replica, 0);
-    if (seq === 0) tx.delete('vector', idToBytes(replica));
-    else putEntry(tx, replica, { seq, proved: { seq, hlc: yield* hlcAt(tx, replica, seq) } });
+  const distinct = [...new Set(replicas)];
+  const entries = yield* readEntries(tx, distinct);
+  for (const [i, replica] of distinct.entries()) {
+    const seq = yield* runOfHeld(tx, replica, 0, true);
+    const place = { seq, proved: { seq, hlc: yield* hlcAt(tx, replica, seq) } };
+    const isInDoubt = entries[i]?.claim !== undefined;
+    if (seq === 0 && !isInDoubt) tx.delete('vector', idToBytes(replica));
+    else putEntry(tx, replica, { ...place, claim: isInDoubt ? place : undefined });
+  }
+}
+
+/**
+ * Lowers an entry to what stands without something that was lost, and keeps what it claimed: to below the seq that was lost, or, where others
+ * may have been covered by that alone, to the run of dots that are held [AE6]. True where it said something else.
+ */
+export function* doubtVector(tx: Transaction, replica: ReplicaId, lostSeq?: number): Steps<boolean> {
+  const [entry] = yield* readEntries(tx, [replica]);
+  if (entry === undefined) return false;
+  const stands = lostSeq === undefined ? yield* runOfHeld(tx, replica, 0, true) : lostSeq - 1;
+  const below = yield* lowered(tx, replica, entry, stands);
+  const { seq, proved } = entry;
+  if (entry.claim !== undefined && below.seq === seq && below.proved === proved) return false;
+  putEntry(tx, replica, { ...below, claim: entry.claim ?? { seq, proved } });
+  return true;
+}
+
+/** Once all that was lost is back, or gone for good reason, each entry says again what it claimed, and goes on from there. */
+export function* settleVector(tx: Transaction, isFound: (trieKey: Uint8Array) => Steps<boolean>): Steps<void> {
+  if (!(yield* forgetAllFound(tx, isFound))) return;
+  for (const [key, row] of yield* tx.rows('vector', EVERYTHING)) {
+    const { claim, ...now } = rowToEntry(row);
+    if (claim === undefined) continue;
+    const replica = bytesToReplicaId(key);
+    const seq = yield* runOfDots(tx, replica, Math.max(now.seq, claim.seq));
+    const proved = now.proved.seq > claim.proved.seq ? now.proved : claim.proved;
+    const end = yield* runOfDots(tx, replica, proved.seq);
+    const last = end === proved.seq ? proved : { seq: end, hlc: yield* hlcAt(tx, replica, end) };
+    putEntry(tx, replica, { seq, proved: last });
   }
 }
 
@@ -113,9 +153,10 @@ export function* adoptVector(tx: Transaction, vector: VersionVector): Steps<void
   const replicas = [...vector.keys()];
   const entries = yield* readEntries(tx, replicas);
   for (const [i, replica] of replicas.entries()) {
-    const seq = vector.get(replica) as number;
-    const { seq: before, proved } = entries[i] ?? { seq: 0, proved: NOWHERE };
-    if (seq > before) putEntry(tx, replica, { seq: yield* runOfDots(tx, replica, seq), proved });
+    const told = vector.get(replica) as number;
+    const { seq: before, proved, claim } = entries[i] ?? { seq: 0, proved: NOWHERE };
+    if (told <= before) continue;
+    putEntry(tx, replica, { seq: yield* runOfHeld(tx, replica, told, claim !== undefined), proved, claim });
   }
 }
 
@@ -126,7 +167,8 @@ export function* adoptVector(tx: Transaction, vector: VersionVector): Steps<void
 export function* proveNewest(tx: Transaction, replica: ReplicaId): Steps<void> {
   const newest = yield* readNewest(tx, replica, Number.MAX_SAFE_INTEGER - 1);
   const [entry] = yield* readEntries(tx, [replica]);
-  if (newest === undefined || newest.seq <= (entry?.proved.seq ?? 0)) return;
+  // What is lost has left its dot, and is not in the set.
+  if (newest === undefined || entry?.claim !== undefined || newest.seq <= (entry?.proved.seq ?? 0)) return;
   putEntry(tx, replica, { seq: entry?.seq ?? 0, proved: newest });
 }
 
@@ -164,32 +206,31 @@ function* runOfDots(tx: Transaction, replica: ReplicaId, seq: number): Steps<num
   }
 }
 
-interface Entry {
-  readonly seq: number;
-  readonly proved: Place;
-}
-
-const NOWHERE: Place = { seq: 0, hlc: HLC_ZERO };
-
-function* readEntries(tx: Transaction, replicas: readonly ReplicaId[]): Steps<readonly (Entry | undefined)[]> {
-  const rows = yield* tx.getMany('vector', replicas.map(idToBytes));
-  return rows.map((row) => {
-    if (row === undefined) return undefined;
-    // A row from before floors tells nothing of what is proved.
-    const proved = row.length < ENTRY_BYTES ? NOWHERE : { seq: bytesToU64(row, 8), hlc: bytesToU64(row, 16) as Hlc };
-    return { seq: bytesToU64(row), proved };
-  });
-}
-
-function putEntry(tx: Transaction, replica: ReplicaId, { seq, proved }: Entry): void {
-  tx.put('vector', idToBytes(replica), concatBytes(u64ToBytes(seq), u64ToBytes(proved.seq), u64ToBytes(proved.hlc)));
-}
-
 /** In turns: what was superseded on arrival has no row in `dots`, what came earlier is in no batch. */
-function* runOver(tx: Transaction, replica: ReplicaId, from: number, arrived: ReadonlyMap<number, Hlc>): Steps<number> {
+function* runOver(
+  tx: Transaction,
+  replica: ReplicaId,
+  from: number,
+  arrived: ReadonlyMap<number, Delta>,
+  isInDoubt: boolean,
+): Steps<number> {
   let seq = from;
-  while (arrived.has(seq + 1)) seq = yield* runOfDots(tx, replica, seq + 1);
+  while (arrived.has(seq + 1)) seq = yield* runOfHeld(tx, replica, seq + 1, isInDoubt);
   return seq;
+}
+
+/** As {@link runOfDots}; where something may be lost, its dot is there and ends the run. */
+function* runOfHeld(tx: Transaction, replica: ReplicaId, seq: number, isInDoubt: boolean): Steps<number> {
+  const end = yield* runOfDots(tx, replica, seq);
+  const lost = isInDoubt && end > seq ? yield* firstLostAfter(tx, replica, seq) : undefined;
+  return lost === undefined ? end : Math.min(end, lost - 1);
+}
+
+/** What an entry says up to `seqMax`. */
+function* lowered(tx: Transaction, replica: ReplicaId, { seq, proved }: Claim, seqMax: number): Steps<Claim> {
+  const isBelow = proved.seq <= seqMax;
+  const place = isBelow ? proved : { seq: seqMax, hlc: yield* hlcAt(tx, replica, seqMax) };
+  return { seq: Math.min(seq, seqMax), proved: place };
 }
 
 /** The stamp of a held dot, 0 where it is not held; the lowest one where its replica has forked. */

@@ -12,6 +12,7 @@ import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
 import { readGrounds } from './ground.js';
 import { type JournalRow, journalKey, journalRowToBytes, readJournalOf, readSiblings } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { noteStanding } from './previous.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { forgetTrashed, listTrash, readTrashed, type Trashed } from './trash.js';
 import { readForgotten } from './unsent.js';
@@ -50,6 +51,7 @@ export function* withdrawDelta(
       continue;
     }
     if (hasFlag(delta, FLAG.checkpoint) && (yield* restoreCovered(tx, room, replica, delta))) continue;
+    noteStanding(tx, delta, previous);
     const row = yield* journalAgain(tx, delta, lowerOwn(delta.context, replica, previous));
     if (row !== undefined) rows.push(row);
   }

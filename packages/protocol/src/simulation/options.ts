@@ -140,22 +140,21 @@ export function mixedOptions(seed: number): WorldOptions {
   const frameBytesMax = random.pick([ONE_BYTE_PARTS, 256, 2_048, 262_144]);
   const bulkRatio = frameBytesMax === ONE_BYTE_PARTS ? 0 : random.pick([0, 0, 0, 0, 0.1, 0.3]);
   const flipRatio = random.chance(0.2) ? random.pick([0.01, 0.05]) : 0;
+  // A relay that loses what it acknowledged, and its author gone: nobody could keep that promise.
+  const mayDie = !mayRollBack && flipRatio === 0 && random.chance(0.3);
   const faults = FAULTS.filter((fault) => {
     if (fault === 'switch-relay') return relayCount > 1;
     if (fault === 'relay-restore' || fault === 'relay-wipe' || fault === 'relay-two-histories')
       return mayRollBack && random.chance(0.6);
-    // A relay that loses what it acknowledged, and its author gone: nobody could keep that promise.
-    if (fault === 'death') return !mayRollBack && flipRatio === 0 && random.chance(0.3);
+    if (fault === 'death') return mayDie;
     // Of one relay that forgets nothing, as elsewhere a copy could not notice in time; and of documents alone, without checkpoints, as
     // what one copy wrote may be covered by a stamp that was taken from the other's before either has noticed.
     if (fault === 'copied-profile')
       return relayCount === 1 && !mayRollBack && flipRatio === 0 && documentRatio === 1 && random.chance(0.5);
-    // Where a relay may lose it too, nobody could bring it back. Of documents alone, as a lost delta takes along that it had covered an
-    // own one, which the next own write of a record covers all the same [JS2], and the oracle would take for unseen.
-    if (fault === 'replica-hole') return !mayRollBack && documentRatio === 1 && random.chance(0.6);
-    // Not beside everything else: where a lost delta had covered one that its author pushes again, for want of an acknowledgement, the relay
-    // takes that for a second use of the dot, and the author takes another identity. Worlds of their own have it.
-    if (fault === 'relay-hole') return false;
+    // Where a relay may roll back beside it, nobody could bring it back.
+    if (fault === 'replica-hole') return !mayRollBack && random.chance(0.6);
+    // A relay that loses what it acknowledged, as above.
+    if (fault === 'relay-hole') return !mayDie && random.chance(0.5);
     // Of records, as what is said of a document stands until it is merged; and so never beside copied profiles.
     if (fault === 'relay-repeats') return documentRatio < 1 && random.chance(0.5);
     return random.chance(0.5);

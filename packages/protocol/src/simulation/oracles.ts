@@ -41,14 +41,9 @@ export class Oracles {
       this.#looked.set(node.tables, node.tables.setChanges);
       this.#assertRoot(node);
       this.#assertFloors(node);
-      if (!this.#hasHoles) this.#assertVector(node);
+      this.#assertVector(node);
     }
     this.#assertBounds();
-  }
-
-  /** [AE3] What was held before it was lost is still claimed, until it is back. */
-  get #hasHoles(): boolean {
-    return (this.#world.counts.get('deltas lost to holes') ?? 0) > 0;
   }
 
   /** No edit, delta or connection leaves anything that stays. */
@@ -76,6 +71,7 @@ export class Oracles {
       this.#assertTrash(node);
       this.#assertContent(node);
     }
+    this.#assertDots();
     if (new Set(this.#world.merkleRoots()).size !== 1) throw new Error('roots differ at the end');
     for (const { links } of relays)
       if (links.size > replicas.length) throw new Error(`a relay holds ${links.size} links`);
@@ -140,6 +136,13 @@ export class Oracles {
           throw new Error(`[SY3] ${name} claims (${replica}, ${seq}), which it neither holds nor has covered`);
       }
     }
+  }
+
+  /** [CX7] No relay takes an author who has used each dot once for one who has not, whatever that relay has lost [AE3]. */
+  #assertDots(): void {
+    const { counts, replicas, options } = this.#world;
+    const isHonest = replicas.length === options.replicaCount && options.flipRatio === 0;
+    if (isHonest && (counts.get('refused DOT_REUSED') ?? 0) > 0) throw new Error('[CX7] an honest author was refused');
   }
 
   /** A device lost it in a power cut, after it had been copied. */

@@ -94,9 +94,7 @@ export class SimRelay {
     const findings = scrubWhole(tables, world.room, (plan) => tables.transact(plan).result);
     world.count('holes found at relays', findings.holes);
     if (!hasFound(findings)) return;
-    this.later(0, () =>
-      this.announce({ kind: 'committed', deltas: [], position: this.transact(readPosition), tells: true }),
-    );
+    this.announce({ kind: 'committed', deltas: [], position: tables.transact(readPosition).result, tells: true });
   }
 
   later(delayMs: number, run: () => void): void {

@@ -66,12 +66,16 @@ export function accept(
     }
   }
   const options = { nowMs, cursor, replica: replica.id, compare: compareIds };
-  const { judgement, outcomes, swept, withdrawn, fetches } = replica.disk.write(function* (tx) {
-    const { judgement, outcomes, swept, withdrawn } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
+  const { judgement, outcomes, swept, withdrawn, returned, fetches } = replica.disk.write(function* (tx) {
+    const { judgement, outcomes, swept, withdrawn, returned } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
     const kept = stubs.map((stub) => ({ stub, sender: undefined, isAuthors: false }));
-    return { judgement, outcomes, swept, withdrawn, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
+    return { judgement, outcomes, swept, withdrawn, returned, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
   }, replica.durability);
   replica.desk.swept(swept, withdrawn);
+  for (const seq of returned)
+    for (const id of replica.world.ledger.ownDelta(replica.index, replica.id, seq)?.writes ?? [])
+      replica.world.ledger.get(id).onRelay = true;
+  count('own deltas that came back', returned.length);
   count('stubs kept', fetches.length);
   const wrong = judgement.arrivals.filter(({ fault }) => fault === 'CHECKPOINT_WRONG').length;
   if (wrong > 0) replica.world.alarm('an honest checkpoint was found wrong');

@@ -235,8 +235,15 @@ function stepAck(state: InSession, seqs: readonly number[], position: Position |
   return { state: told.rounds === 0 ? live(next) : next, effects };
 }
 
+/**
+ * Where the relay stands now. One that has another root and nothing new in its log has less than before: what it said of its vector is not so any
+ * more, and equal roots would not make it right [AE6].
+ */
 function toldAt<State extends Settling>(state: State, position: Position): State {
-  return { ...state, position, isBehind: false };
+  const { offset, roll, root } = state.position;
+  const isSamePlace = offset === position.offset && equalBytes(roll, position.roll);
+  const hasLess = isSamePlace && !equalBytes(root, position.root);
+  return { ...state, position, isBehind: false, vector: hasLess ? new Map() : state.vector };
 }
 
 function stepVectorRead(state: InSession, vector: VersionVector): Result {
@@ -306,10 +313,10 @@ function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Res
 function stepDiff(state: InSession, message: Diff): Result {
   if (state.kind !== 'comparing' || state.rounds === 0) return stay(state);
   if (state.salt === undefined || !equalBytes(message.salt, state.salt)) return stay(state);
-  const position = { ...state.position, root: message.root };
   const moved = state.moved || hasMoved(state, message.root);
+  const next = { ...toldAt(state, { ...state.position, root: message.root }), isBehind: state.isBehind };
   return {
-    state: { ...state, position, rounds: state.rounds - 1, moved },
+    state: { ...next, rounds: state.rounds - 1, moved },
     effects: [{ kind: 'answer-diff', message, bytesMax: Math.max(0, state.flow.credit) }],
   };
 }

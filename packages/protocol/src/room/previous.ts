@@ -1,0 +1,100 @@
+import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { type Context, covers, EMPTY_CONTEXT, joinContexts, type Stamped } from '../context.js';
+import type { Delta, DeltaHeader } from '../delta.js';
+import type { Hlc } from '../hlc.js';
+import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
+import type { Steps, Transaction } from '../store/plan.js';
+import { readContexts } from './set-rows.js';
+import { readHeldFloors, readReachOf } from './floor-rows.js';
+import type { JournalRow } from './journal.js';
+import { readOwnReplica } from './meta.js';
+import type { RoomRef } from './room-ref.js';
+import { oldestOf } from './runs.js';
+
+/** A row of `previous`: `keyId 16 → u64 hlc • [u8 note]`. */
+const STAMP_BYTES = 8;
+const NOTES = {
+  /** The disk had lost what the stamp is of: who wrote after that did not have it before their eyes, though it may be back. */
+  unseen: 1,
+  /** It does not cover the own delta before it, so that it is named by a dot: a stamp would reach over the gap [CX4]. */
+  aboveGap: 2,
+} as const;
+
+/** The stamp of this replica's youngest delta of the key that stands, 0 for none [JS5]. */
+export function* readPrevious(tx: Transaction, keyId: KeyId): Steps<Hlc> {
+  const row = yield* tx.get('previous', idToBytes(keyId));
+  return (row === undefined ? 0 : bytesToU64(row)) as Hlc;
+}
+
+/** After something of a key was lost: whether the own delta that the next one comes after is still held, or covered by what is. */
+export function* noteUnseen(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<void> {
+  const replica = yield* readOwnReplica(tx);
+  const hlc = yield* readPrevious(tx, keyId);
+  if (replica === undefined || hlc === 0) return;
+  if (!(yield* isVisible(tx, room, { keyId, replica, hlc }))) writeRow(tx, keyId, hlc, NOTES.unseen);
+}
+
+/** An own delta of a key now stands as the youngest. Of a document nothing is ever named by its replica alone. */
+export function writePrevious(tx: Transaction, delta: DeltaHeader, kind: KeyName['kind']): void {
+  writeRow(tx, delta.keyId, delta.hlc, kind === 'record' && isAboveGap(delta) ? NOTES.aboveGap : undefined);
+}
+
+/** A delta that was sealed after this one is taken back: what that did not cover, or only by a dot, is known no better now. */
+export function noteStanding(tx: Transaction, withdrawn: Delta, hlc: Hlc): void {
+  const { keyId, replica, context } = withdrawn;
+  if (hlc === 0 || hlc <= (context.stamps.get(replica) ?? 0)) return;
+  writeRow(tx, keyId, hlc, covers(context, { replica, hlc }) ? NOTES.aboveGap : NOTES.unseen);
+}
+
+function writeRow(tx: Transaction, keyId: KeyId, hlc: Hlc, note: number | undefined): void {
+  tx.put('previous', idToBytes(keyId), concatBytes(u64ToBytes(hlc), Uint8Array.from(note === undefined ? [] : [note])));
+}
+
+/**
+ * What the rows of a record say of the replica's previous delta of it, beside their contexts [JS2, CX4]. They were written with it before
+ * their eyes: as rows of the journal, where it was sealed since, or else as what was held. Where the disk had lost it, or what had covered it, the
+ * stamp would reach over contexts that nobody knows here, and what only they cover would be back.
+ */
+export function* contextOfPrevious(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  group: readonly JournalRow[],
+  hlc: Hlc,
+): Steps<Context> {
+  const [{ keyId }] = group as [JournalRow];
+  const isNamed = covers(joinContexts(group.map(({ context }) => context)), { replica, hlc });
+  if (isNamed || hlc === 0) return EMPTY_CONTEXT;
+  const row = yield* tx.get('previous', idToBytes(keyId));
+  const note = row?.[STAMP_BYTES];
+  const isRow = hlc > Math.min(...group.map(oldestOf));
+  if (!isRow && (note === NOTES.unseen || !(yield* isVisible(tx, room, { keyId, replica, hlc })))) return EMPTY_CONTEXT;
+  return contextOfOwn({ replica, hlc }, note !== undefined);
+}
+
+/** What the next delta of the key says of this one, which was drafted just before it from rows that stood before its own. */
+export function contextOfDrafted(delta: DeltaHeader): Context {
+  return contextOfOwn(delta, isAboveGap(delta));
+}
+
+function contextOfOwn({ replica, hlc }: Stamped, isAlone: boolean): Context {
+  return isAlone ? { stamps: new Map(), dots: [{ replica, hlc }] } : { stamps: new Map([[replica, hlc]]), dots: [] };
+}
+
+const isAboveGap = ({ replica, prev, context }: DeltaHeader): boolean => prev > (context.stamps.get(replica) ?? 0);
+
+/** Whether it is held, covered by what is, or under a floor: a row of contexts may tell of what is lost and not missed yet. */
+function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | 'replica' | 'hlc'>): Steps<boolean> {
+  const from = concatBytes(idToBytes(own.keyId), idToBytes(own.replica), u64ToBytes(own.hlc));
+  if ((yield* tx.keys('deltas', { from, to: prefixEnd(from), limit: 1 })).length > 0) return true;
+  const row = yield* tx.get('contexts', idToBytes(own.keyId));
+  const covering = readContexts(row ?? new Uint8Array()).filter(({ context }) => covers(context, own));
+  const held = yield* tx.getMany(
+    'deltas',
+    covering.map(({ trieKey }) => trieKey),
+  );
+  if (held.some((delta) => delta !== undefined)) return true;
+  for (const { id } of yield* readHeldFloors(tx, room))
+    if (((yield* readReachOf(tx, id, [own.replica])).get(own.replica)?.hlc ?? 0) >= own.hlc) return true;
+  return false;
+}
