@@ -41,7 +41,10 @@ export function describeConvergence(half: 0 | 1): void {
 
   test('the worlds met what they are made to meet', () => {
     const what = [
-      ...FAULTS.filter((kind) => kind !== 'relay-hole').map((kind) => `fault ${kind}`),
+      ...FAULTS.map((kind) => `fault ${kind}`),
+      'holes found at relays',
+      'holes found at replicas',
+      'own deltas that came back',
       'diffs',
       'sent pull',
       'refused CLOCK_AHEAD',

@@ -1,5 +1,5 @@
 import { readLogPage } from '@mangrove/protocol';
-import { createWorld, type FaultKind, type World } from '@mangrove/protocol/simulation';
+import { createWorld, type FaultKind, mixedOptions, type World } from '@mangrove/protocol/simulation';
 import { describe, expect, test } from 'vitest';
 import { calmWorld, countOf, document, heldBy, record, rootsOf, roughWorld } from './fixture.js';
 
@@ -89,5 +89,40 @@ describe('holes', () => {
     world.run({ steps: 2_000 });
     world.healAndDrain();
     expect(countOf(world, 'holes found at relays')).toBeGreaterThan(0);
+  });
+
+  test.each([
+    [84, '[AE6] a vector that a relay told before it missed something is not adopted'],
+    [149, '[JS2] [CX4] an own record that a lost delta had covered is not covered unseen'],
+    [200, '[AE6] equal roots do not make a vector right that was told over a hole'],
+    [297, '[AE7] an own delta that was lost before it was acknowledged holds up no comparison'],
+    [440, '[AE7] nor does what was superseded unsent below it'],
+    [853, '[AE6] a comparison that finds the hole forgets the vector'],
+  ])('seed %i: %s', (seed) => {
+    const world = createWorld(mixedOptions(seed));
+    world.run({ steps: 700 });
+    world.healAndDrain();
+    expect(countOf(world, 'deltas lost to holes')).toBeGreaterThan(0);
+  });
+
+  test('[JS2] [CX4] who writes over a record that the disk has lost covers nothing of what it was', () => {
+    const world = calmWorld({ replicaCount: 2 });
+    const [a, b] = world.replicas;
+    const k = record('k');
+    a?.edit(k, 'put');
+    world.runFor(2_000);
+    b?.edit(k, 'put');
+    world.runFor(2_000);
+    a?.goOffline();
+    const deltas = a?.disk.tables.table('deltas');
+    for (const [key] of deltas?.rows({ from: new Uint8Array() }) ?? []) deltas?.delete(key);
+    a?.scrub();
+    const unseen = a?.edit(k, 'put') as number;
+    world.runFor(2_000);
+    expect(a?.desk.read(k)).toEqual([unseen]);
+    a?.goOnline();
+    world.healAndDrain();
+    expect(a?.desk.read(k)).toHaveLength(2);
+    expect(rootsOf(world)).toBe(1);
   });
 });

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contextOf, dumpOf, makeDelta, record, replicaOf, room, sha256 } from '../../../../test/interop/fixture.js';
-import { bytesToHex } from '../bytes.js';
+import { bytesToHex, u64ToBytes } from '../bytes.js';
 import { bytesToDelta, type Delta, hasContext, trieKeyOf } from '../delta.js';
-import type { ReplicaId } from '../ids.js';
+import { idToBytes, type ReplicaId } from '../ids.js';
 import { openDiff } from '../merkle/diff.js';
 import { LEAF_ITEMS_MAX } from '../merkle/node.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
@@ -187,9 +187,9 @@ describe('scrub', () => {
   test('[AE3] a lost delta that its author pushes again is taken back; the dot is not used twice', async () => {
     const { tables } = await storeOf(HISTORY);
     const lost = HISTORY.find((delta) => tables.table('deltas').get(trieKeyOf(delta)) !== undefined) as Delta;
+    const vector = tables.transact(readVectorRows).result;
     tables.table('deltas').delete(trieKeyOf(lost));
     scrub(tables);
-    const vector = tables.transact(readVectorRows).result;
     const { result } = tables.transact((tx) => acceptDeltas(tx, room, [lost], { ...OPTIONS, from: 'author' }));
     expect(result.outcomes).toEqual(['added']);
     const { seq } = lost;
@@ -197,6 +197,54 @@ describe('scrub', () => {
     const again = tables.transact((tx) => acceptDeltas(tx, room, [twin], { ...OPTIONS, from: 'author' })).result;
     expect(again.outcomes).toEqual(['reused']);
     expect(tables.transact(readVectorRows).result).toEqual(vector);
+  });
+
+  const vectorOf = (tables: MemoryTables) => tables.transact(readVectorRows).result;
+  const lose = (tables: MemoryTables, ...lost: readonly Delta[]) => {
+    for (const delta of lost) tables.table('deltas').delete(trieKeyOf(delta));
+    scrub(tables);
+  };
+  const take = (tables: MemoryTables, delta: Delta, from: 'author' | 'others') =>
+    tables.transact((tx) => acceptDeltas(tx, room, [delta], { ...OPTIONS, from })).result.outcomes;
+
+  test('[AE6] a vector claims nothing above what is lost, and all that it claimed when the last of it is back', async () => {
+    const key = (seq: number) => record(`own ${seq}`);
+    const covering = (seq: number) =>
+      makeDelta({ replica: a, seq, hlc: seq, name: key(seq - 1), context: contextOf([[a, seq - 1]]) });
+    const plain = [1, 2, 3, 4, 5].map((seq) => makeDelta({ replica: a, seq, hlc: seq, name: key(seq) }));
+    // Above what will be lost, something that was covered, so that dots do not tell how far the entry reached.
+    const history = [...plain, makeDelta({ replica: a, seq: 6, hlc: 6, name: key(6) }), covering(7)];
+    const { tables } = await storeOf(history);
+    expect(vectorOf(tables).get(a)).toBe(7);
+    lose(tables, history[1] as Delta, history[3] as Delta);
+    expect(vectorOf(tables).get(a)).toBe(1);
+    take(tables, history[1] as Delta, 'others');
+    expect(vectorOf(tables).get(a), 'not over the dot of what is still lost').toBe(3);
+    take(tables, history[3] as Delta, 'others');
+    expect(vectorOf(tables).get(a)).toBe(7);
+    expect(tables.table('vector').get(idToBytes(a))).toEqual(u64ToBytes(7));
+  });
+
+  test('[AE6] [CX7] what only a lost delta had covered is taken again from its author, and no longer claimed until then', async () => {
+    const first = makeDelta({ replica: a, seq: 1, hlc: 5 });
+    const second = makeDelta({ replica: b, seq: 1, hlc: 9, context: contextOf([[a, 5]]) });
+    const { tables } = await storeOf([first, second]);
+    lose(tables, second);
+    expect(vectorOf(tables)).toEqual(new Map());
+    expect(take(tables, first, 'author')).toEqual(['added']);
+    expect(vectorOf(tables)).toEqual(new Map([[a, 1]]));
+    expect(take(tables, second, 'others')).toEqual(['added']);
+    expect(vectorOf(tables)).toEqual(
+      new Map([
+        [a, 1],
+        [b, 1],
+      ]),
+    );
+    expectTruth(tables);
+    const { tables: other } = await storeOf([first, second]);
+    lose(other, second);
+    take(other, second, 'others');
+    expect(vectorOf(other), 'though what is covered never came again').toEqual(vectorOf(tables));
   });
 });
 
