@@ -97,6 +97,7 @@ describe('holes', () => {
     [200, '[AE6] equal roots do not make a vector right that was told over a hole'],
     [297, '[AE7] an own delta that was lost before it was acknowledged holds up no comparison'],
     [440, '[AE7] nor does what was superseded unsent below it'],
+    [1677, '[AE7] nor does what was lost unacknowledged and is covered since'],
     [853, '[AE6] a comparison that finds the hole forgets the vector'],
   ])('seed %i: %s', (seed) => {
     const world = createWorld(mixedOptions(seed));

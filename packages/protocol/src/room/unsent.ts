@@ -1,11 +1,11 @@
-import { bytesToU64, u64ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, u64ToBytes } from '../bytes.js';
 import { type Hlc, msAhead } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isAnyCovered, type RoomRef } from './accept.js';
 import { readHeldFloors, readReachOf } from './floor-rows.js';
-import { dotKey } from './set-rows.js';
+import { dotKey, splitTrieKeys } from './set-rows.js';
 import { type OutboxPlace, readOutboxRow } from './outbox.js';
 import { settleRetained } from './retained.js';
 
@@ -73,10 +73,14 @@ function* unsentBelow(
   const [row] = yield* tx.rows('outbox', { from: new Uint8Array(), to, limit: 1, reverse: true });
   if (row === undefined) return undefined;
   const seq = bytesToU64(row[0]);
-  if ((yield* tx.get('dots', dotKey({ replica, seq }))) !== undefined) return undefined;
+  const dot = yield* tx.get('dots', dotKey({ replica, seq }));
+  if (dot !== undefined && (yield* isAnyHeld(tx, splitTrieKeys(dot)))) return undefined;
   const place = readOutboxRow(row[1]);
   const isCovered =
-    (yield* isAnyCovered(tx, [{ ...place, replica }])) || (yield* isReached(tx, room, replica, place.hlc));
+    (yield* isAnyCovered(tx, [{ ...place, replica }])) ||
+    (dot === undefined && (yield* isReached(tx, room, replica, place.hlc)));
+  // Of what was lost the dot stays until a scrub; a relay may have it, and it may come back [AE7].
+  if (dot !== undefined && !isCovered) return undefined;
   return { seq, place, isCovered, isCheckpoint: place.writes === 0 };
 }
 
@@ -86,5 +90,12 @@ function* isReached(tx: Transaction, room: RoomRef, replica: ReplicaId, hlc: Hlc
     const place = (yield* readReachOf(tx, id, [replica])).get(replica);
     if (place !== undefined && hlc <= place.hlc) return true;
   }
+  return false;
+}
+
+/** Only whether they are there: the largest bodies need not be read for that. */
+function* isAnyHeld(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<boolean> {
+  for (const from of trieKeys)
+    if ((yield* tx.keys('deltas', { from, to: concatBytes(from, Uint8Array.of(0)), limit: 1 })).length > 0) return true;
   return false;
 }
