@@ -67,7 +67,13 @@ export function accept(
   }
   const options = { nowMs, cursor, replica: replica.id, compare: compareIds };
   const { judgement, outcomes, swept, withdrawn, returned, fetches } = replica.disk.write(function* (tx) {
-    const { judgement, outcomes, swept, withdrawn, returned } = yield* receiveDeltas(tx, room, arrivals, rejected, options);
+    const { judgement, outcomes, swept, withdrawn, returned } = yield* receiveDeltas(
+      tx,
+      room,
+      arrivals,
+      rejected,
+      options,
+    );
     const kept = stubs.map((stub) => ({ stub, sender: undefined, isAuthors: false }));
     return { judgement, outcomes, swept, withdrawn, returned, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
   }, replica.durability);
