@@ -131,6 +131,9 @@ const YEAR_MS = 365 * DAY_MS;
 /** Of a frame this small each part of a message is one byte. */
 const ONE_BYTE_PARTS = 17;
 
+/** Faults beside which no floors are drawn. */
+const UNCOLLECTED: ReadonlySet<FaultKind> = new Set(['copied-profile', 'replica-hole', 'relay-hole']);
+
 /** A configuration drawn from the seed, so that a run over many seeds is a run over many kinds of worlds. */
 export function mixedOptions(seed: number): WorldOptions {
   const random = new Random(seed * 2 + 1);
@@ -152,13 +155,16 @@ export function mixedOptions(seed: number): WorldOptions {
     if (fault === 'copied-profile')
       return relayCount === 1 && !mayRollBack && flipRatio === 0 && documentRatio === 1 && random.chance(0.5);
     // Where a relay may roll back beside it, nobody could bring it back.
-    if (fault === 'replica-hole') return !mayRollBack && random.chance(0.6);
+    if (fault === 'replica-hole') return !mayRollBack && random.chance(0.3);
     // A relay that loses what it acknowledged, as above.
-    if (fault === 'relay-hole') return !mayDie && random.chance(0.5);
+    if (fault === 'relay-hole') return !mayDie && random.chance(0.2);
     // Of records, as what is said of a document stands until it is merged; and so never beside copied profiles.
     if (fault === 'relay-repeats') return documentRatio < 1 && random.chance(0.5);
     return random.chance(0.5);
   });
+  // What a copy of a profile wrote, under the number of another delta, may be swept by who never saw it; and so may what a disk has lost
+  // before a scrub has found that out.
+  const canCollect = !faults.some((fault) => UNCOLLECTED.has(fault));
   return {
     ...defaultOptions,
     seed,
@@ -187,9 +193,8 @@ export function mixedOptions(seed: number): WorldOptions {
     faults: random.chance(0.15) ? [] : faults,
     faultEveryMs: random.pick([150, 400, 1_500]),
     deleteRatio: random.pick([0.2, 0.4, 0.6]),
-    // What a copy of a profile wrote, under the number of another delta, may be swept by who never saw it.
-    floorTombstonesMin: faults.includes('copied-profile') ? NEVER : random.pick([1, 1, 1, NEVER]),
-    floorContextEntriesMin: faults.includes('copied-profile') ? NEVER : random.pick([1, 3, NEVER, NEVER]),
+    floorTombstonesMin: canCollect ? random.pick([1, 1, 1, NEVER]) : NEVER,
+    floorContextEntriesMin: canCollect ? random.pick([1, 3, NEVER, NEVER]) : NEVER,
     floorCollectMax: random.pick([1, 8_192, 8_192]),
     replicaExpiryMs: random.pick([1_500, 90 * DAY_MS]),
     trashMs: random.pick([1_000, 30 * DAY_MS]),
