@@ -145,17 +145,16 @@ export { pruneRetained, readRetainedOf, settleRetained } from './room/retained.j
 export { type Folding, type FoldOptions, foldJournal } from './room/fold.js';
 export {
   appendToJournal,
-  collectionPrefix,
   type Edit,
   type JournalRow,
   type KeyState,
   type NumberRange,
-  nameKey,
   readJournal,
   readJournalOf,
   readKeyState,
   readSiblings,
 } from './room/journal.js';
+export { collectionPrefix, nameKey } from './room/name-key.js';
 export {
   acceptAndLog,
   isCursorValid,

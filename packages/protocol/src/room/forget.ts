@@ -5,7 +5,7 @@ import { isMangroveError } from '../errors.js';
 import { idToBytes } from '../ids.js';
 import { together } from '../merkle/node-table.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { nameKey } from './journal.js';
+import { nameKey } from './name-key.js';
 
 /** Keys that are looked at in one step. */
 const KEYS_STEP = 64;

@@ -1,7 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { assert } from '../assert.js';
-import { bytesToU64, concatBytes, prefixEnd, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { decodeRow, encode, readBytes, readCount, readU64, readVarUint, writeU64 } from '../codec.js';
 import { type Context, contextOfHeld, EMPTY_CONTEXT, highestEntry } from '../context.js';
 import { bytesToDelta, type Delta, readContext, writeContext } from '../delta.js';
@@ -22,6 +22,7 @@ import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
 import { readGrounds } from './ground.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { nameKey } from './name-key.js';
 
 /** How many rows and how many bytes of payload one plan looks at: bounded work, bounded memory. */
 const PAGE_ROWS_MAX = 4_096;
@@ -151,18 +152,6 @@ export function* readJournalPage(
 /** `keyId 16 • u64 number`. */
 export function journalKey(row: Pick<JournalRow, 'keyId' | 'number'>): Uint8Array {
   return concatBytes(idToBytes(row.keyId), u64ToBytes(row.number));
-}
-
-/** The key of the `names` table; ids of one collection sort by their UTF-8 bytes. */
-export function nameKey(name: KeyName): Uint8Array {
-  return concatBytes(collectionPrefix(name.kind, name.collection), utf8ToBytes(name.id));
-}
-
-export function collectionPrefix(kind: KeyName['kind'], collection: string): Uint8Array {
-  return encode((encoder) => {
-    encoding.writeUint8(encoder, kind === 'document' ? 0 : 1);
-    encoding.writeVarString(encoder, collection);
-  });
 }
 
 function assertBodyFits({ name, payload }: Edit): void {

@@ -7,7 +7,7 @@ import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
-import { nameKey } from './journal.js';
+import { nameKey } from './name-key.js';
 import { readClock, writeNumber } from './meta.js';
 import type { Arrival } from './arrival.js';
 import { countOutbox, nextEpoch, readCursor, readQuarantine, receiveDeltas } from './receive.js';
