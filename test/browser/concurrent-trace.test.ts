@@ -7,6 +7,7 @@ import {
   FLAG,
   FrameJoiner,
   hasFlag,
+  LinkMemory,
 } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
@@ -173,6 +174,7 @@ class Inbox {
   readonly #roomId = deriveRoomId(hash, stage.room, { history: 'current', encrypted: false });
   #reader = new WebSocketReader();
   #joiner = new FrameJoiner(defaultLimits);
+  #memory = new LinkMemory();
   #amount = NOTHING;
   #end = 0;
   readonly #ends = new Map<number, number>([[0, 0]]);
@@ -188,6 +190,7 @@ class Inbox {
         connection = ofConnection;
         this.#reader = new WebSocketReader();
         this.#joiner = new FrameJoiner(defaultLimits);
+        this.#memory = new LinkMemory();
       }
       for (const { isBinary, payload, end } of this.#reader.read(chunk)) if (isBinary) this.#take(payload, end);
     };
@@ -213,7 +216,7 @@ class Inbox {
   #take(frame: Uint8Array, end: number): void {
     const bytes = this.#joiner.add(frame);
     if (bytes === undefined) return;
-    const message = bytesToRelayMessage(bytes);
+    const message = bytesToRelayMessage(bytes, this.#memory);
     if (message.kind !== 'deltas') return;
     for (const deltaBytes of message.deltas) {
       const delta = bytesToDelta(hash, this.#roomId, deltaBytes);
