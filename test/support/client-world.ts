@@ -136,6 +136,17 @@ export class ClientWorld {
     await this.quiet();
   }
 
+  /** Lets things happen until each room and the relay have one root and nothing waits. */
+  async agree(...rooms: Room[]): Promise<void> {
+    await this.run(Promise.all(rooms.map((room) => room.ready)));
+    await this.until('one root, in sync, nothing pending', async () => {
+      const root = await this.relay.root('team');
+      return rooms.every(
+        ({ status }) => status.sync === 'in-sync' && status.root === root && status.pending.writes === 0,
+      );
+    });
+  }
+
   /** Lets everything happen that needs no time: many turns of the event loop. */
   async quiet(turns = 40): Promise<void> {
     for (let i = 0; i < turns; i++) await turn();

@@ -13,14 +13,6 @@ afterEach(async () => {
   expect(world.bugs).toEqual([]);
 });
 
-async function agree(...rooms: Room[]): Promise<void> {
-  await world.run(Promise.all(rooms.map((room) => room.ready)));
-  await world.until('one root and in sync', async () => {
-    const root = await world.relay.root('team');
-    return rooms.every(({ status }) => status.sync === 'in-sync' && status.root === root);
-  });
-}
-
 const text = (room: Room, id = 'note'): string => room.document(id).ydoc.getText('t').toString();
 
 async function openNote(tab: Tab) {
@@ -37,7 +29,7 @@ describe('documents', () => {
     await world.run(early.ready);
     early.ydoc.getText('t').insert(6, 'late');
     const note = await openNote(bob);
-    await agree(ann.room(), bob.room());
+    await world.agree(ann.room(), bob.room());
     await world.quiet();
     expect(note.ydoc.getText('t').toString()).toBe('early late');
     expect(bob.room().status).toMatchObject({ quarantined: 0, lastError: null });
@@ -57,10 +49,10 @@ describe('documents', () => {
     const tab = profile.tab();
     await openNote(tab);
     expect(text(tab.room())).toBe('43210');
-    await agree(tab.room());
+    await world.agree(tab.room());
     const bob = world.profile().tab();
     await openNote(bob);
-    await agree(bob.room());
+    await world.agree(bob.room());
     await world.quiet();
     expect(text(bob.room())).toBe('43210');
     expect(bob.room().status).toMatchObject({ quarantined: 0, lastError: null });
@@ -74,10 +66,10 @@ describe('documents', () => {
       const tab = profile.tab();
       const note = await openNote(tab);
       note.ydoc.getText('t').insert(note.ydoc.getText('t').length, `${i}`);
-      await agree(tab.room());
+      await world.agree(tab.room());
       await world.run(tab.close());
     }
-    await agree(bob.room());
+    await world.agree(bob.room());
     await world.quiet();
     expect(bobNote.ydoc.getText('t').toString()).toBe('0123');
     expect(bob.room().status.lastError).toBeNull();
@@ -92,7 +84,7 @@ describe('documents', () => {
     });
     const undo = new Y.UndoManager(annNote.ydoc.getText('t'));
     bobNote.ydoc.getText('t').insert(0, 'theirs');
-    await agree(ann.room(), bob.room());
+    await world.agree(ann.room(), bob.room());
     await world.until('shown', () => text(ann.room()) === 'theirs');
     expect(locals).toEqual([false]);
     expect(undo.canUndo()).toBe(false);
@@ -111,7 +103,7 @@ describe('documents', () => {
     await world.run(second.ready);
     await world.quiet();
     bobNote.ydoc.getText('t').insert(0, 'hello');
-    await agree(ann.room(), bob.room());
+    await world.agree(ann.room(), bob.room());
     await world.until('shown', () => second.ydoc.getText('t').toString() === 'hello');
     // And once more, with what the first one typed last.
     second.ydoc.getText('t').insert(5, '!');
@@ -144,7 +136,7 @@ describe('documents', () => {
     const receipt = await world.run(note.import(Y.encodeStateAsUpdate(foreign)));
     expect(text(ann.room())).toBe('from elsewhere');
     await world.run(receipt.reached('relay'));
-    await agree(ann.room(), bob.room());
+    await world.agree(ann.room(), bob.room());
     await world.until('shown', () => text(bob.room()) === 'from elsewhere');
     expect(bob.room().status.quarantined).toBe(0);
   });
@@ -162,7 +154,7 @@ describe('documents', () => {
     });
     expect(text(tab.room())).toBe('');
     note.ydoc.getText('t').insert(0, 'goes on');
-    await agree(tab.room());
+    await world.agree(tab.room());
     expect(tab.room().status.pending.writes).toBe(0);
   });
 
@@ -170,12 +162,12 @@ describe('documents', () => {
     const [ann, bob] = [world.profile().tab(), world.profile().tab()];
     const [annNote, bobNote] = [await openNote(ann), await openNote(bob)];
     const heard: unknown[] = [];
-    await agree(ann.room(), bob.room());
+    await world.agree(ann.room(), bob.room());
     await world.until('synced', () => annNote.provider.synced);
     annNote.provider.on('status', ({ status }) => heard.push(status));
     annNote.provider.disconnect();
     bobNote.ydoc.getText('t').insert(0, 'hello');
-    await agree(ann.room(), bob.room());
+    await world.agree(ann.room(), bob.room());
     await world.quiet();
     expect(text(ann.room())).toBe('');
     annNote.provider.connect();
@@ -199,7 +191,7 @@ describe('presence', () => {
     ] as const) {
       const note = await openNote(tab);
       note.awareness.setLocalState({ name });
-      await agree(tab.room());
+      await world.agree(tab.room());
     }
     const all = ['ann 1', 'ann 2', 'bob'];
     await world.until('all see all', () =>
@@ -249,7 +241,7 @@ describe('closing', () => {
       await world.run(tab.room().collection('todos').put('a', i));
       tab.room().close();
     }
-    await agree(tab.room());
+    await world.agree(tab.room());
     expect((await world.run(tab.room().collection('todos').get('a')))?.value).toBe(4);
   });
 });

@@ -49,13 +49,6 @@ async function type(room: Room, bytes: number): Promise<void> {
   }
 }
 
-async function agree(...rooms: Room[]): Promise<void> {
-  await world.until('one root and in sync', async () => {
-    const root = await world.relay.root('team');
-    return rooms.every(({ status }) => status.sync === 'in-sync' && status.root === root);
-  });
-}
-
 describe('checkpoints', () => {
   test('[CP3, CP4] a long tail becomes one checkpoint, made by one of those who are there, and then there is silence', async () => {
     const profiles = [world.profile(), world.profile(), world.profile()] as const;
@@ -65,7 +58,7 @@ describe('checkpoints', () => {
     await type(ann, 1.2 * checkpointTailBytesMin);
     const written = (await open(ann)).text.toString();
     await world.pass(SETTLED_MS);
-    await agree(...rooms);
+    await world.agree(...rooms);
     const root = await world.relay.root('team');
     for (const profile of profiles) {
       const siblings = await siblingsOf(profile);
@@ -84,7 +77,7 @@ describe('checkpoints', () => {
     const rooms = profiles.map((profile) => profile.tab().room());
     for (const room of rooms) await open(room);
     await type(rooms[0] as Room, 0.9 * checkpointTailBytesMin);
-    await agree(...rooms);
+    await world.agree(...rooms);
     const shown = profiles.map(() => 0);
     for (const [i, { network }] of profiles.entries()) {
       network.isUp = false;
@@ -99,7 +92,7 @@ describe('checkpoints', () => {
     await world.pass(20);
     for (const { network } of profiles) network.isUp = true;
     await world.pass(2 * SETTLED_MS);
-    await agree(...rooms);
+    await world.agree(...rooms);
     const made = await world.relay.store('team').transact(
       function* (tx) {
         return [...(yield* readRetainedOf(tx, ref, keyId)), ...(yield* readSiblings(tx, ref, keyId))];
@@ -119,7 +112,7 @@ describe('checkpoints', () => {
     text.delete(0, text.length);
     await type(room, checkpointTailBytesMin);
     await world.pass(SETTLED_MS);
-    await agree(room);
+    await world.agree(room);
     const [checkpoint] = await checkpointsOf(profile);
     const merged = new Y.Doc();
     for (const delta of await siblingsOf(profile)) Y.applyUpdate(merged, updateOfDelta(delta));
@@ -135,7 +128,7 @@ describe('checkpoints', () => {
     const lateProfile = world.profile();
     const late = lateProfile.tab().room();
     await world.run(late.synced());
-    await agree(ann, late);
+    await world.agree(ann, late);
     expect((await open(late)).text.toString()).toBe((await open(ann)).text.toString());
     expect(late.status.vouched).toBe(1);
     expect(ann.status.vouched).toBe(0);
@@ -170,7 +163,7 @@ describe('checkpoints', () => {
     const again = profile.tab().room();
     expect((await open(again)).text.toString()).toBe(written);
     await world.run(again.synced());
-    await agree(again);
+    await world.agree(again);
     expect(await retained()).toBe(0);
   });
 
@@ -185,7 +178,7 @@ describe('checkpoints', () => {
     }
     const counted = (text: string): number[] => ['a', 'b'].map((letter) => text.split(letter).length - 1);
     await world.pass(SETTLED_MS);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(a.text.toString()).toBe(b.text.toString());
     const typed = 3 * Math.ceil(checkpointTailBytesMin / 150);
     for (const count of counted(a.text.toString())) expect(Math.abs(count - typed)).toBeLessThan(3);

@@ -62,14 +62,6 @@ async function read(room: Room): Promise<string[]> {
   return entries.map(([id]) => id);
 }
 
-async function agree(...rooms: Room[]): Promise<void> {
-  for (const room of rooms) await world.run(room.ready);
-  await world.until('one root and in sync', async () => {
-    const root = await world.relay.root('team');
-    return rooms.every(({ status }) => status.sync === 'in-sync' && status.root === root);
-  });
-}
-
 const keyOf = (id: string) => deriveKeyId(ref.hash, ref.roomId, recordName('notes', id));
 
 /** A statement that its replica has not signed. */
@@ -126,14 +118,14 @@ describe('floors', () => {
     const profiles = [world.profile(), world.profile(), world.profile()] as const;
     const rooms = profiles.map((profile) => profile.tab().room()) as [Room, Room, Room];
     await put(rooms[0], ['kept']);
-    await agree(...rooms);
+    await world.agree(...rooms);
     for (let round = 0; round < 3; round++) {
       const gone = names(`gone ${round} `, FEW);
       await put(rooms[round % 3] as Room, gone);
-      await agree(...rooms);
+      await world.agree(...rooms);
       await remove(rooms[(round + 1) % 3] as Room, gone);
       await world.pass(SETTLED_MS);
-      await agree(...rooms);
+      await world.agree(...rooms);
     }
     for (const store of [...profiles, world.relay]) {
       expect(countOf(store, 'tombstones')).toBe(0);
@@ -168,7 +160,7 @@ describe('floors', () => {
     const [ann, bob] = profiles.map((profile) => profile.tab().room()) as [Room, Room];
     const gone = names('gone ', FEW);
     await put(ann, gone);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     await world.pass(SETTLED_MS);
     profiles[1].network.isUp = false;
     await remove(ann, gone);
@@ -177,7 +169,7 @@ describe('floors', () => {
     expect(await floorsOf(profiles[0])).toEqual([]);
     profiles[1].network.isUp = true;
     await world.pass(SETTLED_MS);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     for (const profile of profiles) expect(countOf(profile, 'deltas')).toBe(1);
   });
 
@@ -187,7 +179,7 @@ describe('floors', () => {
     const gone = names('gone ', FEW);
     await put(ann, [...gone, 'kept']);
     await world.pass(SETTLED_MS);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     away.network.isUp = false;
     await put(bob, ['written away', 'kept', 'gone 0']);
     await remove(ann, gone);
@@ -201,7 +193,7 @@ describe('floors', () => {
     });
     away.network.isUp = true;
     await world.pass(SETTLED_MS);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     for (const room of [ann, bob]) expect(await read(room)).toEqual(['gone 0', 'kept', 'written away']);
     // The page that shows what was deleted meanwhile hears that it is gone.
     expect(seen.sort()).toEqual(gone.filter((id) => id !== 'gone 0').sort());
@@ -218,10 +210,10 @@ describe('floors', () => {
     const rooms = profiles.map((profile) => profile.tab().room());
     const gone = names('gone ', FEW);
     await put(rooms[0] as Room, gone);
-    await agree(...rooms);
+    await world.agree(...rooms);
     await remove(rooms[0] as Room, gone);
     await world.pass(2 * SETTLED_MS);
-    await agree(...rooms);
+    await world.agree(...rooms);
     const log = world.relay.store('team').tables.table('retained').rows({ from: new Uint8Array() });
     const superseded = log.filter(([key]) => Buffer.from(key).toString('hex').includes(floorKeyId));
     expect(superseded).toEqual([]);
@@ -260,7 +252,7 @@ describe('floors', () => {
     await put(ann, ['sent']);
     await put(evil, ['evil']);
     await world.pass(SETTLED_MS);
-    await agree(ann, evil);
+    await world.agree(ann, evil);
     const { replica } = here.identity(ref.roomId);
     // Sealed, and never acknowledged.
     here.network.toRelay = () => undefined;
@@ -282,7 +274,7 @@ describe('floors', () => {
     here.network.isUp = false;
     here.network.isUp = true;
     await world.pass(SETTLED_MS);
-    await agree(ann, again);
+    await world.agree(ann, again);
     for (const room of [ann, again]) expect(await read(room)).toEqual(['evil', 'unsent']);
     expect(ann.status.pending.writes).toBe(0);
   });

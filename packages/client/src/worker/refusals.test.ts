@@ -37,14 +37,6 @@ afterEach(async () => {
   expect(world.bugs).toEqual([]);
 });
 
-async function agree(...rooms: Room[]): Promise<void> {
-  await world.run(Promise.all(rooms.map((room) => room.ready)));
-  await world.until('one root and in sync', async () => {
-    const root = await world.relay.root('team');
-    return rooms.every(({ status }) => status.sync === 'in-sync' && status.root === root);
-  });
-}
-
 const readValue = async (room: Room, id: string): Promise<unknown> =>
   (await world.run(room.collection('todos').get(id)))?.value;
 const rowsOf = (profile: Profile, table: 'journal' | 'outbox' | 'quarantine' | 'deltas'): number =>
@@ -58,7 +50,7 @@ describe('a clock that is wrong', () => {
     const [ann, bob] = [profile.tab().room(), world.profile().tab().room()];
     const note = ann.document('note');
     await world.run(note.ready);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     profile.skewMs = 73 * YEAR_MS;
     note.ydoc.getText('t').insert(0, 'from the future');
     const receipt = await world.run(ann.collection('todos').put('a', 1));
@@ -71,14 +63,14 @@ describe('a clock that is wrong', () => {
     profile.skewMs = 0;
     // The same receipt asks again, and waits for what its write became.
     await world.run(receipt.reached('relay'));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(await readValue(bob, 'a')).toBe(1);
     const copy = bob.document('note');
     await world.run(copy.ready);
     expect(copy.ydoc.getText('t').toString()).toBe('from the future');
     expect(ann.status.pending.writes).toBe(0);
     await world.run(ann.collection('todos').put('a', 2));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(await readValue(bob, 'a')).toBe(2);
   });
 
@@ -86,7 +78,7 @@ describe('a clock that is wrong', () => {
     const profile = world.profile();
     const [ann, bob] = [profile.tab().room(), world.profile().tab().room()];
     await world.run(ann.collection('todos').put('a', 0));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     profile.skewMs = 73 * YEAR_MS;
     profile.network.latencyMs = 50;
     for (let i = 1; i <= 4; i++) {
@@ -100,7 +92,7 @@ describe('a clock that is wrong', () => {
     profile.skewMs = 0;
     profile.network.latencyMs = 0;
     await world.pass(15_000);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     for (const room of [ann, bob]) {
       expect(await world.run(room.collection('todos').get('a'))).toMatchObject({ value: 5, siblings: [{ value: 5 }] });
     }
@@ -111,7 +103,7 @@ describe('a clock that is wrong', () => {
   test('[JS1] what was written after a refused write of the same record is not undone by it', async () => {
     const profile = world.profile();
     const ann = profile.tab().room();
-    await agree(ann);
+    await world.agree(ann);
     world.relay.skewMs = -10 * MINUTE_MS;
     profile.network.latencyMs = 200;
     await world.run(ann.collection('todos').put('a', 'old'));
@@ -121,7 +113,7 @@ describe('a clock that is wrong', () => {
     expect(await readValue(ann, 'a')).toBe('new');
     world.relay.skewMs = 0;
     await world.pass(15_000);
-    await agree(ann);
+    await world.agree(ann);
     expect(await world.run(ann.collection('todos').get('a'))).toMatchObject({ siblings: [{ value: 'new' }] });
   });
 
@@ -133,7 +125,7 @@ describe('a clock that is wrong', () => {
     profile.skewMs = 0;
     await world.run(ann.collection('todos').put('b', 2));
     profile.network.isUp = true;
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(await readValue(bob, 'a')).toBe(1);
     expect(await readValue(bob, 'b')).toBe(2);
     expect(ann.status.lastError).toBeNull();
@@ -143,14 +135,14 @@ describe('a clock that is wrong', () => {
     const profile = world.profile({ skewMs: -10 * MINUTE_MS });
     const [late, ann] = [profile.tab().room(), world.profile().tab().room()];
     await world.run(ann.collection('todos').put('a', 1));
-    await agree(ann);
+    await world.agree(ann);
     await world.run(late.ready);
     await known(late, 'CLOCK_AHEAD');
     expect(await readValue(late, 'a')).toBeUndefined();
     expect(late.status.sync).not.toBe('in-sync');
     profile.skewMs = 0;
     await world.pass(20_000);
-    await agree(ann, late);
+    await world.agree(ann, late);
     expect(await readValue(late, 'a')).toBe(1);
   });
 });
@@ -173,7 +165,7 @@ describe('rights', () => {
     annProfile.network.isUp = false;
     annProfile.network.isUp = true;
     const bob = bobProfile.tab().room();
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(await readValue(bob, 'a')).toBe(1);
   });
 
@@ -182,7 +174,7 @@ describe('rights', () => {
     world.relay.authenticate = async () => ({ rights });
     const profile = world.profile();
     const ann = profile.tab().room();
-    await agree(ann);
+    await world.agree(ann);
     profile.network.isStalled = true;
     await world.run(ann.collection('todos').put('a', 1));
     await world.pass(100);
@@ -196,7 +188,7 @@ describe('rights', () => {
     rights = ['read', 'write'];
     profile.network.isUp = false;
     profile.network.isUp = true;
-    await agree(ann);
+    await world.agree(ann);
   });
 
   test('[SY1] who is not allowed is told so, does not try again by itself, and works on alone', async () => {
@@ -213,7 +205,7 @@ describe('rights', () => {
     world.relay.authenticate = undefined;
     ann.pause();
     ann.resume();
-    await agree(ann);
+    await world.agree(ann);
   });
 
   test('[SY1] a token that takes its time, fails, or never comes holds up nothing but its connection', async () => {
@@ -239,7 +231,7 @@ describe('rights', () => {
     expect(asked.length).toBeGreaterThan(2);
     expect(asked.length).toBeLessThan(10);
     answer = async () => 'good';
-    await agree(ann);
+    await world.agree(ann);
     world.bugs.length = 0;
   });
 });
@@ -287,17 +279,17 @@ describe('forgeries', () => {
   test('[SC16] [SY10] a forged (V, 1) arrives before the real one: quarantined, reported, evicted, and the real one counts', async () => {
     const [annProfile, victimProfile] = [world.profile(), world.profile()];
     const victim = victimProfile.tab().room();
-    await agree(victim);
+    await world.agree(victim);
     await plant(forge(victimProfile.replica('team'), 'forged'));
     const ann = annProfile.tab().room();
     await world.run(ann.ready);
     await world.until('quarantined', () => ann.status.quarantined === 1);
     await known(ann, 'SIGNATURE_INVALID');
     expect(await readValue(ann, 'a')).toBeUndefined();
-    await agree(ann, victim);
+    await world.agree(ann, victim);
     expect(world.relay.counters.get('deltas_evicted')).toBe(1);
     await world.run(victim.collection('todos').put('a', 'real'));
-    await agree(ann, victim);
+    await world.agree(ann, victim);
     expect(await readValue(ann, 'a')).toBe('real');
     expect(annProfile.replica('team')).not.toBe(victimProfile.replica('team'));
   });
@@ -305,7 +297,7 @@ describe('forgeries', () => {
   test('[SY10] a replica that sends its own deltas spoiled is found out, and its true ones are taken', async () => {
     const [annProfile, malloryProfile] = [world.profile(), world.profile()];
     const [ann, mallory] = [annProfile.tab().room(), malloryProfile.tab().room()];
-    await agree(ann, mallory);
+    await world.agree(ann, mallory);
     let spoiled = 0;
     const told = new LinkMemory();
     malloryProfile.network.toRelay = (frame) => {
@@ -318,7 +310,7 @@ describe('forgeries', () => {
     await world.until('found out', () => world.relay.counters.get('deltas_evicted') === 1);
     await known(ann, 'SIGNATURE_INVALID');
     await world.pass(40_000);
-    await agree(ann, mallory);
+    await world.agree(ann, mallory);
     expect(await readValue(ann, 'a')).toBe('hello');
     expect(ann.status.quarantined).toBe(0);
   });
@@ -329,7 +321,7 @@ describe('forgeries', () => {
     const [ann, bob] = [tab.room(), bobProfile.tab().room()];
     const note = bob.document('note');
     await world.run(note.ready);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     let isSpoiling = true;
     const heard = new LinkMemory();
     annProfile.network.fromRelay = (frame) => {
@@ -341,7 +333,7 @@ describe('forgeries', () => {
     note.ydoc.getText('t').insert(0, 'hello');
     await world.run(bob.synced());
     await world.pass(20_000);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(isSpoiling).toBe(false);
     await world.run(tab.close());
     const again = annProfile.tab().room().document('note');
@@ -351,7 +343,7 @@ describe('forgeries', () => {
 
   test('[SG3] a delta of a replica without a certificate is refused, and tells its name', async () => {
     const ann = world.profile().tab().room();
-    await agree(ann);
+    await world.agree(ann);
     await plant(forge('00000000000000ff' as ReplicaId, 'uncertified'));
     const bob = world.profile().tab().room();
     await world.run(bob.ready);
@@ -365,9 +357,9 @@ describe('forgeries', () => {
     const tab = profile.tab();
     const [ann, bob] = [world.profile().tab().room(), tab.room()];
     await world.run(ann.collection('todos').put('a', 1));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     await world.run(tab.engine.put('team', 'todos', 'a', Uint8Array.of(0, 123)));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     await world.until('quarantined', () => ann.status.quarantined === 1);
     expect(ann.status.lastError?.code).toBe('UNDECODABLE');
     expect(await readValue(ann, 'a')).toBeUndefined();

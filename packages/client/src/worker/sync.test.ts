@@ -18,14 +18,6 @@ const textOf = async (room: Room): Promise<string> => {
   return note.ydoc.getText('t').toString();
 };
 
-async function agree(...rooms: Room[]): Promise<void> {
-  await world.run(Promise.all(rooms.map((room) => room.ready)));
-  await world.until('one root and in sync', async () => {
-    const root = await world.relay.root('team');
-    return rooms.every(({ status }) => status.sync === 'in-sync' && status.root === root);
-  });
-}
-
 const deltasOf = (profile: Profile): number =>
   profile.store('team').tables.table('deltas').rows({ from: new Uint8Array() }).length;
 const lastSeq = (profile: Profile): Promise<number> =>
@@ -55,7 +47,7 @@ describe('convergence', () => {
     await world.run(bob.collection('todos').put('both', 'bob'));
     for (const profile of profiles) profile.network.isUp = true;
     await world.run(Promise.all([ann.synced(), bob.synced()]));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(await textOf(ann)).toBe(await textOf(bob));
     expect((await textOf(ann)).length).toBe(8);
     const [fromAnn, fromBob] = [ann, bob].map((room) => room.collection('todos').entries());
@@ -69,7 +61,7 @@ describe('convergence', () => {
     await world.run(ann.synced());
     const bob = world.profile().tab().room();
     await world.run(bob.synced());
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(await world.run(bob.collection('todos').entries())).toHaveLength(40);
   });
 
@@ -85,7 +77,7 @@ describe('convergence', () => {
     await world.run(bob.collection('todos').put('a', 2));
     annProfile.network.isUp = true;
     bobProfile.network.isUp = true;
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     for (const room of [ann, bob]) {
       const entry = await world.run(room.collection('todos').get('a'));
       expect(entry?.value).toBe(2);
@@ -147,7 +139,7 @@ describe('offline', () => {
       profile.network.isUp = true;
       await world.pass(150);
     }
-    await agree(...rooms);
+    await world.agree(...rooms);
     for (const room of rooms) expect(await world.run(room.collection('todos').entries())).toHaveLength(36);
     expect(rooms.map(({ status }) => status.lastError)).toEqual([null, null]);
   });
@@ -156,7 +148,7 @@ describe('offline', () => {
     const profile = world.profile();
     const tab = profile.tab();
     const [ann, bob] = [tab.room(), world.profile().tab().room()];
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     // A slow disk: the connection is another one before what came on the last is done.
     tab.beforeTransact = () => new Promise((resolve) => setTimeout(resolve, 70));
     for (let round = 0; round < 20; round++) {
@@ -168,7 +160,7 @@ describe('offline', () => {
       await world.pass(230, 10);
     }
     tab.beforeTransact = () => {};
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(ann.status.lastError).toBeNull();
   });
 });
@@ -184,7 +176,7 @@ describe('receipts', () => {
     await world.run(bob.collection('todos').put('b', 1));
     await world.run(carol.collection('todos').put('c', 1));
     await world.run(ann.collection('todos').put('a', 1));
-    await agree(ann, bob, carol);
+    await world.agree(ann, bob, carol);
     // Everybody has told a head.
     await world.pass(1_000);
     annProfile.network.isUp = false;
@@ -234,7 +226,7 @@ describe('receipts', () => {
     const tab = profile.tab();
     await world.run(tab.room().collection('todos').put('a', 1));
     const bob = world.profile().tab().room();
-    await agree(tab.room(), bob);
+    await world.agree(tab.room(), bob);
     await world.pass(1_000);
     await world.run(tab.close());
     profile.network.isUp = false;
@@ -271,7 +263,7 @@ describe('receipts', () => {
     profile.network.isUp = false;
     profile.network.isUp = true;
     await world.run(Promise.all(waits));
-    await agree(ann);
+    await world.agree(ann);
     expect(ann.status.pending.writes).toBe(0);
   });
 });
@@ -342,9 +334,9 @@ describe('staleness', () => {
   test('[SY5] when it was last in sync is known to a session that begins offline, also in a room that began empty', async () => {
     const profile = world.profile();
     const tab = profile.tab();
-    await agree(tab.room());
+    await world.agree(tab.room());
     await world.run(tab.room().collection('todos').put('a', 1));
-    await agree(tab.room());
+    await world.agree(tab.room());
     await world.pass(1_000);
     const syncedAtMs = world.nowMs;
     await world.run(tab.close());
@@ -371,7 +363,7 @@ describe('pause', () => {
     expect(ann.status).toMatchObject({ connection: 'paused', sync: 'behind', pending: { writes: 1 } });
     ann.resume();
     await world.run(ann.synced());
-    await agree(ann);
+    await world.agree(ann);
   });
 });
 
@@ -386,7 +378,7 @@ describe('repair', () => {
     const profile = world.profile();
     const [ann, bob] = [profile.tab().room(), world.profile().tab().room()];
     for (let i = 0; i < 20; i++) await world.run(bob.collection('todos').put(`${i}`, i));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     const { store, room, keyId } = todo(profile, '7');
     await store.transact(
       function* (tx) {
@@ -396,7 +388,7 @@ describe('repair', () => {
     );
     expect(await world.run(ann.collection('todos').get('7'))).toBeUndefined();
     await world.pass(20_000);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect((await world.run(ann.collection('todos').get('7')))?.value).toBe(7);
   });
 
@@ -404,7 +396,7 @@ describe('repair', () => {
     const profile = world.profile();
     const [ann, bob] = [profile.tab().room(), world.profile().tab().room()];
     for (let i = 0; i < 20; i++) await world.run(bob.collection('todos').put(`${i}`, i));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     bob.close();
     await world.pass(100);
     const { room, keyId } = todo(profile, '7');
@@ -418,7 +410,7 @@ describe('repair', () => {
     // A write makes the relay tell its root.
     await world.run(ann.collection('todos').put('x', 1));
     await world.pass(20_000);
-    await agree(ann);
+    await world.agree(ann);
   });
 
   test('[SC10] a relay that comes back with an empty disk loses nothing: all comes from the replicas', async () => {
@@ -431,35 +423,35 @@ describe('repair', () => {
     await world.run(ann.collection('todos').put('a', 'ann'));
     await world.run(bob.collection('todos').put('b', 'bob'));
     await world.run(carol.collection('todos').put('c', 'carol'));
-    await agree(ann, bob, carol);
+    await world.agree(ann, bob, carol);
     // One of them is away, so others have to bring its deltas.
     carolProfile.network.isUp = false;
     const root = ann.status.root;
     world.restartRelay();
     await world.pass(2_000);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(ann.status.root).toBe(root);
     const dave = world.profile().tab().room();
     await world.run(dave.synced());
     expect(await world.run(dave.collection('todos').entries())).toHaveLength(3);
     carolProfile.network.isUp = true;
-    await agree(ann, bob, carol, dave);
+    await world.agree(ann, bob, carol, dave);
     expect([ann, bob, carol, dave].map(({ status }) => status.lastError)).toEqual([null, null, null, null]);
   });
 
   test('[SC24] a relay restored from an old copy gets back what came after it', async () => {
     const [ann, bob] = [world.profile().tab().room(), world.profile().tab().room()];
     await world.run(ann.collection('todos').put('a', 1));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     const copy = world.relay.disk.copy();
     for (let i = 0; i < 10; i++) await world.run(bob.collection('todos').put(`${i}`, i));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     const root = ann.status.root;
     world.restartRelay(copy);
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect(await world.relay.root('team')).toBe(root);
     await world.run(ann.collection('todos').put('a', 2));
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     expect((await world.run(bob.collection('todos').get('a')))?.value).toBe(2);
   });
 });

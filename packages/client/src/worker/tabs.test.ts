@@ -12,16 +12,6 @@ afterEach(async () => {
   expect(world.bugs).toEqual([]);
 });
 
-async function agree(...rooms: Room[]): Promise<void> {
-  await world.run(Promise.all(rooms.map((room) => room.ready)));
-  await world.until('one root, in sync, nothing pending', async () => {
-    const root = await world.relay.root('team');
-    return rooms.every(
-      ({ status }) => status.sync === 'in-sync' && status.root === root && status.pending.writes === 0,
-    );
-  });
-}
-
 async function todosOf(room: Room): Promise<Record<string, unknown>> {
   const entries = await world.run(room.collection('todos').entries());
   return Object.fromEntries(entries.map(([id, { value }]) => [id, value]));
@@ -37,16 +27,16 @@ describe('two tabs of one replica', () => {
   test('[JS3] the rows of both are sealed by the one that owns the replica, and both tell the same', async () => {
     const profile = world.profile();
     const [first, second] = [profile.tab(), profile.tab()];
-    await agree(first.room());
-    await agree(second.room());
+    await world.agree(first.room());
+    await world.agree(second.room());
     const receipts = [await put(first.room(), 'a', 1), await put(second.room(), 'b', 2)];
     await world.run(Promise.all(receipts.map((receipt) => receipt.reached('relay'))));
-    await agree(first.room(), second.room());
+    await world.agree(first.room(), second.room());
     expect(second.transports.size).toBe(0);
     expect(await todosOf(first.room())).toEqual({ a: 1, b: 2 });
     expect(first.room().status.pending).toEqual(second.room().status.pending);
     const bob = world.profile().tab().room();
-    await agree(bob);
+    await world.agree(bob);
     expect(await todosOf(bob)).toEqual({ a: 1, b: 2 });
   });
 
@@ -62,8 +52,8 @@ describe('two tabs of one replica', () => {
   test('[SY5] synced in a tab that does not own the replica waits for its own edits', async () => {
     const profile = world.profile();
     const [first, second] = [profile.tab(), profile.tab()];
-    await agree(first.room());
-    await agree(second.room());
+    await world.agree(first.room());
+    await world.agree(second.room());
     for (let i = 0; i < 5; i++) {
       void second.room().collection('todos').put('a', i);
       await world.run(second.room().synced());
@@ -86,7 +76,7 @@ describe('two tabs of one replica', () => {
     await put(first.room(), 'a', 1);
     await put(second.room(), 'b', 2);
     await put(bob, 'c', 3);
-    await agree(first.room(), second.room(), bob);
+    await world.agree(first.room(), second.room(), bob);
     await world.quiet();
     expect(heard).toEqual(['a 1 local', 'b 2 tab', 'c 3 remote']);
   });
@@ -94,8 +84,8 @@ describe('two tabs of one replica', () => {
   test('[SY12] a pause in one tab is a pause for all, also for those that come later', async () => {
     const profile = world.profile();
     const [first, second] = [profile.tab(), profile.tab()];
-    await agree(first.room());
-    await agree(second.room());
+    await world.agree(first.room());
+    await world.agree(second.room());
     second.room().pause();
     await world.until('paused', () => [first, second].every((tab) => tab.room().status.connection === 'paused'));
     const third = profile.tab();
@@ -108,7 +98,7 @@ describe('two tabs of one replica', () => {
     expect(third.room().status.connection).toBe('paused');
     expect(third.transports.size).toBe(0);
     third.room().resume();
-    await agree(third.room());
+    await world.agree(third.room());
   });
 
   test('[ID2] tabs without common storage are replicas of their own, and none waits for another', async () => {
@@ -116,7 +106,7 @@ describe('two tabs of one replica', () => {
     const [first, second] = [profile.tab({ memory: true }), profile.tab({ memory: true })];
     await put(first.room(), 'a', 1);
     await put(second.room(), 'b', 2);
-    await agree(first.room(), second.room());
+    await world.agree(first.room(), second.room());
     expect(first.room().status.storage).toBe('memory');
     expect(await todosOf(first.room())).toEqual({ a: 1, b: 2 });
   });
@@ -126,15 +116,15 @@ describe('the owner ends', () => {
   test('[JS3] when the owner closes, the other tab takes over', async () => {
     const profile = world.profile();
     const [first, second] = [profile.tab(), profile.tab()];
-    await agree(first.room());
-    await agree(second.room());
+    await world.agree(first.room());
+    await world.agree(second.room());
     await put(second.room(), 'a', 1);
     await world.run(first.close());
     await put(second.room(), 'b', 2);
-    await agree(second.room());
+    await world.agree(second.room());
     expect(second.transports.size).toBe(1);
     const bob = world.profile().tab().room();
-    await agree(bob);
+    await world.agree(bob);
     expect(await todosOf(bob)).toEqual({ a: 1, b: 2 });
   });
 
@@ -143,8 +133,8 @@ describe('the owner ends', () => {
       for (const end of ['close', 'crash'] as const) {
         const profile = world.profile();
         const [first, second] = [profile.tab(), profile.tab()];
-        await agree(first.room());
-        await agree(second.room());
+        await world.agree(first.room());
+        await world.agree(second.room());
         const before = await todosOf(second.room());
         const writes = [
           second.room().collection('todos').put(`${end} ${turns} a`, 1),
@@ -155,7 +145,7 @@ describe('the owner ends', () => {
         else void first.close();
         const receipts = await world.run(Promise.all(writes));
         await world.run(Promise.all(receipts.map((receipt) => receipt.reached('relay'))));
-        await agree(second.room());
+        await world.agree(second.room());
         expect(await todosOf(second.room())).toEqual({
           ...before,
           [`${end} ${turns} a`]: 1,
@@ -170,21 +160,21 @@ describe('the owner ends', () => {
   test('[JS3] an owner that crashes after its seal and before it told of it leaves nothing pending for ever', async () => {
     const profile = world.profile();
     const [first, second, third] = [profile.tab(), profile.tab(), profile.tab()];
-    for (const tab of [first, second, third]) await agree(tab.room());
+    for (const tab of [first, second, third]) await world.agree(tab.room());
     first.isMute = true;
     const receipt = await put(second.room(), 'a', 1);
     await world.until('sealed', async () => (await journalOf(profile)).length === 0);
     await world.quiet();
     first.crash();
     await world.run(receipt.reached('relay'));
-    await agree(second.room(), third.room());
+    await world.agree(second.room(), third.room());
   });
 
   test('[JS4] what the former owner received and did not tell is shown by the next one', async () => {
     const profile = world.profile();
     const [first, second] = [profile.tab(), profile.tab()];
     const bob = world.profile().tab().room();
-    for (const room of [first.room(), second.room(), bob]) await agree(room);
+    for (const room of [first.room(), second.room(), bob]) await world.agree(room);
     const [note, bobNote] = [second.room().document('note'), bob.document('note')];
     await world.run(Promise.all([note.ready, bobNote.ready]));
     const rootBefore = await world.relay.root('team');
@@ -195,7 +185,7 @@ describe('the owner ends', () => {
     await world.quiet(200);
     expect(note.ydoc.getText('t').toString()).toBe('');
     first.crash();
-    await agree(second.room(), bob);
+    await world.agree(second.room(), bob);
     await world.until('shown', () => note.ydoc.getText('t').toString() === 'hello');
   });
 
@@ -214,11 +204,11 @@ describe('the owner ends', () => {
     expect(b.ydoc.getText('t').toString()).toBe('kept ');
     first.crash();
     b.ydoc.getText('t').insert(5, 'and gone on');
-    await agree(second.room());
+    await world.agree(second.room());
     const bob = world.profile().tab().room();
     const copy = bob.document('note');
     await world.run(copy.ready);
-    await agree(bob);
+    await world.agree(bob);
     expect(copy.ydoc.getText('t').toString()).toBe('kept and gone on');
     // Nothing hangs on what is not there.
     expect(copy.ydoc.store.pendingStructs).toBeNull();
@@ -227,8 +217,8 @@ describe('the owner ends', () => {
   test('[SC21] a frozen owner thaws with a seal in its hand: it writes nothing, and no seq is used twice', async () => {
     const profile = world.profile();
     const [first, second] = [profile.tab(), profile.tab()];
-    await agree(first.room());
-    await agree(second.room());
+    await world.agree(first.room());
+    await world.agree(second.room());
     let thaw = (): void => {};
     first.beforeSign = () =>
       new Promise((resolve) => {
@@ -248,10 +238,10 @@ describe('the owner ends', () => {
     expect(dotsOf(profile)).toBe(0);
     profile.network.isUp = true;
     await put(second.room(), 'b', 2);
-    await agree(second.room());
+    await world.agree(second.room());
     expect(dotsOf(profile)).toBe(2);
     const bob = world.profile().tab().room();
-    await agree(bob);
+    await world.agree(bob);
     expect(await todosOf(bob)).toEqual({ a: 1, b: 2 });
   });
 });
@@ -260,7 +250,7 @@ describe('notices cross', () => {
   test('[JS3] a row that is sealed before its tab has told of it is pending no longer than it takes', async () => {
     const profile = world.profile();
     const [first, second, third] = [profile.tab(), profile.tab(), profile.tab()];
-    for (const tab of [first, second, third]) await agree(tab.room());
+    for (const tab of [first, second, third]) await world.agree(tab.room());
     second.isMute = true;
     const receipt = await put(second.room(), 'b', 1);
     // The owner finds it when it seals something of its own.
@@ -269,13 +259,13 @@ describe('notices cross', () => {
     await world.pass(500);
     second.isMute = false;
     await world.run(receipt.reached('relay'));
-    await agree(first.room(), second.room(), third.room());
+    await world.agree(first.room(), second.room(), third.room());
   });
 
   test('[JS3] a tab that opens while others write begins with the right figures', async () => {
     const profile = world.profile();
     const first = profile.tab();
-    await agree(first.room());
+    await world.agree(first.room());
     const later = [];
     for (let i = 0; i < 12; i++) {
       void first.room().collection('todos').put(`${i}`, i);
@@ -286,7 +276,7 @@ describe('notices cross', () => {
       void first.room().collection('todos').put('x', i);
       await world.quiet(i);
     }
-    await agree(first.room(), ...later.map((tab) => tab.room()));
+    await world.agree(first.room(), ...later.map((tab) => tab.room()));
   });
 });
 
@@ -294,7 +284,7 @@ describe('the journal', () => {
   test('[SC22] a row that is written while the owner signs is sealed with the next delta, not deleted', async () => {
     const profile = world.profile();
     const tab = profile.tab();
-    await agree(tab.room());
+    await world.agree(tab.room());
     let sign = (): void => {};
     const signing = new Promise<void>((resolve) => {
       tab.beforeSign = () => {
@@ -312,9 +302,9 @@ describe('the journal', () => {
     tab.beforeSign = () => {};
     sign();
     await world.run(Promise.all([first, second, third].map((receipt) => receipt.reached('relay'))));
-    await agree(tab.room());
+    await world.agree(tab.room());
     const bob = world.profile().tab().room();
-    await agree(bob);
+    await world.agree(bob);
     expect(await todosOf(bob)).toEqual({ a: 2, b: 3 });
   });
 
@@ -322,15 +312,15 @@ describe('the journal', () => {
     const [profile, bobProfile] = [world.profile(), world.profile()];
     const [ann, bob] = [profile.tab().room(), bobProfile.tab().room()];
     await put(bob, 'k', 'v1');
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     profile.network.isUp = false;
     await put(ann, 'k', 'written on v1');
     await put(bob, 'k', 'v2');
-    await agree(bob);
+    await world.agree(bob);
     // What ann pushes is held up until v2 has come.
     profile.network.latencyMs = 20;
     profile.network.isUp = true;
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     for (const room of [ann, bob]) {
       const entry = await world.run(room.collection('todos').get('k'));
       expect(entry?.siblings.map(({ value }) => value).sort()).toEqual(['v2', 'written on v1']);
@@ -344,7 +334,7 @@ describe('the journal', () => {
     world.relay.authenticate = async ({ replica }) => ({ rights: replica === late ? rights : ['read', 'write'] });
     const [ann, bob] = [profile.tab().room(), bobProfile.tab().room()];
     await put(bob, 'k', 'v1');
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     rights = ['read'];
     profile.network.isUp = false;
     await put(ann, 'k', 'written on v1');
@@ -358,7 +348,7 @@ describe('the journal', () => {
     rights = ['read', 'write'];
     profile.network.isUp = false;
     profile.network.isUp = true;
-    await agree(ann, bob);
+    await world.agree(ann, bob);
     const entry = await world.run(bob.collection('todos').get('k'));
     expect(entry?.siblings.map(({ value }) => value).sort()).toEqual(['v2', 'written on v1']);
   });
@@ -366,7 +356,7 @@ describe('the journal', () => {
   test('[JS4] nothing is sent before its sealing transaction is behind a strict barrier', async () => {
     const profile = world.profile();
     const tab = profile.tab();
-    await agree(tab.room());
+    await world.agree(tab.room());
     const events: string[] = [];
     tab.beforeTransact = ({ mode, durability }) => {
       if (mode === 'write' && durability !== 'relaxed') events.push(`strict ${outbox}`);
@@ -379,7 +369,7 @@ describe('the journal', () => {
       return frame;
     };
     await put(tab.room(), 'a', 1);
-    await agree(tab.room());
+    await world.agree(tab.room());
     outbox = await profile.store('team').transact(countOutbox, { mode: 'read' });
     expect(events.slice(0, 2), 'the row shares the barrier of its seal').toEqual(['strict 0', 'push']);
   });
@@ -389,9 +379,9 @@ describe('the journal', () => {
     const tab = profile.tab();
     const note = tab.room().document('note');
     await world.run(note.ready);
-    await agree(tab.room());
+    await world.agree(tab.room());
     note.ydoc.getText('t').insert(0, 'before ');
-    await agree(tab.room());
+    await world.agree(tab.room());
     let isFull = true;
     tab.beforeTransact = ({ mode }) => {
       if (isFull && mode === 'write') throw Object.assign(new Error('no room'), storageFull);
@@ -405,11 +395,11 @@ describe('the journal', () => {
     isFull = false;
     note.ydoc.getText('t').insert(24, 'after');
     await world.pass(20_000);
-    await agree(tab.room());
+    await world.agree(tab.room());
     const bob = world.profile().tab().room();
     const copy = bob.document('note');
     await world.run(copy.ready);
-    await agree(bob);
+    await world.agree(bob);
     expect(copy.ydoc.getText('t').toString()).toBe('before while full still after');
   });
 
@@ -417,14 +407,14 @@ describe('the journal', () => {
     const profile = world.profile();
     const tab = profile.tab();
     const bob = world.profile().tab().room();
-    await agree(tab.room(), bob);
+    await world.agree(tab.room(), bob);
     let failures = 3;
     tab.beforeTransact = ({ mode }) => {
       if (mode === 'write' && failures-- > 0) throw Object.assign(new Error('no room'), storageFull);
     };
     for (let i = 0; i < 10; i++) await put(bob, `${i}`, i);
     await world.pass(20_000);
-    await agree(tab.room(), bob);
+    await world.agree(tab.room(), bob);
     expect(Object.keys(await todosOf(tab.room()))).toHaveLength(10);
     // By the log, and not only by the roots: the cursor was not moved over what had failed.
     expect(tab.transports.size).toBe(1);
@@ -436,7 +426,7 @@ describe('a copied profile', () => {
     const profile = world.profile();
     const tab = profile.tab();
     await put(tab.room(), 'before', 0);
-    await agree(tab.room());
+    await world.agree(tab.room());
     await world.run(tab.close());
     const copy = profile.copy();
     const [first, second] = [profile.tab(), copy.tab()];
@@ -445,12 +435,12 @@ describe('a copied profile', () => {
     await put(first.room(), 'first', 1);
     await put(second.room(), 'second', 2);
     profile.network.isUp = true;
-    await agree(first.room());
+    await world.agree(first.room());
     copy.network.isUp = true;
     await world.pass(5_000);
-    await agree(first.room(), second.room());
+    await world.agree(first.room(), second.room());
     await put(second.room(), 'later', 3);
-    await agree(first.room(), second.room());
+    await world.agree(first.room(), second.room());
     for (const room of [first.room(), second.room()])
       expect(await todosOf(room)).toEqual({ before: 0, first: 1, second: 2, later: 3 });
     expect(profile.replica('team')).not.toBe(copy.replica('team'));
