@@ -87,9 +87,9 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     pause: async (name, paused) => (await room(name)).pause(paused),
     openDocument: async (name, document) => (await room(name)).openDocument(document),
     closeDocument: async (name, document) => (await room(name)).closeDocument(document),
-    edit: async (name, document, edit) => (await room(name)).edit(document, edit),
+    edit: async (name, document, edit) => (await room(name)).writes.edit(document, edit),
     presence: async (name, document, state) => (await room(name)).presence(document, state),
-    put: async (name, collection, id, value) => (await room(name)).put(collection, id, value),
+    put: async (name, collection, id, value) => (await room(name)).writes.put(collection, id, value),
     get: async (name, collection, id, resolver) => (await room(name)).collections.get(collection, id, resolver),
     entries: async (name, collection, resolver, options) =>
       (await room(name)).collections.entries(collection, resolver, options),

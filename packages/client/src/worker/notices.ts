@@ -1,0 +1,87 @@
+import type { ReplicaId } from '@mangrove/protocol';
+import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
+import type { ChangeOrigin } from '../types.js';
+import { toReceivedKey } from './journal-writer.js';
+import type { Ownership } from './ownership.js';
+import type { Presences } from './presences.js';
+import type { RoomParts } from './room-parts.js';
+
+export interface NoticesHost {
+  deliver(keys: readonly ReceivedKey[], origin: ChangeOrigin): void;
+  readAgainSoon(): void;
+  reopen(spent: ReplicaId): void;
+}
+
+/** What this tab does about what another one says; the owner tells itself in the same words. */
+export class Notices {
+  readonly #parts: Omit<RoomParts, 'collections'>;
+  readonly #ownership: Ownership;
+  readonly #presences: Presences;
+  readonly #host: NoticesHost;
+
+  constructor(parts: Omit<RoomParts, 'collections'>, ownership: Ownership, presences: Presences, host: NoticesHost) {
+    this.#parts = parts;
+    this.#ownership = ownership;
+    this.#presences = presences;
+    this.#host = host;
+  }
+
+  heard(notice: TabNotice): void {
+    const { channel, documents, listener, pending, rungs, status } = this.#parts;
+    const { owner } = this.#ownership;
+    switch (notice.kind) {
+      case 'arrived':
+        listener.presenceWanted();
+        if (owner !== undefined) channel.post({ kind: 'status', status: status.link });
+        return;
+      case 'left':
+        this.#presences.tabLeft(notice.tab);
+        return;
+      case 'journaled':
+        pending.journaled(notice.rows);
+        this.#host.deliver(notice.rows.map(toReceivedKey), 'tab');
+        owner?.poke(notice.rows.length);
+        break;
+      case 'sealed':
+        pending.sealed(notice.deltas);
+        break;
+      case 'acknowledged':
+        pending.acknowledged(notice.seqs);
+        break;
+      case 'withdrawn':
+        pending.withdrawn(notice.seqs, notice.error, notice.rows);
+        break;
+      case 'heads':
+        pending.heads(notice.heads);
+        return;
+      case 'received':
+        this.#host.deliver(notice.keys, 'remote');
+        return;
+      case 'status':
+        if (owner !== undefined) return;
+        this.#ownership.setPaused(notice.status.connection === 'paused');
+        status.set(notice.status);
+        return;
+      case 'took-over':
+        this.#host.readAgainSoon();
+        return;
+      case 'presence':
+        this.#presences.tabShows(notice.tab, notice.keyId, notice.state);
+        return;
+      case 'peer-presence':
+        documents.showPeer(notice.peer, notice.keyId, notice.state);
+        return;
+      case 'peers':
+        this.#presences.peers(notice.replica, notice.present);
+        return;
+      case 'identity-spent':
+        this.#host.reopen(notice.replica);
+        return;
+      case 'network':
+        this.#ownership.setPaused(notice.paused);
+        return;
+    }
+    rungs.lookAgain();
+    status.touch();
+  }
+}

@@ -1,0 +1,65 @@
+import { errorToFacts } from '@mangrove/protocol';
+import type { Environment } from '../environment.js';
+import type { Leadership } from '../tabs/leadership.js';
+import { Owner, type OwnerHost } from './owner.js';
+import type { RuntimeOptions } from './runtime-options.js';
+
+/** Whether this tab owns the replica, and the {@link Owner} that it has from then on. */
+export class Ownership {
+  readonly #env: Environment;
+  readonly #options: RuntimeOptions;
+  readonly #host: OwnerHost;
+  /** Called when the owner has begun. */
+  readonly #tookOver: () => Promise<void>;
+  #leadership: Leadership | undefined;
+  #owner: Owner | undefined;
+  #isPaused = false;
+  #isDeclined = false;
+
+  constructor(env: Environment, options: RuntimeOptions, host: OwnerHost, tookOver: () => Promise<void>) {
+    this.#env = env;
+    this.#options = options;
+    this.#host = host;
+    this.#tookOver = tookOver;
+  }
+
+  get owner(): Owner | undefined {
+    return this.#owner;
+  }
+
+  /** Stands in line with the other tabs, for the lock of this name. */
+  begin(name: string): void {
+    this.#leadership = this.#env.lead(name);
+    this.#leadership.acquired
+      .then(() => this.#own())
+      .catch((error: unknown) => this.#host.status.fault(errorToFacts(error)));
+  }
+
+  /** Also where another tab owns the replica: whoever takes over from it keeps the network as it is. */
+  setPaused(isPaused: boolean): void {
+    if (this.#options.relays.length === 0) return;
+    this.#isPaused = isPaused;
+    this.#owner?.setPaused(isPaused);
+  }
+
+  /** Becomes no owner any more; one that it has goes on until it is stopped. */
+  decline(): void {
+    this.#isDeclined = true;
+  }
+
+  /** Resolves when what is under way is written and told; only then another tab is to take over. */
+  async stop(): Promise<void> {
+    await this.#owner?.stop();
+  }
+
+  release(): void {
+    this.#leadership?.release();
+  }
+
+  async #own(): Promise<void> {
+    if (this.#isDeclined) return;
+    this.#owner = new Owner(this.#env, this.#options, this.#host, this.#isPaused);
+    await this.#owner.start();
+    await this.#tookOver();
+  }
+}

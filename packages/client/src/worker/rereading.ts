@@ -1,0 +1,58 @@
+import { bytesToHex, errorToFacts } from '@mangrove/protocol';
+import type { ReceivedKey } from '../tabs/room-channel.js';
+import type { ChangeOrigin } from '../types.js';
+import { openDocument } from './documents.js';
+import { toReceivedKey } from './journal-writer.js';
+import { readRoom } from './load.js';
+import type { RoomParts } from './room-parts.js';
+import type { RuntimeOptions } from './runtime-options.js';
+
+export interface RereadingHost {
+  isClosed(): boolean;
+  deliver(keys: readonly ReceivedKey[], origin: ChangeOrigin): void;
+  /** So many rows of the journal are there. */
+  poke(rows: number): void;
+}
+
+/** A tab may have ended without telling what it did last: the store knows. */
+export class Rereading {
+  readonly #options: RuntimeOptions;
+  readonly #parts: Pick<RoomParts, 'documents' | 'pending' | 'rungs' | 'status'>;
+  readonly #host: RereadingHost;
+
+  constructor(
+    options: RuntimeOptions,
+    parts: Pick<RoomParts, 'documents' | 'pending' | 'rungs' | 'status'>,
+    host: RereadingHost,
+  ) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#host = host;
+  }
+
+  /** Counts and shows what this tab has not heard of. */
+  async read(): Promise<void> {
+    const { store, identity, config } = this.#options;
+    const { documents, pending, rungs, status } = this.#parts;
+    const loaded = await store.transact((tx) => readRoom(tx, identity.replica), { mode: 'read' });
+    if (this.#host.isClosed()) return;
+    const unheard = loaded.rows.filter((row) => !pending.isKnown(row.number));
+    pending.load(loaded);
+    this.#host.deliver(unheard.map(toReceivedKey), 'tab');
+    const root = bytesToHex(loaded.root);
+    if (root !== status.room.root) {
+      status.set({ root, ...loaded.marks });
+      for (const id of documents.names()) {
+        const { state } = await openDocument(store, config.room, identity.replica, id, 0);
+        documents.deliver([{ document: id, updates: [state] }]);
+      }
+    }
+    rungs.lookAgain();
+    status.touch();
+    this.#host.poke(loaded.rows.length);
+  }
+
+  readSoon(): void {
+    void this.read().catch((error: unknown) => this.#parts.status.fault(errorToFacts(error)));
+  }
+}
