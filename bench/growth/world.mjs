@@ -88,6 +88,7 @@ export class GrowthWorld {
         const copy = frame.slice();
         setImmediate(() => isOpen && link?.receive(copy));
       },
+      gained() {},
       reconnect() {},
       close() {
         isOpen = false;
