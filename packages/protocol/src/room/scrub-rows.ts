@@ -1,6 +1,15 @@
 import { bytesToHex, concatBytes, equalBytes, hexToBytes, prefixEnd } from '../bytes.js';
 import { covers } from '../context.js';
-import { bytesToDelta, type Delta, hasContext, parseTrieKey, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
+import {
+  bytesToDelta,
+  type Delta,
+  FLAG,
+  hasContext,
+  hasFlag,
+  parseTrieKey,
+  TRIE_KEY_BYTES,
+  trieKeyOf,
+} from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { idToBytes, type KeyId } from '../ids.js';
 import { together } from '../merkle/node-table.js';
@@ -61,6 +70,20 @@ export function* restoreDots(tx: Transaction, held: readonly Delta[]): Steps<num
   return restored;
 }
 
+/** Names the tombstones among these as such, and nothing else [FL10]; how many rows said something else. */
+export function* restoreTombstones(tx: Transaction, held: readonly Delta[]): Steps<number> {
+  const rows = yield* tx.getMany('tombstones', held.map(trieKeyOf));
+  let restored = 0;
+  for (const [i, delta] of held.entries()) {
+    const isTombstone = hasFlag(delta, FLAG.tombstone);
+    if (isTombstone === (rows[i] !== undefined)) continue;
+    if (isTombstone) tx.put('tombstones', trieKeyOf(delta), new Uint8Array());
+    else tx.delete('tombstones', trieKeyOf(delta));
+    restored++;
+  }
+  return restored;
+}
+
 /** Tells the contexts of these in the rows of their keys, as they tell them themselves; how many rows did not. */
 export function* restoreContexts(tx: Transaction, held: readonly Delta[]): Steps<number> {
   let restored = 0;
@@ -81,7 +104,9 @@ function* dropCovered(tx: Transaction, keyId: KeyId, deltas: readonly Delta[]): 
   const from = idToBytes(keyId);
   for (const trieKey of yield* tx.keys('deltas', { from, to: prefixEnd(from) })) {
     const place = parseTrieKey(trieKey);
-    if (deltas.some(({ context }) => covers(context, place))) tx.delete('deltas', trieKey);
+    if (!deltas.some(({ context }) => covers(context, place))) continue;
+    tx.delete('deltas', trieKey);
+    tx.delete('tombstones', trieKey);
   }
 }
 

@@ -1,5 +1,5 @@
 import { bytesToU64, concatBytes, equalBytes, utf8ToBytes } from '../bytes.js';
-import { TRIE_KEY_BYTES } from '../delta.js';
+import { parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
 import { isMangroveError, MangroveError } from '../errors.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
 import { readRoot, rebuildTrie } from '../merkle/trie.js';
@@ -7,10 +7,10 @@ import { dropStrayNodes, verifyTriePart } from '../merkle/verify.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isFound, isGone, type RoomRef } from './accept.js';
 import { noteLostContexts, noteLostDeltas } from './doubt.js';
-import { readHeldFloors } from './floor-rows.js';
+import { forgetFloor, readHeldFloors } from './floor-rows.js';
 import { restoreLogEnd } from './log.js';
 import type { LostDelta } from './lost.js';
-import { readHeld, readNamedIn, restoreDots, restoreContexts, trimContexts } from './scrub-rows.js';
+import { readHeld, readNamedIn, restoreDots, restoreContexts, restoreTombstones, trimContexts } from './scrub-rows.js';
 import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
 import { ENTRY_BYTES, isEntry } from './vector-entry.js';
 import { restartVector, settleVector } from './vector.js';
@@ -164,8 +164,9 @@ function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, 
 /** Each delta is what its key says; its dot and its context are known. */
 function* scrubDeltas(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
   const { held, unreadable, rows, bytes, last } = yield* readHeld(tx, room, from, PAGE_ROWS);
-  for (const key of unreadable) tx.delete('deltas', key);
-  const mended = (yield* restoreDots(tx, held)) + (yield* restoreContexts(tx, held));
+  for (const key of unreadable) for (const table of ['deltas', 'tombstones'] as const) tx.delete(table, key);
+  const mended =
+    (yield* restoreDots(tx, held)) + (yield* restoreContexts(tx, held)) + (yield* restoreTombstones(tx, held));
   return { rows, bytes, unreadable: unreadable.length, mended, last };
 }
 
@@ -184,7 +185,10 @@ function* scrubDots(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Pag
     const kept: Uint8Array[] = [];
     for (const { trieKey, isHeld } of trieKeys) {
       if (isHeld || !(yield* isGone(tx, room, floors, trieKey))) kept.push(trieKey);
-      if (!isHeld && kept.at(-1) === trieKey) lost.push({ ...dotOfKey(key), trieKey });
+      if (isHeld) continue;
+      tx.delete('tombstones', trieKey);
+      if (kept.at(-1) === trieKey) lost.push({ ...dotOfKey(key), trieKey });
+      else yield* forgetFloor(tx, parseTrieKey(trieKey).id);
     }
     if (kept.length > 0 && equalBytes(concatBytes(...kept), before)) continue;
     mended++;
