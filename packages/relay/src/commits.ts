@@ -61,6 +61,8 @@ export interface CommitHost {
   announce(event: RelayEvent): void;
   /** To every link that is fetching something: these need not be fetched any more. */
   arrived(trieKeys: readonly Uint8Array[]): void;
+  /** Ends every connection of the room: whoever comes back is told everything anew. */
+  letGo(reason: string): void;
 }
 
 /**

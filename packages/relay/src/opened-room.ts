@@ -152,10 +152,13 @@ export class OpenedRoom {
     });
   }
 
-  /** A plan has stumbled over damage. Its own commit is under way, so the others hear of the new root after it. */
+  /**
+   * A plan has stumbled over damage, in the middle of a commit or of an answer. What was told of the vector over these connections is not so
+   * any more, and might be believed before anybody could say so [AE6].
+   */
   #healed(findings: ScrubFindings): void {
     this.#count(findings);
-    if (hasFound(findings)) void this.commits.alone(() => this.#announcePosition()).catch(this.#host.ports.report);
+    if (hasFound(findings)) this.#host.letGo('the store has lost something');
   }
 
   #count({ rows, holes, unreadable, mended }: ScrubFindings): void {

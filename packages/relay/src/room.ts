@@ -108,7 +108,7 @@ export class RelayRoom implements LinkHost {
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#opened?.commits.idle();
-    for (const link of this.#links) link.shut(RETRY.goingAway, 'the relay is stopping');
+    this.letGo('the relay is stopping');
     await this.#opened?.close();
   }
 
@@ -167,6 +167,10 @@ export class RelayRoom implements LinkHost {
   /** Everybody who takes commits; who is still catching up reads them from the log. */
   announce(event: RelayEvent): void {
     for (const link of this.#present.keys()) if (link.takesCommits) link.deliver(event);
+  }
+
+  letGo(reason: string): void {
+    for (const link of [...this.#links]) link.shut(RETRY.goingAway, reason);
   }
 
   /** [SY18] Also to those who are still catching up: what they push is fetched meanwhile. */

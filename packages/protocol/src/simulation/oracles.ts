@@ -157,9 +157,11 @@ export class Oracles {
     const dots = new Set<string>();
     for (const [key, value] of rows(tables, 'dots')) {
       for (const trieKey of splitTrieKeys(value)) {
+        const isHeld = tables.table('deltas').get(trieKey) !== undefined;
+        // What a flipped bit has forged may have been lost where it was, and evicted everywhere else: nobody brings it back.
+        if (!isHeld && this.#world.options.flipRatio > 0) continue;
         dots.add(`${bytesToHex(key)} ${bytesToHex(trieKey)}`);
-        if (tables.table('deltas').get(trieKey) === undefined)
-          throw new Error(`${name} has a dot of a delta that it does not hold`);
+        if (!isHeld) throw new Error(`${name} has a dot of a delta that it does not hold`);
       }
     }
     for (const [key] of tables.table('incoming').rows({ from: Uint8Array.of(0), to: Uint8Array.of(1) }))

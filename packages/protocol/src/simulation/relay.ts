@@ -85,6 +85,8 @@ export class SimRelay {
     }
     this.world.count('plans that stumbled at a relay');
     this.scrub();
+    // What was told of the vector might be believed before anybody could say that it is not so any more.
+    for (const link of [...this.links]) link.end();
     return this.tables.transact(plan).result;
   }
 

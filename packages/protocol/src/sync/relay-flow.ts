@@ -110,7 +110,6 @@ export function stepCommitted(state: RelayState & { kind: 'live' }, event: Relay
         room,
         event,
         deltas.filter((delta) => !isOurs(delta)),
-        [],
       )
     : toldToOthers(room, event);
   const { credit } = state.flow;
@@ -141,20 +140,27 @@ const told = new WeakMap<RelayEvent, Telling>();
 /** Whoever pushed nothing of a batch is told the same, in the same message objects, so that the edge encodes them once. */
 function toldToOthers(room: RoomRef, event: RelayEvent & { kind: 'committed' }): Telling {
   let telling = told.get(event);
-  // Without deltas the position alone is told: something was taken out again [SY10].
-  if (telling === undefined) told.set(event, (telling = tell(room, event, event.deltas, [[]])));
+  if (telling === undefined)
+    told.set(
+      event,
+      (telling = event.deltas.length === 0 ? lessIsHere(event.position) : tell(room, event, event.deltas)),
+    );
   return telling;
+}
+
+/** Something was taken out again [SY10], or is lost: with it goes what was told of the vector before [AE6]. */
+function lessIsHere(position: Position): Telling {
+  return { effects: [send({ kind: 'caught-up', position, vector: new Map() })], bytes: 0 };
 }
 
 function tell(
   room: RoomRef,
   { position, tells }: RelayEvent & { kind: 'committed' },
   deltas: readonly CommittedDelta[],
-  whenNone: readonly (readonly DeltaBytes[])[],
 ): Telling {
   const chunks =
     deltas.length === 0
-      ? whenNone
+      ? []
       : chunkDeltas(
           room,
           deltas.map(({ bytes }) => bytes),
