@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { contextOf, dumpOf, makeDelta, record, replicaOf, room, sha256 } from '../../../../test/interop/fixture.js';
 import { bytesToHex } from '../bytes.js';
-import { bytesToDelta, type Delta, hasContext, trieKeyOf } from '../delta.js';
+import { bytesToDelta, type Delta, FLAG, hasContext, trieKeyOf } from '../delta.js';
 import { idToBytes, type ReplicaId } from '../ids.js';
 import { openDiff } from '../merkle/diff.js';
 import { LEAF_ITEMS_MAX } from '../merkle/node.js';
@@ -224,6 +224,18 @@ describe('scrub', () => {
     take(tables, history[3] as Delta, 'others');
     expect(vectorOf(tables).get(a)).toBe(7);
     expect(tables.table('vector').get(idToBytes(a)), 'and no doubt is left').toHaveLength(ENTRY_BYTES);
+  });
+
+  test('[AE1] [FL10] a tombstone that is lost is named as one no longer, and one that is held is named again', async () => {
+    const gone = makeDelta({ replica: a, seq: 1, hlc: 5, name: record('gone'), flags: FLAG.tombstone });
+    const held = makeDelta({ replica: a, seq: 2, hlc: 6, name: record('held'), flags: FLAG.tombstone });
+    const { tables } = await storeOf([gone, held]);
+    const named = tables.table('tombstones');
+    named.delete(trieKeyOf(held));
+    lose(tables, gone);
+    expect(rowsOf(tables, 'tombstones').map(([key]) => key)).toEqual([trieKeyOf(held)]);
+    take(tables, gone, 'others');
+    expect(named.size).toBe(2);
   });
 
   test('[AE6] [CX7] what only a lost delta had covered is taken again from its author, and no longer claimed until then', async () => {

@@ -231,6 +231,18 @@ describe('greeting', () => {
 });
 
 describe('catching up', () => {
+  test.each([
+    ['says that it has', { kind: 'caught-up', position: positionAt(3, 40), vector: new Map() } as const],
+    ['shows by its root that it has', { kind: 'ack', seqs: [], position: positionAt(3, 40) } as const],
+  ])('[AE6] a vector is not adopted where the relay %s less by then, though roots are equal', (_, message) => {
+    const replica = createReplica();
+    replica.connect({ resumed: true });
+    replica.hear({ kind: 'caught-up', position: positionAt(3), vector: new Map([[other, 1]]) });
+    replica.hear(message);
+    expect(kindsOf(replica.step({ kind: 'acknowledged', standing: standingAt(40) }))).not.toContain('adopt');
+    expect(replica.state).toMatchObject({ kind: 'live', settled: true });
+  });
+
   test('[SY2] by cursor: pages are cursors, the end is live, equal roots are settled and adopt the vector', () => {
     const replica = createReplica();
     expect(kindsOf(replica.connect({ resumed: true }))).toEqual([
@@ -818,11 +830,11 @@ describe('forwarding', () => {
     expect(positions).toEqual([undefined, undefined, positionAt(9)]);
   });
 
-  test('[SY10] when something was taken out, everybody is told where the room stands', () => {
+  test('[SY10] [AE6] when something was taken out, everybody is told where the room stands, and no vector', () => {
     const relay = createRelay();
     relay.admit(undefined);
     expect(relay.step(committed([]))).toEqual([
-      { kind: 'send', message: { kind: 'deltas', position: positionAt(9), deltas: [] } },
+      { kind: 'send', message: { kind: 'caught-up', position: positionAt(9), vector: new Map() } },
     ]);
     const replica = createReplica();
     replica.goLive(50);
