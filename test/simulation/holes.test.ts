@@ -234,6 +234,27 @@ describe('holes', () => {
     expect(countOf(world, 'deltas lost to holes')).toBeGreaterThan(0);
   });
 
+  test('[AE7] an own delta that is lost before it was acknowledged comes back, holds up nothing, and is acknowledged by that', () => {
+    const world = calmWorld({ replicaCount: 2 });
+    const [a] = world.replicas;
+    const d = document('d');
+    world.block(0, 'replica', world.loop.nowMs + 2_000);
+    a?.edit(d, 'document');
+    world.runFor(1_000);
+    expect(world.relays[0]?.tables.table('deltas').size, 'the relay has it, and its answer is on the way').toBe(1);
+    const deltas = a?.disk.tables.table('deltas');
+    for (const [key] of deltas?.rows({ from: new Uint8Array() }) ?? []) deltas?.delete(key);
+    a?.goOffline();
+    a?.scrub();
+    expect(a?.standing().outbox).toBe(0);
+    expect(a?.disk.tables.table('outbox').size).toBe(1);
+    a?.goOnline();
+    world.healAndDrain();
+    expect(countOf(world, 'own deltas that came back')).toBe(1);
+    expect(a?.disk.tables.table('outbox').size).toBe(0);
+    expect(a?.desk.read(d)).toHaveLength(1);
+  });
+
   test('[JS2] [CX4] who writes over a record that the disk has lost covers nothing of what it was', () => {
     const world = calmWorld({ replicaCount: 2 });
     const [a, b] = world.replicas;

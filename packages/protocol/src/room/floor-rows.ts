@@ -74,6 +74,15 @@ export function* readReachOf(
   return places;
 }
 
+/** Whether a stamp of a replica lies within the reach of a held floor: what had it and is not here was collected, or is to be. */
+export function* isReached(tx: Transaction, room: RoomRef, replica: ReplicaId, hlc: Hlc): Steps<boolean> {
+  for (const { id } of yield* readHeldFloors(tx, room)) {
+    const place = (yield* readReachOf(tx, id, [replica])).get(replica);
+    if (place !== undefined && hlc <= place.hlc) return true;
+  }
+  return false;
+}
+
 /**
  * Writes the rows of a floor that has come into the set, and finds what of the set lies under it. What it lets stand and is not here is
  * noted: until it comes, nobody here can say that it was superseded [FL9]. Reads all keys of the set.

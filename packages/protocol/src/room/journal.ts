@@ -19,7 +19,7 @@ import {
 } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import type { RoomRef } from './accept.js';
+import type { RoomRef } from './room-ref.js';
 import { readGrounds } from './ground.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { nameKey } from './name-key.js';

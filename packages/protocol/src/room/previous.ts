@@ -5,7 +5,7 @@ import type { Hlc } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { readContexts } from './set-rows.js';
-import { readHeldFloors, readReachOf } from './floor-rows.js';
+import { isReached } from './floor-rows.js';
 import type { JournalRow } from './journal.js';
 import { readOwnReplica } from './meta.js';
 import type { RoomRef } from './room-ref.js';
@@ -94,7 +94,5 @@ function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | '
     covering.map(({ trieKey }) => trieKey),
   );
   if (held.some((delta) => delta !== undefined)) return true;
-  for (const { id } of yield* readHeldFloors(tx, room))
-    if (((yield* readReachOf(tx, id, [own.replica])).get(own.replica)?.hlc ?? 0) >= own.hlc) return true;
-  return false;
+  return yield* isReached(tx, room, own.replica, own.hlc);
 }

@@ -4,7 +4,7 @@ import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isAnyCovered, type RoomRef } from './accept.js';
-import { readHeldFloors, readReachOf } from './floor-rows.js';
+import { isReached } from './floor-rows.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 import { type OutboxPlace, readOutboxRow } from './outbox.js';
 import { settleRetained } from './retained.js';
@@ -82,15 +82,6 @@ function* unsentBelow(
   // Of what was lost the dot stays until a scrub; a relay may have it, and it may come back [AE7].
   if (dot !== undefined && !isCovered) return undefined;
   return { seq, place, isCovered, isCheckpoint: place.writes === 0 };
-}
-
-/** What had superseded it may have been collected meanwhile: then it lies within the reach of that floor, and is on nobody's way [FL5]. */
-function* isReached(tx: Transaction, room: RoomRef, replica: ReplicaId, hlc: Hlc): Steps<boolean> {
-  for (const { id } of yield* readHeldFloors(tx, room)) {
-    const place = (yield* readReachOf(tx, id, [replica])).get(replica);
-    if (place !== undefined && hlc <= place.hlc) return true;
-  }
-  return false;
 }
 
 /** Only whether they are there: the largest bodies need not be read for that. */

@@ -132,7 +132,7 @@ const YEAR_MS = 365 * DAY_MS;
 const ONE_BYTE_PARTS = 17;
 
 /** Faults beside which no floors are drawn. */
-const UNCOLLECTED: ReadonlySet<FaultKind> = new Set(['copied-profile', 'replica-hole', 'relay-hole']);
+const UNCOLLECTED: ReadonlySet<FaultKind> = new Set(['copied-profile']);
 
 /** A configuration drawn from the seed, so that a run over many seeds is a run over many kinds of worlds. */
 export function mixedOptions(seed: number): WorldOptions {
@@ -162,8 +162,7 @@ export function mixedOptions(seed: number): WorldOptions {
     if (fault === 'relay-repeats') return documentRatio < 1 && random.chance(0.5);
     return random.chance(0.5);
   });
-  // What a copy of a profile wrote, under the number of another delta, may be swept by who never saw it; and so may what a disk has lost
-  // before a scrub has found that out.
+  // What a copy of a profile wrote, under the number of another delta, may be swept by who never saw it.
   const canCollect = !faults.some((fault) => UNCOLLECTED.has(fault));
   return {
     ...defaultOptions,
