@@ -98,10 +98,10 @@ test('[SY10] a reported delta whose signature is bad is evicted, and its author 
 
   alice.send({ kind: 'report', trieKey: trieKeyOf(forged) });
   for (const client of [alice, mallory]) {
-    await client.next('deltas', ({ position, deltas }) => {
-      const root = typeof position === 'object' ? position.root : undefined;
-      return deltas.length === 0 && root !== undefined && bytesToHex(root) === before.root;
-    });
+    await client.next(
+      'caught-up',
+      ({ position, vector }) => vector.size === 0 && bytesToHex(position.root) === before.root,
+    );
   }
   expect((await readRoomVersion(url, 'room')).root).toBe(before.root);
   const newcomer = await ProtocolClient.connect(url, new TestReplica('room'));
