@@ -227,6 +227,33 @@ describe('holes', () => {
         faultEveryMs: 150,
       },
     ],
+    [
+      1936,
+      '[JS2] [FL14] what an own floor has swept is not named while that may be refused',
+      {
+        replicaCount: 2,
+        editCount: 60,
+        documentRatio: 0.3,
+        deleteRatio: 0.6,
+        editEveryMs: 150,
+        dropRatio: 0.04,
+        duplicateRatio: 0.05,
+        reorder: true,
+        latencyMsMax: 20,
+        clockSkewMsMax: 120000,
+        clockJumpMsMax: 600000,
+        relaySkewMsMax: 200000,
+        frameBytesMax: 256,
+        sendBufferBytesMax: 65536,
+        windowBytes: 300,
+        checkpointTailBytesMin: 200,
+        floorTombstonesMin: 1,
+        floorContextEntriesMin: 1,
+        floorCollectMax: 1,
+        faults: ['partition', 'takeover', 'clock-jump', 'slow-reader', 'relay-withholds', 'death', 'replica-hole'],
+        faultEveryMs: 150,
+      },
+    ],
   ])('seed %i: %s', (seed, _, options) => {
     const world = createWorld({ seed, ...options });
     world.run({ steps: 700 });

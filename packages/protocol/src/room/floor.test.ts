@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { contextOf, keyIdOf, makeDelta, record, room, sha256, signStub } from '../../../../test/interop/fixture.js';
 import { eager, type FloorReplica, FloorWorld } from '../../../../test/interop/floor-world.js';
 import { u64ToBytes } from '../bytes.js';
-import { contextOfHeld, EMPTY_CONTEXT } from '../context.js';
+import { contextOfHeld, covers, EMPTY_CONTEXT } from '../context.js';
 import { type Delta, FLAG, makeUnsignedDelta, trieKeyOf } from '../delta.js';
 import { type Floor, floorOf, floorToBytes, isUnderFloor, type Reach } from '../floor.js';
 import { type Hlc, hlcFromMs } from '../hlc.js';
@@ -359,6 +359,30 @@ describe('floors', () => {
     world.tellHeads();
     expect(p.floor()).toBeDefined();
   });
+
+  test.each(['before', 'after'] as const)(
+    '[JS2][FL14] a write on a key that an own floor has swept, sealed %s that is refused, lets nothing deleted back',
+    (when) => {
+      const world = worldOfDeleted(1);
+      const [p, q] = world.replicas as [FloorReplica, FloorReplica];
+      const deleted = q.write('key');
+      world.heal();
+      const tombstone = p.remove('key');
+      world.heal();
+      world.tellHeads();
+      const { seq } = p.floor(eager, false) as Delta;
+      const row = p.journal('key');
+      const early = when === 'before' ? p.seal(false) : [];
+      p.run((tx) => withdrawDelta(tx, room, p.replica, seq));
+      const [write] = [...early, ...p.seal()] as [Delta];
+      // One who has not heard of the deletion brings it late.
+      expect(p.receive([deleted]).outcomes).toEqual(['superseded']);
+      expect(p.liveIds()).toEqual([write.id]);
+      expect([row.context, write.context]).toEqual([EMPTY_CONTEXT, EMPTY_CONTEXT]);
+      expect(write.prev).toBe(tombstone.hlc);
+      expect(covers(p.write('key').context, tombstone)).toBe(true);
+    },
+  );
 
   test('[FL12] a write over what stands under a floor takes over nothing that the floor has seen, and loses nothing', () => {
     const world = new FloorWorld(4);

@@ -15,7 +15,7 @@ import { isAnyLost } from './lost.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
 import { joinReaches, readKnown, readNextReach } from './reach.js';
-import { readPrevious } from './previous.js';
+import { noteSwept, readPrevious } from './previous.js';
 import { areInPlace, nextStamp } from './seal.js';
 
 export type FloorLimits = Pick<
@@ -101,6 +101,7 @@ export function* commitFloor(
   const clock = yield* readClock(tx);
   const options = { nowMs, from: 'others', retain: () => true, trash: 'all' } as const;
   const acceptance = yield* acceptDeltas(tx, room, [delta], options);
+  yield* noteSwept(tx, acceptance.swept);
   tx.put('previous', idToBytes(delta.keyId), u64ToBytes(delta.hlc));
   tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes: 0, oldestAtMs: hlcToMs(delta.hlc) }, delta));
   writeNumber(tx, 'seq', delta.seq);

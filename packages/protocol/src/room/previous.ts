@@ -14,7 +14,7 @@ import { oldestOf } from './runs.js';
 /** A row of `previous`: `keyId 16 → u64 hlc • [u8 note]`. */
 const STAMP_BYTES = 8;
 const NOTES = {
-  /** The disk had lost what the stamp is of: who wrote after that did not have it before their eyes, though it may be back. */
+  /** The disk had lost what the stamp is of, or an own floor had swept it: who wrote after that did not see it, though it may be back. */
   unseen: 1,
   /** It does not cover the own delta before it, so that it is named by a dot: a stamp would reach over the gap [CX4]. */
   aboveGap: 2,
@@ -32,6 +32,16 @@ export function* noteUnseen(tx: Transaction, room: RoomRef, keyId: KeyId): Steps
   const hlc = yield* readPrevious(tx, keyId);
   if (replica === undefined || hlc === 0) return;
   if (!(yield* isVisible(tx, room, { keyId, replica, hlc }))) writeRow(tx, keyId, hlc, NOTES.unseen);
+}
+
+/** After an own floor: nothing is left of these keys, and what is written while that may be refused has not seen what would come back [FL14]. */
+export function* noteSwept(tx: Transaction, swept: readonly Delta[]): Steps<void> {
+  const keyIds = [...new Set(swept.map(({ keyId }) => keyId))];
+  const rows = yield* tx.getMany('previous', keyIds.map(idToBytes));
+  for (const [i, keyId] of keyIds.entries()) {
+    const row = rows[i];
+    if (row !== undefined) writeRow(tx, keyId, bytesToU64(row) as Hlc, NOTES.unseen);
+  }
 }
 
 /** An own delta of a key now stands as the youngest. Of a document nothing is ever named by its replica alone. */
