@@ -39,7 +39,8 @@ const SECURITY_HEADERS = {
 /**
  * Serves the demo, and with `relay` also a relay that keeps its data in `dataDir` (in memory without one).
  *
- * Rejects when dist/ was not built, and with the code EADDRINUSE when the port is taken.
+ * Rejects when dist/ was not built, with the code STORAGE_UNAVAILABLE when another process has the data folder, and with EADDRINUSE when the port
+ * is taken.
  *
  * @param {{ port: number, host?: string, dataDir?: string, relay?: boolean }} options
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
@@ -90,7 +91,10 @@ async function findDist() {
 async function openRelay(dataDir) {
   const { createRelay } = await import('@mangrove/relay/node');
   if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
-  return createRelay({ storage: dataDir });
+  const relay = createRelay({ storage: dataDir });
+  // Before anything is served: a page without its relay would only ever be offline.
+  await relay.ready();
+  return relay;
 }
 
 function listen(server, port, host) {

@@ -22,6 +22,10 @@ await main(async () => {
   mkdirSync(dataDir, { recursive: true });
 
   const server = await serve({ port, dataDir }).catch((error) => {
+    if (error?.code === 'STORAGE_UNAVAILABLE')
+      throw new Error(
+        `${error.message} If the demo is running already, open that one; if not, try again in a few seconds.`,
+      );
     if (error?.code !== 'EADDRINUSE') throw error;
     throw new Error(`Port ${port} is in use. Stop what listens there, or choose another: PORT=${port + 1} npm start`);
   });

@@ -235,6 +235,18 @@ describe('closing', () => {
     await expect(room.synced()).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
+  test('[API] who is shown the status is told at last that a closed room is not looked at any more', async () => {
+    const room = world.profile().tab().room();
+    await world.agree(room);
+    const told: string[] = [];
+    room.on('status', ({ connection, sync }) => told.push(`${connection} ${sync}`));
+    room.close();
+    expect(told).toEqual(['offline behind']);
+    await world.pass(1_000);
+    expect(room.status).toMatchObject({ connection: 'offline', sync: 'behind' });
+    expect(told).toEqual(['offline behind']);
+  });
+
   test('[JS3] a room that is closed and opened again at once goes on', async () => {
     const tab = world.profile().tab();
     for (let i = 0; i < 5; i++) {

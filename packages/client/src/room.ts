@@ -161,7 +161,7 @@ export class Room {
     const writes = Promise.all([...this.#collections.values()].map((collection) => collection.flush()));
     this.#isClosed = true;
     this.#documents.clear();
-    this.#statusListeners.clear();
+    this.#tellClosed();
     const opened = this.#ready;
     const leave = async (): Promise<void> => {
       if (opened === undefined) return;
@@ -173,6 +173,17 @@ export class Room {
       this.name,
       leave().catch(() => {}),
     );
+  }
+
+  /** What is not looked at any more is neither connected nor known to be the same as elsewhere. */
+  #tellClosed(): void {
+    const { connection, sync } = this.#status;
+    this.#setStatus({
+      ...this.#status,
+      connection: connection === 'none' ? 'none' : 'offline',
+      sync: sync === 'local' ? 'local' : 'behind',
+    });
+    this.#statusListeners.clear();
   }
 
   get #engine(): EngineApi {
@@ -198,7 +209,7 @@ export class Room {
     return {
       status: (status, metrics) => {
         this.#metrics = metrics;
-        this.#setStatus(status);
+        if (!this.#isClosed) this.#setStatus(status);
       },
       updates: (document, updates) => this.#documents.get(document)?.receive(updates),
       changes: (collection, changes) =>

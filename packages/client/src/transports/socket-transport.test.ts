@@ -226,6 +226,23 @@ test('[SY15] a connection that fell silent is noticed and ended, and the next on
   expect(nowMs).toBeLessThan(30_000);
 });
 
+test('[SY15] where the browser says that it is offline, a relay that does not answer is given up in two seconds', async () => {
+  const platform = new EventTarget();
+  vi.stubGlobal('addEventListener', platform.addEventListener.bind(platform));
+  vi.stubGlobal('removeEventListener', platform.removeEventListener.bind(platform));
+  connect();
+  await opened();
+  platform.dispatchEvent(new Event('offline'));
+  await pass(5_000);
+  expect(relay.received).toEqual(['ping']);
+  expect(events.filter((event) => event !== 'connecting')).toEqual(['opened']);
+  relay.answersPings = false;
+  const atMs = nowMs;
+  platform.dispatchEvent(new Event('offline'));
+  await until('closed', () => events.some((event) => event.startsWith('closed')));
+  expect(nowMs - atMs).toBeLessThan(2_200);
+});
+
 test('[SY15] a quiet connection that answers stays', async () => {
   connect();
   await opened();

@@ -1,11 +1,8 @@
 import PartySocket from 'partysocket';
+import { Liveness } from './liveness.js';
 import type { Transport, TransportEvents } from './transport.js';
 
-/** After this long without a word from the relay it is asked for one. */
-const PING_AFTER_MS = 10_000;
-/** And this long after that it is taken for gone: proxies and radios drop connections without telling. */
-const PONG_WITHIN_MS = 5_000;
-const CHECK_EVERY_MS = 2_500;
+const LOOK_EVERY_MS = 500;
 /** Reconnection delays: short at first, as most cuts are short, with a random part, as a relay's restart cuts everybody at once. */
 const DELAY_MIN_MS = 200;
 const DELAY_MAX_MS = 5_000;
@@ -50,33 +47,23 @@ export function connectSocket(
   });
   socket.binaryType = 'arraybuffer';
 
-  let heardAtMs = performance.now();
+  let liveness = new Liveness(performance.now());
   let isOpen = false;
-  const liveness = setInterval(() => {
-    const silentMs = performance.now() - heardAtMs;
-    if (!isOpen || silentMs < PING_AFTER_MS) return;
-    // A frozen tab thaws with an old clock: it asks first, and gives up only when the answer stays out.
-    if (
-      silentMs > PING_AFTER_MS + PONG_WITHIN_MS &&
-      pingedAtMs > heardAtMs &&
-      performance.now() - pingedAtMs > PONG_WITHIN_MS
-    )
-      reconnect();
-    else if (pingedAtMs <= heardAtMs) {
-      pingedAtMs = performance.now();
-      socket.send('ping');
-    }
-  }, CHECK_EVERY_MS);
-  let pingedAtMs = 0;
+  const look = setInterval(() => {
+    if (!isOpen) return;
+    const due = liveness.look(performance.now());
+    if (due === 'ping') socket.send('ping');
+    else if (due === 'give-up') reconnect();
+  }, LOOK_EVERY_MS);
 
   socket.addEventListener('open', () => {
     isOpen = true;
     hasGained = false;
-    heardAtMs = performance.now();
+    liveness = new Liveness(performance.now());
     events.opened();
   });
   socket.addEventListener('message', (event) => {
-    heardAtMs = performance.now();
+    liveness.heard(performance.now());
     if (event.data instanceof ArrayBuffer) events.frame(new Uint8Array(event.data));
   });
   socket.addEventListener('close', (event) => {
@@ -97,7 +84,13 @@ export function connectSocket(
   const hurry = (): void => {
     if (!isOpen && !isClosed) reconnect();
   };
+  const doubt = (): void => {
+    if (!isOpen) return;
+    liveness.doubted(performance.now());
+    socket.send('ping');
+  };
   globalThis.addEventListener?.('online', hurry);
+  globalThis.addEventListener?.('offline', doubt);
   events.connecting();
   socket.reconnect();
 
@@ -112,8 +105,9 @@ export function connectSocket(
     close: () => {
       isClosed = true;
       clearTimeout(soon);
-      clearInterval(liveness);
+      clearInterval(look);
       globalThis.removeEventListener?.('online', hurry);
+      globalThis.removeEventListener?.('offline', doubt);
       socket.close();
     },
   };

@@ -33,6 +33,8 @@ export interface RelayOptions {
 }
 
 export interface Relay {
+  /** Resolves when the storage is open. Rejects, as everything does from then on, where it cannot be: `STORAGE_UNAVAILABLE`. */
+  ready(): Promise<void>;
   /** Serves on a port of its own. Rejects when the port is taken or the storage cannot be opened. */
   listen(options: { readonly port: number; readonly host?: string | undefined }): Promise<{ readonly url: string }>;
   /** For a server of your own: false, and nothing done, when the path is none of the relay's. */
@@ -83,6 +85,10 @@ class NodeRelay implements Relay {
       setInterval(() => void this.#rooms?.sweep().catch(this.#report), SWEEP_INTERVAL_MS).unref(),
       setInterval(() => this.#beat(), HEARTBEAT_INTERVAL_MS).unref(),
     ];
+  }
+
+  async ready(): Promise<void> {
+    await this.#opening;
   }
 
   async listen({ port, host = '127.0.0.1' }: { port: number; host?: string | undefined }): Promise<{ url: string }> {
