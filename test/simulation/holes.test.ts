@@ -254,6 +254,38 @@ describe('holes', () => {
         faultEveryMs: 150,
       },
     ],
+    [
+      1771,
+      '[HLC4] who has only checkpoints to write sets its clock right as well',
+      {
+        replicaCount: 2,
+        editCount: 12,
+        documentRatio: 0.8,
+        editEveryMs: 20,
+        deleteRatio: 0.4,
+        dropRatio: 0.04,
+        duplicateRatio: 0.05,
+        flipRatio: 0.05,
+        latencyMsMax: 1,
+        clockJumpMsMax: 630720000000,
+        frameBytesMax: 256,
+        bulkRatio: 0.1,
+        checkpointTailBytesMin: 200,
+        floorTombstonesMin: 1,
+        replicaExpiryMs: 1500,
+        faults: [
+          'partition',
+          'takeover',
+          'clock-jump',
+          'relay-withholds',
+          'relay-restore',
+          'relay-wipe',
+          'relay-hole',
+          'relay-repeats',
+        ],
+        faultEveryMs: 150,
+      },
+    ],
   ])('seed %i: %s', (seed, _, options) => {
     const world = createWorld({ seed, ...options });
     world.run({ steps: 700 });

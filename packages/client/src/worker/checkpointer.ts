@@ -9,6 +9,7 @@ import {
   type Limits,
   readCheckpointSources,
   type ReplicaId,
+  resetClock,
   type RoomRef,
   signDelta,
   type Store,
@@ -102,7 +103,8 @@ export class Checkpointer {
         this.#timers.delete(keyId);
         this.#running = this.#running
           .then(() => this.#look(keyId))
-          .catch((error: unknown) => this.#failed(keyId, error));
+          .catch((error: unknown) => this.#failed(keyId, error))
+          .catch((error: unknown) => this.#host.failed(error));
       },
       Math.max(delayMs, atLeastMs),
     );
@@ -148,13 +150,16 @@ export class Checkpointer {
     return delta;
   }
 
-  #failed(keyId: KeyId, error: unknown): void {
+  async #failed(keyId: KeyId, error: unknown): Promise<void> {
     if (isMangroveError(error) && error.code === 'BODY_TOO_LARGE') {
       // The document has outgrown what one delta may carry: it stays as it is.
       this.#bytesLeft.set(keyId, Number.POSITIVE_INFINITY);
       return;
     }
     this.#plan(keyId, RETRY_AFTER_MS);
-    if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') this.#host.failed(error);
+    if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') return this.#host.failed(error);
+    // It ran ahead and may have been set right: nobody else may have anything to seal.
+    const nowMs = this.#env.clock.nowMs();
+    await this.#store.transact((tx) => resetClock(tx, nowMs), { mode: 'write' });
   }
 }

@@ -4,10 +4,13 @@ import {
   deriveKeyId,
   FLAG,
   hasFlag,
+  hlcFromMs,
   LinkMemory,
+  readClock,
   readRetainedOf,
   readSiblings,
   updateOfDelta,
+  writeNumber,
 } from '@mangrove/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
@@ -102,6 +105,29 @@ describe('checkpoints', () => {
     expect(made.filter((delta) => hasFlag(delta, FLAG.checkpoint))).toHaveLength(1);
     for (const count of shown) expect(count).toBeGreaterThan(0);
     for (const count of shown) expect(count).toBeLessThanOrEqual(2);
+  });
+
+  test('[HLC4] it is made though the clock ran ahead once and nobody writes any more', async () => {
+    const [profile, other] = [world.profile(), world.profile()];
+    const [ann, bob] = [profile.tab().room(), other.tab().room()];
+    const { text } = await open(bob);
+    await type(bob, 1_000);
+    await world.agree(ann, bob);
+    // What is left of a floor or a checkpoint that was refused while it did.
+    const ahead = hlcFromMs(world.nowMs + 365 * 24 * 3_600_000);
+    await profile.store('team').transact(
+      function* (tx) {
+        writeNumber(tx, 'clock', Math.max(yield* readClock(tx), ahead));
+      },
+      { mode: 'write' },
+    );
+    text.insert(0, Buffer.from(world.bytes(2 * checkpointTailBytesMin)).toString('base64'));
+    await world.pass(20);
+    await world.until('all is there', () => ann.status.root === bob.status.root);
+    other.network.isUp = false;
+    await world.pass(60_000);
+    expect(await checkpointsOf(profile)).toHaveLength(1);
+    await world.agree(ann);
   });
 
   test('[CP1] what it says is what its tail said, and what was deleted weighs nothing', async () => {

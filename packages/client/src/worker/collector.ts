@@ -12,6 +12,7 @@ import {
   pruneTrash,
   readKnown,
   type ReplicaId,
+  resetClock,
   signDelta,
   type Store,
 } from '@mangrove/protocol';
@@ -99,11 +100,19 @@ export class Collector {
   }
 
   #run(task: () => Promise<void>): void {
-    this.#running = this.#running.then(task).catch((error: unknown) => {
-      this.hold(LOOK_AGAIN_MS);
-      this.#plan();
-      if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') this.#host.failed(error);
-    });
+    this.#running = this.#running
+      .then(task)
+      .catch((error: unknown) => this.#failed(error))
+      .catch((error: unknown) => this.#host.failed(error));
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    this.hold(LOOK_AGAIN_MS);
+    this.#plan();
+    if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') return this.#host.failed(error);
+    // It ran ahead and may have been set right: nobody else may have anything to seal.
+    const nowMs = this.#env.clock.nowMs();
+    await this.#store.transact((tx) => resetClock(tx, nowMs), { mode: 'write' });
   }
 
   async #look(): Promise<void> {

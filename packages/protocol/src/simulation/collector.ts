@@ -5,6 +5,7 @@ import { checkpointDelayMs } from '../room/checkpoint.js';
 import { commitFloor, draftFloor, type FloorDraft } from '../room/floor.js';
 import { readNumber } from '../room/meta.js';
 import { pruneTrash } from '../room/trash.js';
+import { resetClock } from '../room/withdraw.js';
 import type { DeskHost } from './desk.js';
 
 const PRUNE_MAX = 1_000;
@@ -68,10 +69,13 @@ export class Collector {
   /** Undefined where none is due, and while the clock is too far ahead [HLC4]: it is looked for again whenever anything happens. */
   #draft(): FloorDraft | undefined {
     const { id, world, disk } = this.#host;
+    const nowMs = this.#host.nowMs();
     try {
-      return disk.read((tx) => draftFloor(tx, world.room, id, this.#host.nowMs(), world.config.limits));
+      return disk.read((tx) => draftFloor(tx, world.room, id, nowMs, world.config.limits));
     } catch (error) {
       if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') throw error;
+      // It may have been set right since.
+      disk.write((tx) => resetClock(tx, nowMs), 'relaxed');
       return undefined;
     }
   }

@@ -11,6 +11,7 @@ import {
   updatesOf,
 } from '../room/checkpoint.js';
 import { readNumber } from '../room/meta.js';
+import { resetClock } from '../room/withdraw.js';
 import { asItIs, idsOfUpdate, mergeIds } from './content.js';
 import type { DeskHost } from './desk.js';
 
@@ -81,6 +82,8 @@ export class Compactor {
       });
     } catch (error) {
       if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') throw error;
+      // It may have been set right since.
+      disk.write((tx) => resetClock(tx, nowMs), 'relaxed');
       this.#planned.delete(keyId);
       this.#plan(keyId, RETRY_MS);
     }
