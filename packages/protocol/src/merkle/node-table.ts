@@ -1,7 +1,7 @@
 import { MangroveError } from '../errors.js';
 import type { Read, Steps, Transaction } from '../store/plan.js';
-import { bytesToNode, nodeToBytes, type MerkleNode } from './node.js';
-import { slotRange, slotToBytes, type Slot } from './slot.js';
+import { bytesToNode, hasChild, nodeToBytes, type MerkleNode } from './node.js';
+import { childSlot, nibbleAt, ROOT_SLOT, slotContains, slotRange, slotToBytes, type Slot } from './slot.js';
 
 /** The stored trie: nodes in `nodes` under their slots [MK4], items as the keys of `deltas` [MK1]. */
 
@@ -29,6 +29,23 @@ export function assertCounted(slot: Slot, { count }: MerkleNode, keys: readonly 
   if (keys.length === count) return;
   const reason = `${keys.length} deltas on disk at slot "${slot}" where the Merkle node counts ${count}`;
   throw new MangroveError('INTERNAL', { reason });
+}
+
+/**
+ * Throws `INTERNAL` when something that begins with `keyPrefix` may be missing from the disk: other items are there than their node counts. Reads a
+ * node a level, then the keys of one leaf or of the whole key.
+ */
+export function* assertWhole(tx: Transaction, keyPrefix: Uint8Array): Steps<void> {
+  let slot: Slot = ROOT_SLOT;
+  let [node] = yield* getNodes(tx, [slot]);
+  while (node?.kind === 'inner' && node.prefix.length < 2 * keyPrefix.length) {
+    if (!slotContains(node.prefix, keyPrefix)) return;
+    const nibble = nibbleAt(keyPrefix, node.prefix.length);
+    if (!hasChild(node.map, nibble)) return;
+    slot = childSlot(node.prefix, nibble);
+    node = yield* getNode(tx, slot);
+  }
+  if (node !== undefined) assertCounted(slot, node, yield* keysUnder(tx, slot));
 }
 
 export function putNode(tx: Transaction, slot: Slot, node: MerkleNode): void {

@@ -1,6 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contextOf, keyIdOf, makeDelta, record, room, sha256, signStub } from '../../../../test/interop/fixture.js';
+import {
+  contextOf,
+  document,
+  keyIdOf,
+  makeDelta,
+  record,
+  room,
+  sha256,
+  signStub,
+} from '../../../../test/interop/fixture.js';
 import { eager, type FloorReplica, FloorWorld } from '../../../../test/interop/floor-world.js';
 import { u64ToBytes } from '../bytes.js';
 import { contextOfHeld, covers, EMPTY_CONTEXT } from '../context.js';
@@ -16,6 +25,7 @@ import { draftFloor } from './floor.js';
 import { readGrounds } from './ground.js';
 import { readSiblings } from './journal.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
+import { scrubStep } from './scrub.js';
 import { listTrash, pruneTrash, readTrashed } from './trash.js';
 import { withdrawDelta } from './withdraw.js';
 
@@ -409,6 +419,46 @@ describe('floors', () => {
     const old = [...world.all.values()].filter(({ id }) => id !== write.id);
     expect(p.receive(old).outcomes.filter((outcome) => outcome === 'added')).toEqual([]);
     expect(p.liveIds()).toEqual([write.id]);
+  });
+
+  test('[FL12][AE6] of what the disk has lost nothing counts as seen, whatever a floor says of it', () => {
+    const world = new FloorWorld(2);
+    const [p, q] = world.replicas as [FloorReplica, FloorReplica];
+    const name = document('note');
+    const first = makeDelta({ replica: q.replica, seq: 1, hlc: 10, name });
+    const second = makeDelta({ replica: q.replica, seq: 2, hlc: 20, prev: 10, name });
+    p.receive([second, first]);
+    p.write('gone');
+    p.remove('gone');
+    expect(floorOf(p.floor() as Delta)?.reach.get(q.replica)?.hlc).toBe(20);
+    const context = () =>
+      p.run(function* (tx) {
+        const held = yield* readSiblings(tx, room, keyIdOf(name));
+        return contextOfHeld(held, yield* readGrounds(tx, room, held));
+      });
+    p.tables.table('deltas').delete(trieKeyOf(first));
+    expect(context).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+    p.run((tx) => scrubStep(tx, room));
+    expect(context()).toEqual(contextOf([], [[q.replica, 20]]));
+    p.receive([first]);
+    expect(context()).toEqual(contextOf([[q.replica, 20]]));
+  });
+
+  test('[JS2][AE6] an own delta that a floor lets stand and the disk has lost is not named unseen', () => {
+    const world = new FloorWorld(1);
+    const p = world.at(0);
+    const own = p.write('key');
+    p.write('gone');
+    p.remove('gone');
+    expect(p.floor()).toBeDefined();
+    p.tables.table('deltas').delete(trieKeyOf(own));
+    p.journal('key');
+    expect(() => p.seal()).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
+    p.run((tx) => scrubStep(tx, room));
+    const [write] = p.seal() as [Delta];
+    expect(write.context).toEqual(EMPTY_CONTEXT);
+    p.receive([own]);
+    expect(p.liveIds()).toEqual([own.id, write.id].sort());
   });
 
   test('scenario 26: 10,000 replicas write one key, and its context stays within what a delta may name', {

@@ -3,10 +3,12 @@ import { type Context, covers, EMPTY_CONTEXT, joinContexts, type Stamped } from 
 import type { Delta, DeltaHeader } from '../delta.js';
 import type { Hlc } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
+import { assertWhole } from '../merkle/node-table.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { readContexts } from './set-rows.js';
 import { isReached } from './floor-rows.js';
 import type { JournalRow } from './journal.js';
+import { isAnyLost } from './lost.js';
 import { readOwnReplica } from './meta.js';
 import type { RoomRef } from './room-ref.js';
 import { oldestOf } from './runs.js';
@@ -93,7 +95,10 @@ function contextOfOwn({ replica, hlc }: Stamped, isAlone: boolean): Context {
 
 const isAboveGap = ({ replica, prev, context }: DeltaHeader): boolean => prev > (context.stamps.get(replica) ?? 0);
 
-/** Whether it is held, covered by what is, or under a floor: a row of contexts may tell of what is lost and not missed yet. */
+/**
+ * Whether it is held, covered by what is, or under a floor: a row of contexts may tell of what is lost and not missed yet. Throws `INTERNAL` where
+ * that may be so of what a floor lets stand.
+ */
 function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | 'replica' | 'hlc'>): Steps<boolean> {
   const from = concatBytes(idToBytes(own.keyId), idToBytes(own.replica), u64ToBytes(own.hlc));
   if ((yield* tx.keys('deltas', { from, to: prefixEnd(from), limit: 1 })).length > 0) return true;
@@ -104,5 +109,8 @@ function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | '
     covering.map(({ trieKey }) => trieKey),
   );
   if (held.some((delta) => delta !== undefined)) return true;
-  return yield* isReached(tx, room, own.replica, own.hlc);
+  if (!(yield* isReached(tx, room, own.replica, own.hlc)) || (yield* isAnyLost(tx))) return false;
+  // What the floor lets stand may be missing, and nobody has noticed yet.
+  yield* assertWhole(tx, idToBytes(own.keyId));
+  return true;
 }
