@@ -178,6 +178,7 @@ export {
   readJoined,
 } from './room/incoming.js';
 export { readClock, readNumber, readOwnReplica, writeNumber } from './room/meta.js';
+export { readPutAside } from './room/aside.js';
 export {
   countOutbox,
   faultOfQuarantine,

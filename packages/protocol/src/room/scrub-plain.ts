@@ -3,6 +3,7 @@ import { bytesToDelta } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { bytesToHeadStatement } from '../head-statement.js';
 import type { Steps, Transaction } from '../store/plan.js';
+import { putAside } from './aside.js';
 import type { RoomRef } from './room-ref.js';
 import { bytesToJournalRow } from './journal.js';
 import { readOutboxRow } from './outbox.js';
@@ -38,7 +39,9 @@ export function* dropUnreadable(
 }> {
   const rows = yield* tx.rows(table, { from, limit });
   const bad = rows.filter(([key, row]) => !isReadable(() => readers[table](room, key, row)));
-  for (const [key] of bad) tx.delete(table, key);
+  for (const [key, row] of bad)
+    if (table === 'journal') putAside(tx, key, row);
+    else tx.delete(table, key);
   return {
     rows: rows.length,
     bytes: rows.reduce((sum, [, row]) => sum + row.length, 0),

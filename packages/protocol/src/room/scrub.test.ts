@@ -12,6 +12,7 @@ import { MemoryStore, type MemoryTables } from '../store/memory-store.js';
 import type { Row } from '../store/plan.js';
 import type { Table } from '../store/table.js';
 import { acceptDeltas } from './accept.js';
+import { readPutAside } from './aside.js';
 import { dotKey } from './set-rows.js';
 import { acceptAndLog, readPosition } from './log.js';
 import {
@@ -171,6 +172,8 @@ describe('scrub', () => {
     expect(scrub(tables)).toMatchObject({ unreadable: 7, mended: 1 });
     expect(tables.transact(readPosition).result).toEqual(position);
     expect(hasFound(scrub(tables))).toBe(false);
+    // Nobody else has what was written here and not sealed yet.
+    expect(tables.transact(readPutAside).result).toEqual([[new Uint8Array(24).fill(1), junk]]);
   });
 
   test('[AE2] [CX2] what came while a context was lost goes when the context is known again', async () => {
