@@ -13,6 +13,13 @@ export interface LinkFetch extends Fetch {
   readonly asked: number;
 }
 
+/** Parts in a row that were asked for and are on their way still: from `next` on, before `end`. */
+interface Run {
+  readonly trieKey: Uint8Array;
+  readonly next: number;
+  readonly end: number;
+}
+
 /** [SY17] How much may be sent, how much is to be granted, and what is being fetched: the same at both ends of a link. */
 export interface Flow {
   /** Bytes that may still be sent; below zero when the last message was larger than what was left. */
@@ -21,6 +28,8 @@ export interface Flow {
   readonly due: number;
   /** In the order in which they are fetched. */
   readonly fetches: readonly LinkFetch[];
+  /** In the order in which they were asked for. What another link has brought meanwhile is on its way over this one all the same. */
+  readonly runs: readonly Run[];
 }
 
 /** What a change of the flow leads to. */
@@ -32,7 +41,7 @@ export interface FlowStep {
 }
 
 export function startFlow(window: number): Flow {
-  return { credit: Math.min(window, CREDIT_MAX), due: 0, fetches: [] };
+  return { credit: Math.min(window, CREDIT_MAX), due: 0, fetches: [], runs: [] };
 }
 
 /** What deltas and stubs take from a window. */
@@ -58,6 +67,15 @@ export function addFetches(flow: Flow, fetches: readonly Fetch[]): Flow {
   const fresh = fetches.filter((fetch) => fetchOf(flow, fetch.trieKey) === undefined);
   if (fresh.length === 0) return flow;
   return { ...flow, fetches: [...flow.fetches, ...fresh.map((fetch) => ({ ...fetch, asked: fetch.have }))] };
+}
+
+/** A part came, whatever becomes of it: one without bytes ends its run, and one that came before is none. */
+export function partCame(flow: Flow, { trieKey, index, bytes }: Part): Flow {
+  const at = flow.runs.findIndex((run) => run.next === index && equalBytes(run.trieKey, trieKey));
+  const run = flow.runs[at];
+  if (run === undefined) return flow;
+  const isEnd = bytes.length === 0 || index + 1 === run.end;
+  return { ...flow, runs: flow.runs.toSpliced(at, 1, ...(isEnd ? [] : [{ ...run, next: index + 1 }])) };
 }
 
 /** The fetch that a part belongs to, when it is the very next one that was asked for. */
@@ -91,16 +109,24 @@ export function arrived(flow: Flow, trieKeys: readonly Uint8Array[]): Flow {
 export function advance(flow: Flow, limits: Limits): FlowStep {
   const joins = flow.fetches.filter(({ have, parts }) => have === parts).map(({ trieKey }) => trieKey);
   const under = joins.length === 0 ? flow.fetches : flow.fetches.filter(({ have, parts }) => have < parts);
-  const { fetches, wanted } = ask(under, limits.wantedPartsMax);
+  const { fetches, wanted } = ask(under, flow.runs, limits.wantedPartsMax);
+  const runs = [
+    ...flow.runs,
+    ...wanted.map(({ trieKey, from, count }): Run => ({ trieKey, next: from, end: from + count })),
+  ];
   const messages: (Want | Credit)[] = wanted.length === 0 ? [] : [{ kind: 'want', wanted }];
   const isGranted = flow.due >= limits.windowBytes / 4 && fetches.length < FETCHES_MAX;
   if (isGranted) messages.push({ kind: 'credit', bytes: flow.due });
-  return { flow: { ...flow, fetches, due: isGranted ? 0 : flow.due }, messages, joins };
+  return { flow: { ...flow, fetches, runs, due: isGranted ? 0 : flow.due }, messages, joins };
 }
 
 /** Asks when half of what may be on the way has come, so that the other side is never without something to send. */
-function ask(fetches: readonly LinkFetch[], partsMax: number): { fetches: readonly LinkFetch[]; wanted: Wanted[] } {
-  let room = partsMax - fetches.reduce((sum, { asked, have }) => sum + asked - have, 0);
+function ask(
+  fetches: readonly LinkFetch[],
+  runs: readonly Run[],
+  partsMax: number,
+): { fetches: readonly LinkFetch[]; wanted: Wanted[] } {
+  let room = partsMax - runs.reduce((sum, { next, end }) => sum + end - next, 0);
   const wanted: Wanted[] = [];
   if (room < partsMax / 2) return { fetches, wanted };
   const next = fetches.map((fetch) => {

@@ -8,7 +8,7 @@ import type { DeltaBytes, Message, Part, Pull, Want } from '../wire/messages.js'
 import { chunkDeltas } from './chunk.js';
 import type { RelayEffect } from './effect.js';
 import type { CommittedDelta, RelayEvent } from './event.js';
-import { advance, arrived, bytesOf, fetchOfPart, type Flow, partKept, spend } from './flow.js';
+import { advance, arrived, bytesOf, fetchOfPart, type Flow, partCame, partKept, spend } from './flow.js';
 import type { RelayState } from './state.js';
 import type { Step } from './transition.js';
 
@@ -183,9 +183,10 @@ export function stepWant(state: Admitted, { wanted }: Want): Result {
 
 /** A part that was not asked for is passed over; so are those behind one that was not what its stub says. */
 export function stepPart(state: Admitted, part: Part): Result {
-  if (fetchOfPart(state.flow, part) === undefined) return stay(state);
-  if (part.bytes.length === 0) return flowOn(state, partKept(state.flow, part.trieKey, undefined));
-  return { state, effects: [{ kind: 'keep-part', part }] };
+  const flow = partCame(state.flow, part);
+  if (fetchOfPart(flow, part) === undefined) return flow === state.flow ? stay(state) : flowOn(state, flow);
+  if (part.bytes.length === 0) return flowOn(state, partKept(flow, part.trieKey, undefined));
+  return { state: { ...state, flow }, effects: [{ kind: 'keep-part', part }] };
 }
 
 /** [SY18] Where nothing is known of a delta any more, another link has brought it: who offered it here is to hear of it too. */

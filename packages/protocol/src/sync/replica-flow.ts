@@ -4,7 +4,7 @@ import type { Credit, DeltaBytes, Part, Want } from '../wire/messages.js';
 import { chunkDeltas } from './chunk.js';
 import type { ReplicaEffect } from './effect.js';
 import type { ReplicaEvent } from './event.js';
-import { addFetches, advance, committed, fetchOfPart, type Flow, partKept, refill, spend } from './flow.js';
+import { addFetches, advance, committed, fetchOfPart, type Flow, partCame, partKept, refill, spend } from './flow.js';
 import { addOffers, askedFor, partsLeft, withoutLost } from './offers.js';
 import { cameWhole, type Progress } from './progress.js';
 import type { ReplicaState } from './state.js';
@@ -32,9 +32,10 @@ export function stepCommitted(state: InSession, fetches: readonly Fetch[]): Step
 
 /** [SY18] A part that was not asked for is passed over. Without bytes it says that the relay has not got the delta any more. */
 export function stepPart(state: InSession, part: Part): Step<InSession, ReplicaEffect> {
-  const fetch = fetchOfPart(state.flow, part);
-  if (fetch === undefined) return { state, effects: [] };
-  if (part.bytes.length === 0) return stepLost(state, partKept(state.flow, part.trieKey, undefined));
+  const flow = partCame(state.flow, part);
+  const fetch = fetchOfPart(flow, part);
+  if (fetch === undefined) return flow === state.flow ? { state, effects: [] } : flowOn(state, flow);
+  if (part.bytes.length === 0) return stepLost(state, partKept(flow, part.trieKey, undefined));
   const { deltas, bytes, ...totals } = state.progress;
   // The last part completes its delta.
   const progress = {
@@ -42,7 +43,7 @@ export function stepPart(state: InSession, part: Part): Step<InSession, ReplicaE
     deltas: deltas + (fetch.have + 1 === fetch.parts ? 1 : 0),
     bytes: bytes + part.bytes.length,
   };
-  return { state: { ...state, progress }, effects: [{ kind: 'keep-part', part }] };
+  return { state: { ...state, flow, progress }, effects: [{ kind: 'keep-part', part }] };
 }
 
 export function stepPartKept(

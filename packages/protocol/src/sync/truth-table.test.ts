@@ -44,7 +44,7 @@ const standing = { root: filled(32, 7), outbox: 0 };
 const rights = ['read', 'write'] as const;
 
 const replicaBase = { role: 'replica', config, replica: me } as const;
-const flow = { credit: 1_000_000, due: 0, fetches: [] };
+const flow = { credit: 1_000_000, due: 0, fetches: [], runs: [] };
 const trieKey = filled(64, 1);
 const fetching = { ...flow, fetches: [{ trieKey, parts: 3, have: 1, asked: 3, bodyBytes: 150_000 }] };
 const session = {
