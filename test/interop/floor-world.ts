@@ -1,7 +1,10 @@
 import { bytesToBody } from '../../packages/protocol/src/body.js';
-import { bytesToDelta, type Delta, FLAG, hasFlag } from '../../packages/protocol/src/delta.js';
+import { EMPTY_CONTEXT } from '../../packages/protocol/src/context.js';
+import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta } from '../../packages/protocol/src/delta.js';
+import { floorToBytes, type Reach } from '../../packages/protocol/src/floor.js';
 import { type HeadStatement, headStatementToBytes } from '../../packages/protocol/src/head-statement.js';
-import { idToBytes, type ReplicaId } from '../../packages/protocol/src/ids.js';
+import type { Hlc } from '../../packages/protocol/src/hlc.js';
+import { deriveFloorKeyId, idToBytes, type ReplicaId } from '../../packages/protocol/src/ids.js';
 import { defaultLimits } from '../../packages/protocol/src/limits.js';
 import { readRoot } from '../../packages/protocol/src/merkle/trie.js';
 import { commitFloor, draftFloor, type FloorLimits } from '../../packages/protocol/src/room/floor.js';
@@ -193,4 +196,13 @@ export class FloorReplica {
     if (isSent) this.acknowledge([delta.seq]);
     return delta;
   }
+}
+
+/** A floor that nobody honest writes: it lets nothing stand. */
+export function floorOver(reach: Reach, writer: ReplicaId, hlc: number, body?: Uint8Array): Delta {
+  const keyId = deriveFloorKeyId(room.hash, room.roomId);
+  const said = body ?? floorToBytes({ reach, standing: new Uint8Array(), witnesses: [] });
+  const stamps = { hlc: hlc as Hlc, writtenAt: hlc as Hlc, prev: 0 as Hlc };
+  const header = { replica: writer, seq: 1, keyId, ...stamps, context: EMPTY_CONTEXT, flags: FLAG.floor, nonces: [] };
+  return signStub(makeUnsignedDelta(room.hash, room.roomId, header, said));
 }

@@ -228,6 +228,12 @@ const ERRORS = {
     message: 'A floor of replica {replica} relies on a statement that replica {witness} never signed.',
     remedy: 'It is in force all the same. Look at who writes with that replica; what it took is in the trash.',
   },
+  NOT_IN_TRASH: {
+    wire: 36,
+    retryable: false,
+    message: 'This is not in the trash of this device.',
+    remedy: 'List the trash again: it was recovered, emptied or expired meanwhile.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

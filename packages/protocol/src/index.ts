@@ -305,7 +305,18 @@ export type {
 export { PROTOCOL_VERSION } from './wire/version.js';
 export type { OutboxEntry } from './room/outbox-entry.js';
 export { type OutboxPage, readOutboxPage } from './room/outbox.js';
-export { listTrash, pruneTombstones, pruneTrash, readTrashed, type Trashed } from './room/trash.js';
+export {
+  nameToTrashed,
+  pruneTombstones,
+  pruneTrash,
+  readTrash,
+  readTrashed,
+  type Swept,
+  takeFromTrash,
+  type Trashed,
+  trashedToName,
+  type TrashReason,
+} from './room/trash.js';
 export { dropSettled } from './room/unsent.js';
 export { commitFloor, draftFloor, type FloorDraft, type FloorLimits, mayFloorBeDue } from './room/floor.js';
 export { readGrounds } from './room/ground.js';

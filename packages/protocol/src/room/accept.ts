@@ -20,7 +20,7 @@ import {
   splitTrieKeys,
   writeContexts,
 } from './set-rows.js';
-import { putInTrash } from './trash.js';
+import { putInTrash, type Swept } from './trash.js';
 import { advanceVector, readSeqs, restartVector, retractVector, settleVector } from './vector.js';
 
 export type { RoomRef };
@@ -99,7 +99,7 @@ function* acceptRun(
   const removed = new Map<string, Uint8Array>();
   const retainedKeys = new Set<string>();
   const retained: Delta[] = [];
-  const trashed: Delta[] = [];
+  const trashed: Swept[] = [];
   const newDots: Delta[] = [];
   /** New to us in this batch, whatever became of them. */
   const met = new Set<string>();
@@ -124,9 +124,10 @@ function* acceptRun(
       if (covering.every(({ trieKey }) => options.retain(parseTrieKey(trieKey)))) retained.push(delta);
       return 'superseded';
     }
-    if (under[i]) {
+    const floor = under[i];
+    if (floor !== undefined) {
       newDots.push(delta);
-      if (isKeptInTrash(delta, options)) trashed.push(delta);
+      if (isKeptInTrash(delta, options)) trashed.push({ delta, why: 'late', by: floor.replica });
       return 'trashed';
     }
     // A row of the dot that names no other id names this delta: it was held, and the disk has lost it [AE3].
@@ -194,7 +195,7 @@ function* sweepUnder(tx: Transaction, room: RoomRef, delta: Delta, options: Acce
   }
   yield* putInTrash(
     tx,
-    swept.filter((one) => isKeptInTrash(one, options)),
+    swept.filter((one) => isKeptInTrash(one, options)).map((one) => ({ delta: one, why: 'swept', by: delta.replica })),
     options.nowMs,
   );
   return swept;
@@ -289,5 +290,5 @@ export function* isGone(
   const place = parseTrieKey(trieKey);
   if (yield* isAnyCovered(tx, [place])) return true;
   const isFloor = place.keyId === deriveFloorKeyId(room.hash, room.roomId);
-  return (yield* readUnder(tx, floors, [{ ...place, flags: isFloor ? FLAG.floor : 0 }]))[0] === true;
+  return (yield* readUnder(tx, floors, [{ ...place, flags: isFloor ? FLAG.floor : 0 }]))[0] !== undefined;
 }

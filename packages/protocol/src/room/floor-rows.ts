@@ -31,26 +31,27 @@ export function* readHeldFloors(tx: Transaction, { hash, roomId }: RoomRef): Ste
   return keys.map((trieKey) => ({ ...parseTrieKey(trieKey), trieKey }));
 }
 
-/** For each delta whether it lies under one of the floors [FL3]; floors do not. */
+/** For each delta a floor that it lies under, if there is one [FL3]; floors lie under none. */
 export function* readUnder(
   tx: Transaction,
   floors: readonly HeldFloor[],
   deltas: readonly Pick<Delta, 'id' | 'replica' | 'hlc' | 'flags'>[],
-): Steps<readonly boolean[]> {
-  const under = deltas.map(() => false);
-  for (const { id } of floors) {
+): Steps<readonly (HeldFloor | undefined)[]> {
+  const under: (HeldFloor | undefined)[] = deltas.map(() => undefined);
+  for (const floor of floors) {
+    const { id } = floor;
     const reach = yield* readReachOf(
       tx,
       id,
       deltas.map(({ replica }) => replica),
     );
     const isBelow = (delta: (typeof deltas)[number], i: number) =>
-      !under[i] && !hasFlag(delta, FLAG.floor) && delta.hlc <= (reach.get(delta.replica)?.hlc ?? 0);
+      under[i] === undefined && !hasFlag(delta, FLAG.floor) && delta.hlc <= (reach.get(delta.replica)?.hlc ?? 0);
     const below = deltas.flatMap((delta, i) => (isBelow(delta, i) ? [i] : []));
     const stands = yield* together(
       below.map((i) => readStands(tx, id, idToBytes((deltas[i] as (typeof deltas)[number]).id))),
     );
-    for (const [at, i] of below.entries()) under[i] = !stands[at];
+    for (const [at, i] of below.entries()) if (!stands[at]) under[i] = floor;
   }
   return under;
 }

@@ -10,13 +10,13 @@ import {
   sha256,
   signStub,
 } from '../../../../test/interop/fixture.js';
-import { eager, type FloorReplica, FloorWorld } from '../../../../test/interop/floor-world.js';
+import { eager, floorOver, type FloorReplica, FloorWorld } from '../../../../test/interop/floor-world.js';
 import { u64ToBytes } from '../bytes.js';
 import { contextOfHeld, covers, EMPTY_CONTEXT } from '../context.js';
-import { type Delta, FLAG, makeUnsignedDelta, trieKeyOf } from '../delta.js';
-import { type Floor, floorOf, floorToBytes, isUnderFloor, type Reach } from '../floor.js';
-import { type Hlc, hlcFromMs } from '../hlc.js';
-import { deriveFloorKeyId, idToBytes, type ReplicaId } from '../ids.js';
+import { type Delta, trieKeyOf } from '../delta.js';
+import { type Floor, floorOf, isUnderFloor } from '../floor.js';
+import { hlcFromMs } from '../hlc.js';
+import { idToBytes, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
@@ -233,7 +233,9 @@ describe('floors', () => {
     expect(again.body).toEqual(unsent.body);
     expect(victim.liveIds()).toEqual([again.id]);
     const [trashed] = victim.run((tx) => listTrash(tx, 10));
-    expect(victim.run((tx) => readTrashed(tx, trashed?.trieKey as Uint8Array))).toEqual(sent.bytes);
+    expect(victim.run((tx) => readTrashed(tx, room, trashed?.trieKey as Uint8Array))).toMatchObject({
+      ...{ why: 'swept', by: other.replica, delta: { id: sent.id } },
+    });
     const { trashMs } = defaultLimits;
     expect(victim.run((tx) => pruneTrash(tx, world.nowMs, 10))).toBe(0);
     expect(victim.run((tx) => pruneTrash(tx, world.nowMs + trashMs, 10))).toBe(1);
@@ -503,12 +505,3 @@ describe('floors', () => {
 });
 
 const numbered = (n: number): ReplicaId => n.toString(16).padStart(16, '0') as ReplicaId;
-
-/** A floor that nobody honest writes: it lets nothing stand. */
-function floorOver(reach: Reach, writer: ReplicaId, hlc: number, body?: Uint8Array): Delta {
-  const keyId = deriveFloorKeyId(sha256, room.roomId);
-  const said = body ?? floorToBytes({ reach, standing: new Uint8Array(), witnesses: [] });
-  const stamps = { hlc: hlc as Hlc, writtenAt: hlc as Hlc, prev: 0 as Hlc };
-  const header = { replica: writer, seq: 1, keyId, ...stamps, context: EMPTY_CONTEXT, flags: FLAG.floor, nonces: [] };
-  return signStub(makeUnsignedDelta(sha256, room.roomId, header, said));
-}

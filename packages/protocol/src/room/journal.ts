@@ -23,6 +23,7 @@ import type { RoomRef } from './room-ref.js';
 import { readGrounds } from './ground.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { nameKey } from './name-key.js';
+import { takeFromTrash, type Trashed } from './trash.js';
 
 /** How many rows and how many bytes of payload one plan looks at: bounded work, bounded memory. */
 const PAGE_ROWS_MAX = 4_096;
@@ -56,7 +57,10 @@ export interface JournalRow {
   readonly folded?: { readonly oldest: Hlc; readonly numbers: readonly NumberRange[] } | undefined;
 }
 
-export type Edit = Pick<JournalRow, 'name' | 'flags' | 'nonces' | 'payload'>;
+export type Edit = Pick<JournalRow, 'name' | 'flags' | 'nonces' | 'payload'> & {
+  /** Where in the trash the content comes from [FL15]. */
+  readonly recovers?: Trashed;
+};
 
 /** A key as it stands: the siblings and the rows not yet sealed. Reading is merging the two. */
 export interface KeyState {
@@ -66,9 +70,10 @@ export interface KeyState {
 
 /**
  * Journals edits, in order, and takes the context of each record write here and now: taken later, it would claim to have seen
- * what arrived in between [CX5].
+ * what arrived in between [CX5]. What an edit recovers leaves the trash in the same transaction [FL15].
  *
- * Throws `BODY_TOO_LARGE` and `CONTEXT_TOO_LARGE`: a row that no delta can carry would hold up all that come after it [FL13].
+ * Throws `BODY_TOO_LARGE` and `CONTEXT_TOO_LARGE`, as a row that no delta can carry would hold up all that come after it [FL13], and
+ * `NOT_IN_TRASH`.
  */
 export function* appendToJournal(
   tx: Transaction,
@@ -79,8 +84,9 @@ export function* appendToJournal(
   let number = yield* readNumber(tx, 'row');
   let clock = yield* readClock(tx);
   const rows: JournalRow[] = [];
-  for (const edit of edits) {
+  for (const { recovers, ...edit } of edits) {
     assertBodyFits(edit);
+    if (recovers !== undefined && !(yield* takeFromTrash(tx, recovers))) throw new MangroveError('NOT_IN_TRASH');
     const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
     const context = edit.name.kind === 'record' ? yield* readContextOfKey(tx, room, keyId) : EMPTY_CONTEXT;
     number++;

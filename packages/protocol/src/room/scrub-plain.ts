@@ -8,9 +8,19 @@ import type { RoomRef } from './room-ref.js';
 import { bytesToJournalRow } from './journal.js';
 import { readOutboxRow } from './outbox.js';
 import { assertReadableMeta, faultOfQuarantine } from './receive.js';
+import { assertReadableTrash } from './trash.js';
 
 /** Tables from which nothing is derived: a row can be read, or it goes. */
-export const PLAIN_TABLES = ['meta', 'journal', 'outbox', 'certificates', 'heads', 'quarantine', 'retained'] as const;
+export const PLAIN_TABLES = [
+  'meta',
+  'journal',
+  'outbox',
+  'certificates',
+  'heads',
+  'quarantine',
+  'retained',
+  'trash',
+] as const;
 export type PlainTable = (typeof PLAIN_TABLES)[number];
 
 /** Each throws a typed error for a row that cannot be read. */
@@ -22,6 +32,7 @@ const readers: Record<PlainTable, (room: RoomRef, key: Uint8Array, row: Uint8Arr
   heads: (_, __, row) => bytesToHeadStatement(row),
   quarantine: (_, __, row) => faultOfQuarantine(row),
   retained: ({ hash, roomId }, _, row) => bytesToDelta(hash, roomId, row),
+  trash: (room, key, row) => assertReadableTrash(room, key, row),
 };
 
 /** [AE3] Drops what cannot be read among the next `limit` rows: whoever reads the table would stumble over it for ever. */

@@ -164,12 +164,12 @@ describe('scrub', () => {
     const { tables } = await storeOf(HISTORY);
     const position = tables.transact(readPosition).result;
     const junk = Uint8Array.of(255, 255, 255);
-    for (const table of ['journal', 'outbox', 'certificates', 'heads', 'quarantine', 'retained'] as const)
+    for (const table of ['journal', 'outbox', 'certificates', 'heads', 'quarantine', 'retained', 'trash'] as const)
       tables.table(table).put(new Uint8Array(24).fill(1), junk);
     const utf8 = new TextEncoder();
     tables.table('meta').put(utf8.encode('cursor'), junk);
     tables.table('meta').delete(utf8.encode('position'));
-    expect(scrub(tables)).toMatchObject({ unreadable: 7, mended: 1 });
+    expect(scrub(tables)).toMatchObject({ unreadable: 8, mended: 1 });
     expect(tables.transact(readPosition).result).toEqual(position);
     expect(hasFound(scrub(tables))).toBe(false);
     // Nobody else has what was written here and not sealed yet.

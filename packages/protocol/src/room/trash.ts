@@ -1,37 +1,53 @@
-import { bytesToU64, concatBytes, u64ToBytes } from '../bytes.js';
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import { bytesToHex, bytesToU64, concatBytes, hexToBytes, u64ToBytes } from '../bytes.js';
+import { decodeRow, encode, readFixed, readU64, readU8, writeU64 } from '../codec.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
+import { MangroveError } from '../errors.js';
+import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { forgetKeys } from './forget.js';
 import type { RoomRef } from './room-ref.js';
 
 /**
- * Rows of `trash`: when it came there under `u8 0 • u64 ms • trieKey`, `u64 ms • delta` under `u8 1 • trieKey`. A tombstone, in which there is
- * nothing to be had back, has 0 ms: it is there until the floor that swept it cannot be refused any more.
+ * Rows of `trash`: when it came there under `u8 0 • u64 ms • trieKey`, `u64 ms • u8 why • replica 8 of the floor • delta` under `u8 1 • trieKey`.
+ * A tombstone, in which there is nothing to be had back, has 0 ms: it is there until the floor that swept it cannot be refused any more.
  */
 const SINCE = 0;
 const DELTA = 1;
 const STAMP_BYTES = 8;
+const REASONS = ['swept', 'late'] as const;
 
-/** What a floor has swept, by its place; its bytes are read with {@link readTrashed}. */
+/** `swept`: it was in the set when the floor came. `late`: the floor was there before it. */
+export type TrashReason = (typeof REASONS)[number];
+
+/** A delta on its way into the trash, and the writer of the floor that it lies under. */
+export interface Swept {
+  readonly delta: Delta;
+  readonly why: TrashReason;
+  readonly by: ReplicaId;
+}
+
+/** What a floor has swept, by its place; what is there is read with {@link readTrashed}. */
 export interface Trashed {
   readonly sinceMs: number;
   readonly trieKey: Uint8Array;
 }
 
 /** Keeps deltas that lie under a floor [FL5]. One that is there already stays as it is: sent again it does not live longer. */
-export function* putInTrash(tx: Transaction, deltas: readonly Delta[], nowMs: number): Steps<void> {
-  const trieKeys = deltas.map(trieKeyOf);
+export function* putInTrash(tx: Transaction, swept: readonly Swept[], nowMs: number): Steps<void> {
+  const trieKeys = swept.map(({ delta }) => trieKeyOf(delta));
   const rows = yield* tx.getMany('trash', trieKeys.map(deltaKey));
-  for (const [i, delta] of deltas.entries()) {
+  for (const [i, one] of swept.entries()) {
     const trieKey = trieKeys[i] as Uint8Array;
     if (rows[i] !== undefined) continue;
-    const sinceMs = hasFlag(delta, FLAG.tombstone) ? 0 : Math.max(1, Math.floor(nowMs));
+    const sinceMs = hasFlag(one.delta, FLAG.tombstone) ? 0 : Math.max(1, Math.floor(nowMs));
     tx.put('trash', sinceKey(sinceMs, trieKey), new Uint8Array());
-    tx.put('trash', deltaKey(trieKey), concatBytes(u64ToBytes(sinceMs), delta.bytes));
+    tx.put('trash', deltaKey(trieKey), sweptToRow(one, sinceMs));
   }
 }
 
-/** A page of what is in the trash, the oldest first; `after`: the last one of the page before. */
+/** A page of what is in the trash, the oldest first; `after`: the last one of the page before, or {@link TOMBSTONES} for what has content. */
 export function* listTrash(tx: Transaction, limit: number, after?: Trashed): Steps<readonly Trashed[]> {
   const from =
     after === undefined ? Uint8Array.of(SINCE) : concatBytes(sinceKey(after.sinceMs, after.trieKey), Uint8Array.of(0));
@@ -39,10 +55,28 @@ export function* listTrash(tx: Transaction, limit: number, after?: Trashed): Ste
   return keys.map((key) => ({ sinceMs: bytesToU64(key, 1), trieKey: key.slice(1 + STAMP_BYTES) }));
 }
 
-/** The bytes of a delta in the trash; undefined when it is not there any more. */
-export function* readTrashed(tx: Transaction, trieKey: Uint8Array): Steps<Uint8Array | undefined> {
+/** Above all tombstones that are kept in case a floor is refused, and below everything with content. */
+export const TOMBSTONES: Trashed = { sinceMs: 0, trieKey: new Uint8Array(TRIE_KEY_BYTES).fill(255) };
+
+/** A delta in the trash and how it came there; undefined when it is not there any more. */
+export function* readTrashed(tx: Transaction, room: RoomRef, trieKey: Uint8Array): Steps<Swept | undefined> {
   const row = yield* tx.get('trash', deltaKey(trieKey));
-  return row?.slice(STAMP_BYTES);
+  return row && rowToSwept(room, row);
+}
+
+/** A page of what has content, with it [FL15]. What a disk has lost half of is left out. */
+export function* readTrash(
+  tx: Transaction,
+  room: RoomRef,
+  limit: number,
+  after: Trashed = TOMBSTONES,
+): Steps<readonly (Trashed & Swept)[]> {
+  const places = yield* listTrash(tx, limit, after);
+  const rows = yield* tx.getMany(
+    'trash',
+    places.map(({ trieKey }) => deltaKey(trieKey)),
+  );
+  return places.flatMap((place, i) => (rows[i] === undefined ? [] : [{ ...place, ...rowToSwept(room, rows[i]) }]));
 }
 
 /** Takes one out of the trash, whatever becomes of it. */
@@ -51,6 +85,28 @@ export function* forgetTrashed(tx: Transaction, trieKey: Uint8Array): Steps<void
   if (row === undefined) return;
   tx.delete('trash', sinceKey(bytesToU64(row), trieKey));
   tx.delete('trash', deltaKey(trieKey));
+}
+
+/** The same for an application, which names when it came there too. False where that is not there any more. */
+export function* takeFromTrash(tx: Transaction, { sinceMs, trieKey }: Trashed): Steps<boolean> {
+  const row = yield* tx.get('trash', deltaKey(trieKey));
+  if (row === undefined || bytesToU64(row) !== sinceMs) return false;
+  yield* forgetTrashed(tx, trieKey);
+  return true;
+}
+
+/** How an application names what is in the trash. */
+export const trashedToName = ({ sinceMs, trieKey }: Trashed): string =>
+  bytesToHex(concatBytes(u64ToBytes(sinceMs), trieKey));
+
+/** Throws `NOT_IN_TRASH` for what names nothing that could be there: tombstones are nobody's to take. */
+export function nameToTrashed(name: string): Trashed {
+  const isName = typeof name === 'string' && name.length === 2 * (STAMP_BYTES + TRIE_KEY_BYTES);
+  if (!isName || !/^[0-9a-f]*$/.test(name)) throw new MangroveError('NOT_IN_TRASH');
+  const bytes = hexToBytes(name);
+  const sinceMs = bytesToU64(bytes);
+  if (sinceMs < 1) throw new MangroveError('NOT_IN_TRASH');
+  return { sinceMs, trieKey: bytes.slice(STAMP_BYTES) };
 }
 
 /** Deletes the oldest that came there before `beforeMs`, at most `limit` of them. How many that were. */
@@ -62,16 +118,21 @@ export function* pruneTrash(tx: Transaction, beforeMs: number, limit: number): S
  * Deletes tombstones that are there in case an own floor is refused, unless something may yet be, and forgets their keys; at most `limit`.
  * How many that were.
  */
-export function* pruneTombstones(tx: Transaction, { hash, roomId }: RoomRef, limit: number): Steps<number> {
+export function* pruneTombstones(tx: Transaction, room: RoomRef, limit: number): Steps<number> {
   if ((yield* tx.keys('outbox', { from: new Uint8Array(), limit: 1 })).length > 0) return 0;
   const keys = yield* tx.keys('trash', { from: Uint8Array.of(SINCE), to: at(1), limit });
   const rows = yield* tx.getMany(
     'trash',
     keys.map((key) => deltaKey(key.slice(key.length - TRIE_KEY_BYTES))),
   );
-  const deltas = rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(hash, roomId, row.slice(STAMP_BYTES))]));
+  const deltas = rows.flatMap((row) => (row === undefined ? [] : [rowToSwept(room, row).delta]));
   yield* forgetKeys(tx, deltas);
   return yield* prune(tx, 0, 1, limit);
+}
+
+/** Throws a typed error for a row that cannot be read. */
+export function assertReadableTrash(room: RoomRef, key: Uint8Array, row: Uint8Array): void {
+  if (key[0] === DELTA) rowToSwept(room, row);
 }
 
 function* prune(tx: Transaction, fromMs: number, beforeMs: number, limit: number): Steps<number> {
@@ -81,6 +142,25 @@ function* prune(tx: Transaction, fromMs: number, beforeMs: number, limit: number
     tx.delete('trash', deltaKey(key.slice(key.length - TRIE_KEY_BYTES)));
   }
   return keys.length;
+}
+
+function sweptToRow({ delta, why, by }: Swept, sinceMs: number): Uint8Array {
+  return encode((encoder) => {
+    writeU64(encoder, sinceMs);
+    encoding.writeUint8(encoder, REASONS.indexOf(why));
+    encoding.writeUint8Array(encoder, idToBytes(by));
+    encoding.writeUint8Array(encoder, delta.bytes);
+  });
+}
+
+function rowToSwept({ hash, roomId }: RoomRef, row: Uint8Array): Swept {
+  return decodeRow('trash', row, (decoder) => {
+    readU64(decoder);
+    const why = REASONS[readU8(decoder)];
+    if (why === undefined) throw new Error('unknown reason');
+    const by = bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES));
+    return { why, by, delta: bytesToDelta(hash, roomId, decoding.readTailAsUint8Array(decoder)) };
+  });
 }
 
 const at = (ms: number): Uint8Array => concatBytes(Uint8Array.of(SINCE), u64ToBytes(ms));

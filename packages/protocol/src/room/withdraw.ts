@@ -1,7 +1,7 @@
 import { bodyOfDelta, updateOfPayload } from '../body.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { type Context, contextOfHeld, EMPTY_CONTEXT, includesContext, makeContext, type Stamped } from '../context.js';
-import { bytesToDelta, type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
+import { type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { HLC_ZERO, type Hlc, hlcFromMs, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
@@ -93,11 +93,11 @@ export function* settleTrash(tx: Transaction, room: RoomRef): Steps<void> {
     const page: readonly Trashed[] = yield* listTrash(tx, TRASH_PAGE, after);
     const deltas: Delta[] = [];
     for (const { trieKey } of page) {
-      const bytes = yield* readTrashed(tx, trieKey);
-      if (bytes !== undefined) deltas.push(bytesToDelta(room.hash, room.roomId, bytes));
+      const trashed = yield* readTrashed(tx, room, trieKey);
+      if (trashed !== undefined) deltas.push(trashed.delta);
     }
     const under = yield* readUnder(tx, floors, deltas);
-    const back = deltas.filter((_, i) => !under[i]);
+    const back = deltas.filter((_, i) => under[i] === undefined);
     for (const delta of back) yield* forgetTrashed(tx, trieKeyOf(delta));
     yield* acceptDeltas(tx, room, back, { nowMs: 0, from: 'others', retain: () => false });
     after = page.at(-1);

@@ -196,7 +196,7 @@ export class Oracles {
     if (2 * deltas.length !== trash.length) throw new Error(`[FL5] ${name} has half of a delta in its trash`);
     for (const [key, row] of deltas) {
       const { id, keyId, ...stamped } = parseTrieKey(key.slice(1));
-      const known = ledger.deltas.get(id)?.delta ?? bytesToDelta(room.hash, room.roomId, row.slice(8));
+      const known = ledger.deltas.get(id)?.delta ?? bytesToDelta(room.hash, room.roomId, row.slice(17));
       if (!floors.some((floor) => isUnderFloor(floor, { id, ...stamped })))
         throw new Error(`[FL5] ${name} keeps (${known.replica}, ${known.seq}) in its trash, under no floor`);
     }
