@@ -133,3 +133,24 @@ test('everything goes with destroy, and nothing without its word', async () => {
   await anna.reload();
   expect(await anna.text()).toBe('');
 });
+
+test('[FL15] the trash is listed and emptied through the worker, and what is not there cannot be recovered', async () => {
+  const anna = await stage.arrive('Anna', { relay: false });
+  const seen = await anna.page.evaluate(async () => {
+    const { room } = mangrove;
+    return {
+      trash: await room.trash(),
+      recover: await failureOf(() => room.recover({ id: 'nothing' })),
+      after: await failureOf(() => room.trash({ after: { id: 'nothing' } })),
+      empty: await failureOf(() => room.emptyTrash()),
+      pending: room.status.pending.writes,
+    };
+  });
+  expect(seen).toMatchObject({
+    trash: [],
+    recover: { name: 'MangroveError', code: 'NOT_IN_TRASH', retryable: false },
+    after: { code: 'NOT_IN_TRASH' },
+    pending: 0,
+  });
+  expect(seen.empty).toBeUndefined();
+});

@@ -15,6 +15,9 @@ export type {
   RoomStatus,
   Rung,
   Sibling,
+  TrashEntry,
+  TrashFacts,
+  TrashOptions,
   Value,
 } from './types.js';
 export { type ErrorCode, isMangroveError, type Limits, MangroveError } from '@mangrove/protocol';

@@ -3,10 +3,11 @@ import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
 import { type Resolver, resolverName } from './resolvers/resolver.js';
-import type { Metrics, RecordChange, RoomStatus, Rung } from './types.js';
+import type { Metrics, RecordChange, RoomStatus, Rung, TrashEntry, TrashOptions } from './types.js';
 import { NOTHING_REPAIRED } from './worker/status.js';
 import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
 
+const TRASH_PAGE = 100;
 const RUNGS: readonly Rung[] = ['applied', 'disk', 'relay', 'replicas', 'all'];
 
 export interface RoomOptions {
@@ -152,6 +153,40 @@ export class Room {
     });
     this.#collections.set(name, collection as unknown as Collection<never>);
     return collection;
+  }
+
+  /**
+   * What the room has collected, and this device still had or got too late: a page of it, the oldest first. The same in all tabs of the
+   * profile, and of this device alone. Rejects: `OPTION_INVALID`, `CLOSED`.
+   */
+  async trash(options: TrashOptions = {}): Promise<readonly TrashEntry[]> {
+    const { limit = TRASH_PAGE, after } = options;
+    if (!Number.isSafeInteger(limit) || limit < 1)
+      throw new MangroveError('OPTION_INVALID', { option: 'limit', reason: `${limit} is no whole number from 1 on` });
+    await this.#open();
+    return this.#engine.trash(this.name, limit, after?.id);
+  }
+
+  /**
+   * Writes it anew, as a write of now, and takes it out of the trash, both or neither: a record as by `put`, so that it replaces what is there,
+   * and what was added to a document as by `import`. Rejects: `NOT_IN_TRASH` where it is not there any more, the reason why its content
+   * cannot be used, and as any write does.
+   */
+  async recover(entry: Pick<TrashEntry, 'id'>): Promise<Receipt> {
+    this.#countUnjournaled(1);
+    try {
+      await this.#open();
+      return this.#receipt(await this.#engine.recover(this.name, entry.id));
+    } finally {
+      this.#countUnjournaled(-1);
+    }
+  }
+
+  /** Forgets these entries, or all there are. What is not there any more is forgotten already. */
+  async emptyTrash(entries?: readonly Pick<TrashEntry, 'id'>[]): Promise<void> {
+    await this.#open();
+    const ids = entries?.map(({ id }) => id);
+    await this.#engine.emptyTrash(this.name, ids);
   }
 
   close(): void {

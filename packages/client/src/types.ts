@@ -102,4 +102,39 @@ export interface EntriesOptions {
   readonly reverse?: boolean;
 }
 
+/**
+ * Something that the room collected, or had collected before it came, and that this device still has. It is deleted `limits.trashMs` (30
+ * days) after `trashedAtMs`.
+ */
+export type TrashEntry = TrashFacts &
+  (
+    | { readonly kind: 'record'; readonly collection: string; readonly record: string; readonly value: Value }
+    /** What one writer added to a document. */
+    | { readonly kind: 'document'; readonly document: string }
+    /** What it says cannot be used; it can only be forgotten. */
+    | { readonly kind: 'unreadable' }
+  );
+
+export interface TrashFacts {
+  /** Opaque: names the entry, on this device only. */
+  readonly id: string;
+  /** Who wrote it, 16 hex digits, and when. */
+  readonly replica: string;
+  readonly writtenAtMs: number;
+  readonly trashedAtMs: number;
+  /** Of the content, as stored. */
+  readonly bytes: number;
+  /** `swept`: it stood here when the room collected it. `late`: it came when that was done already. */
+  readonly why: 'swept' | 'late';
+  /** The replica that collected it. */
+  readonly collectedBy: string;
+}
+
+export interface TrashOptions {
+  /** 100 unless told. */
+  readonly limit?: number;
+  /** The last entry of the page before. */
+  readonly after?: Pick<TrashEntry, 'id'>;
+}
+
 export type { Value };

@@ -11,7 +11,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { afterEach, expect, test, vi } from 'vitest';
 import type { Environment } from '../../../packages/client/src/environment.js';
 import type { Database } from '../../../packages/client/src/stores/database.js';
-import type { RoomStatus } from '../../../packages/client/src/types.js';
+import type { RoomStatus, TrashEntry } from '../../../packages/client/src/types.js';
 import type { Transport, TransportEvents } from '../../../packages/client/src/transports/transport.js';
 import { createEngine } from '../../../packages/client/src/worker/engine.js';
 import type { EngineApi, RoomListener } from '../../../packages/client/src/worker/engine-api.js';
@@ -157,7 +157,7 @@ function connect(relay: Promise<RelayRoom>, events: TransportEvents): Transport 
   };
 }
 
-test(`[FL5, FL11] scenarios 10 and 26: ${RECORDS} records made and deleted leave a floor, over a reload and to one who was away`, {
+test(`[FL5, FL11, FL15] scenarios 10 and 26: ${RECORDS} records made and deleted leave a floor, over a reload and to one who was away`, {
   timeout: 180_000,
 }, async () => {
   const relayStore = new MemoryStore();
@@ -204,4 +204,28 @@ test(`[FL5, FL11] scenarios 10 and 26: ${RECORDS} records made and deleted leave
   expect(await bob.count('outbox')).toBe(0);
   // What he saw deleted in one stroke had content: it is in his trash, but for the one that he wrote anew.
   expect(await bob.count('trash')).toBe(2 * (RECORDS - 1));
+
+  // He has one of them back, and everybody with him; it is the only one that is written anew, over a reload too.
+  const ids = new Set<string>();
+  let found: TrashEntry | undefined;
+  for (let after: string | undefined, page: readonly TrashEntry[] = []; ; after = page.at(-1)?.id) {
+    page = await bob.engine.trash(ROOM, 500, after);
+    if (page.length === 0) break;
+    for (const entry of page) ids.add(entry.id);
+    found ??= page.find((entry) => entry.kind === 'record' && entry.record === 'gone 3');
+  }
+  expect(ids.size).toBe(RECORDS - 1);
+  expect(found).toMatchObject({ collection: 'notes', value: { id: 'gone 3', by: ann.name }, why: 'swept' });
+  await bob.engine.recover(ROOM, (found as TrashEntry).id);
+  await bob.close();
+  await bob.open();
+  await bob.engine.synced(ROOM, 6);
+  await ann.engine.synced(ROOM, 7);
+  await vi.waitUntil(() => ann.status?.sync === 'in-sync' && ann.status.root === bob.status?.root, { timeout: 30_000 });
+  for (const profile of [ann, bob])
+    expect(await profile.read()).toEqual(['gone 3', 'gone 7', 'kept', 'later', 'written away']);
+  expect(await bob.count('trash')).toBe(2 * (RECORDS - 2));
+  await expect(bob.engine.recover(ROOM, (found as TrashEntry).id)).rejects.toMatchObject({ code: 'NOT_IN_TRASH' });
+  await bob.engine.emptyTrash(ROOM, undefined);
+  expect(await bob.count('trash')).toBe(0);
 });

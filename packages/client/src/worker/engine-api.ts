@@ -1,5 +1,5 @@
 import type { BuiltInResolver } from '@mangrove/protocol';
-import type { EntriesOptions, Entry, Metrics, RecordChange, RoomStatus, Rung, Value } from '../types.js';
+import type { EntriesOptions, Entry, Metrics, RecordChange, RoomStatus, Rung, TrashEntry, Value } from '../types.js';
 import type { OpenedDocument } from './documents.js';
 
 /** What the page asks of the worker. All arguments and results can be cloned; errors cross as facts. */
@@ -25,6 +25,13 @@ export interface EngineApi {
   ): Promise<readonly (readonly [string, Entry<Value>])[]>;
   /** From now on the listener hears of this collection's changes, read with this resolver. */
   watch(room: string, collection: string, resolver: BuiltInResolver): Promise<void>;
+
+  /** A page of the trash, the oldest first, behind the entry of this id. */
+  trash(room: string, limit: number, after: string | undefined): Promise<readonly TrashEntry[]>;
+  /** Writes what the entry holds anew, and takes it out of the trash. */
+  recover(room: string, entry: string): Promise<WriteResult>;
+  /** Takes these out of the trash, or everything. */
+  emptyTrash(room: string, entries: readonly string[] | undefined): Promise<void>;
 
   /** Resolves when the room is in sync with all that was written before this call. Rejects when it is cancelled under its name. */
   synced(room: string, name: number): Promise<void>;

@@ -94,6 +94,9 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     entries: async (name, collection, resolver, options) =>
       (await room(name)).collections.entries(collection, resolver, options),
     watch: async (name, collection, resolver) => (await room(name)).collections.watch(collection, resolver),
+    trash: async (name, limit, after) => (await room(name)).trash.list(limit, after),
+    recover: async (name, entry) => (await room(name)).trash.recover(entry),
+    emptyTrash: async (name, entries) => (await room(name)).trash.empty(entries),
     synced: async (name, wait) => (await room(name)).synced(wait),
     reached: async (name, wait) => (await room(name)).reached(wait),
     cancel: async (name, wait) => (await room(name)).cancel(wait),

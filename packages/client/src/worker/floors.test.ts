@@ -1,28 +1,18 @@
 import {
-  commitFloor,
   type Delta,
   defaultLimits,
   deriveFloorKeyId,
   deriveKeyId,
-  EMPTY_CONTEXT,
-  type Floor,
-  FLAG,
   floorOf,
-  floorToBytes,
   type HeadStatement,
-  type Hlc,
-  hlcFromMs,
-  makeUnsignedDelta,
-  readNumber,
-  readRoot,
   readSiblings,
   type Reach,
   type ReplicaId,
-  signDelta,
   type TABLES,
 } from '@mangrove/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ClientWorld, type Profile, roomRef } from '../../../../test/support/client-world.js';
+import { forgeFloor } from '../../../../test/support/forged-floor.js';
 import type { Room } from '../room.js';
 import { recordName } from './records.js';
 
@@ -73,43 +63,6 @@ const lie = (replica: ReplicaId): HeadStatement => ({
   vector: new Map([[replica, 9]]),
   signature: new Uint8Array(64).fill(1),
 });
-
-/** Makes the floor part of a profile's set and outbox, as a member who lies would. */
-async function forge(profile: Profile, floor: Floor): Promise<void> {
-  const { replica, signer } = profile.identity(ref.roomId);
-  const store = profile.store('team');
-  const { seq, root, epoch } = await store.transact(
-    function* (tx) {
-      const { root } = yield* readRoot(tx);
-      return { seq: (yield* readNumber(tx, 'seq')) + 1, root, epoch: yield* readNumber(tx, 'epoch') };
-    },
-    { mode: 'read' },
-  );
-  const hlc = (hlcFromMs(world.nowMs + 1) + 1) as Hlc;
-  const unsigned = makeUnsignedDelta(
-    ref.hash,
-    ref.roomId,
-    {
-      replica,
-      seq,
-      keyId: floorKeyId,
-      hlc,
-      writtenAt: hlc,
-      prev: 0 as Hlc,
-      context: EMPTY_CONTEXT,
-      flags: FLAG.floor,
-      nonces: [],
-    },
-    floorToBytes(floor),
-  );
-  const delta = signDelta(unsigned, await signer.sign(unsigned.message));
-  const draft = { unsigned, root, collected: 0 };
-  const taken = await store.transact((tx) => commitFloor(tx, ref, delta, draft, epoch, world.nowMs), {
-    mode: 'write',
-    durability: 'strict',
-  });
-  expect(taken).toBeDefined();
-}
 
 const names = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${prefix}${n}`);
 
@@ -263,7 +216,7 @@ describe('floors', () => {
       .transact((tx) => readSiblings(tx, ref, keyOf('unsent')), { mode: 'read' });
     const reach: Reach = new Map([[replica, { seq: 9, hlc: (unsent as Delta).hlc }]]);
     await world.run(liar.close());
-    await forge(mallory, { reach, standing: new Uint8Array(), witnesses: [lie(replica)] });
+    await forgeFloor(mallory, { reach, standing: new Uint8Array(), witnesses: [lie(replica)] });
     const again = mallory.tab().room();
     await world.run(again.ready);
     await world.until('the floor is here', async () => (await floorsOf(here)).length > 0);

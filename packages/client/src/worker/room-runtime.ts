@@ -2,6 +2,7 @@ import {
   assertName,
   bytesToHex,
   deriveKeyId,
+  type Edit,
   type ErrorFacts,
   type KeyId,
   MangroveError,
@@ -12,7 +13,7 @@ import type { ReceivedKey, RoomChannel, TabNotice } from '../tabs/room-channel.j
 import type { ChangeOrigin, RoomStatus } from '../types.js';
 import { Collections } from './collections.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
-import type { ReachedWait, RoomListener } from './engine-api.js';
+import type { ReachedWait, RoomListener, WriteResult } from './engine-api.js';
 import { type LoadedRoom, loadRoom } from './load.js';
 import { Notices } from './notices.js';
 import { OpenDocuments } from './open-documents.js';
@@ -26,6 +27,7 @@ import { Rungs } from './rungs.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { INITIAL_STATUS } from './status.js';
 import { StatusBoard } from './status-board.js';
+import { Trash } from './trash.js';
 import { Writes } from './writes.js';
 
 /**
@@ -37,6 +39,8 @@ export class RoomRuntime {
   readonly collections: Collections;
   /** What this tab's page writes. */
   readonly writes: Writes;
+  /** What was collected here, in every tab. */
+  readonly trash: Trash;
   readonly #env: Environment;
   readonly #options: RuntimeOptions;
   readonly #parts: RoomParts;
@@ -88,6 +92,7 @@ export class RoomRuntime {
     });
     this.#ownership = this.#makeOwnership();
     this.writes = new Writes(env, options, this.#parts, owner);
+    this.trash = new Trash(options.store, options.config.room, (edit) => this.#recover(edit));
     this.#notices = new Notices(this.#parts, this.#ownership, this.#presences, {
       deliver,
       readAgainSoon: () => this.#rereading.readSoon(),
@@ -224,6 +229,14 @@ export class RoomRuntime {
   /** Once: the owner and the other tabs may both say so. */
   #reopen(spent: ReplicaId): void {
     if (!this.#isClosed && spent === this.#options.identity.replica) this.#options.reopen(spent);
+  }
+
+  /** The page of this tab did not make what is recovered, and is told of it as the other tabs are. */
+  async #recover(edit: Edit): Promise<WriteResult> {
+    const written = await this.writes.write(edit);
+    if (edit.name.kind === 'document')
+      this.#parts.documents.deliver([{ document: edit.name.id, updates: [edit.payload] }]);
+    return written;
   }
 
   #deliver(keys: readonly ReceivedKey[], origin: ChangeOrigin): void {

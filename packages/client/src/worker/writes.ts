@@ -40,7 +40,7 @@ export class Writes {
     // A clientID that was granted before the profile took another identity is not this replica's.
     const imported = isForeign || clientId !== deriveClientId(hash, roomId, identity.replica, nonce);
     const flags = imported ? FLAG.import : 0;
-    return this.#write({
+    return this.write({
       name: documentName(id),
       flags,
       nonces: imported ? [] : [nonce],
@@ -51,15 +51,11 @@ export class Writes {
   /** Without a payload the record is deleted. */
   put(collection: string, id: string, payload: Uint8Array | undefined): Promise<WriteResult> {
     const flags = payload === undefined ? FLAG.tombstone : 0;
-    return this.#write({ name: recordName(collection, id), flags, nonces: [], payload: payload ?? new Uint8Array() });
+    return this.write({ name: recordName(collection, id), flags, nonces: [], payload: payload ?? new Uint8Array() });
   }
 
-  /** When everything that was handed over before is on disk, or has failed. */
-  idle(): Promise<void> {
-    return this.#journal.idle();
-  }
-
-  async #write(edit: Edit): Promise<WriteResult> {
+  /** Resolves when it is on disk. */
+  async write(edit: Edit): Promise<WriteResult> {
     try {
       const row = await this.#journal.append(edit);
       return { row: row.number, version: versionOf(this.#options.identity.replica, row.writtenAt) };
@@ -70,6 +66,11 @@ export class Writes {
       // Whoever reads the status right after a write finds the write in it, or why it failed.
       this.#parts.status.tellNow();
     }
+  }
+
+  /** When everything that was handed over before is on disk, or has failed. */
+  idle(): Promise<void> {
+    return this.#journal.idle();
   }
 
   #journaled(rows: readonly JournaledRow[]): void {
