@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, MangroveError } from '@mangrove/protocol';
+import { errorCodeToWire } from '../../packages/protocol/src/errors.js';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 
@@ -116,6 +117,11 @@ function brokenLinks(page: string): readonly string[] {
   });
 }
 
+/** In the order of their numbers. */
+const errorCodes = [...read('packages/protocol/src/errors.ts').matchAll(/^ {2}([A-Z_]+): \{$/gm)].map(
+  ([, code]) => code as ErrorCode,
+);
+
 describe('the documentation', () => {
   test('has examples that compile against the sources', { timeout: COMPILE_MS_MAX }, () => {
     const examples = new Map(PAGES.flatMap((page) => [...readExamples(page)]));
@@ -131,15 +137,21 @@ describe('the documentation', () => {
   });
 
   test('lists every error code in the guide, with its remedy and whether to retry', () => {
-    const codes = [...read('packages/protocol/src/errors.ts').matchAll(/^ {2}([A-Z_]+): \{$/gm)].map(
-      ([, code]) => code,
-    );
-    expect(codes).toContain('INTERNAL');
+    expect(errorCodes).toContain('INTERNAL');
     const rows = [...read('docs/guide.md').matchAll(/^\| `([A-Z_]+)` \| [^|]+ \| (yes|no) \| (.+) \|$/gm)];
-    expect(rows.map(([, code]) => code)).toEqual(codes);
+    expect(rows.map(([, code]) => code)).toEqual(errorCodes);
     for (const [, code, retry, text] of rows) {
       const { remedy, retryable } = new MangroveError(code as ErrorCode);
       expect({ code, retry, remedy: text }).toEqual({ code, retry: retryable ? 'yes' : 'no', remedy });
     }
+  });
+
+  test('lists every error code in the grammar, with its number on the wire', () => {
+    const [, section = ''] = read('packages/protocol/src/wire/GRAMMAR.md').split('\n## Codes\n');
+    const listed = [...section.matchAll(/(\d+) `([A-Z_]+)`(?: ·|$)/gm)].map(([, number, code]) => [
+      code,
+      Number(number),
+    ]);
+    expect(listed).toEqual(errorCodes.map((code) => [code, errorCodeToWire(code)]));
   });
 });

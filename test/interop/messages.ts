@@ -161,6 +161,7 @@ const aVector = new Map([
 
 export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Record<string, MessageOf<Kind>>> } = {
   welcome: {
+    // The version is a field like the others here, and need not be that of the protocol.
     usual: { kind: 'welcome', version: 2, storeId: filled(8, 1), relayKey: filled(32, 10), challenge: filled(32, 50) },
   },
   hello: {
