@@ -1,4 +1,4 @@
-/** What the status line sums up, in full; and how far the last own edit has come on the durability ladder. */
+/** What the status line sums up, in full; and how far the last own edit has come on the ladder of receipts. */
 import type { RoomStatus, Rung } from '@mangrove/client';
 import { el, setText } from './dom.ts';
 import { formatAge, formatBytes, formatCount } from './format.ts';
@@ -71,7 +71,7 @@ function describeFacts(status: RoomStatus, elapsedMs: number): [name: string, te
     ['Last in sync', lastSyncedAtMs === null ? 'never' : `${formatAge(Date.now() - lastSyncedAtMs)} ago`],
     ['Storage', status.storage],
     ['Quarantined', String(status.quarantined)],
-    ['Taken on word', String(status.vouched)],
+    ['Vouched', String(status.vouched)],
     ['Last error', lastError ? `${lastError.code}: ${lastError.message} ${lastError.remedy}` : 'none'],
   ];
 }

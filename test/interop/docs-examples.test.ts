@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, MangroveError } from '@mangrove/protocol';
@@ -7,7 +7,25 @@ import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const PAGES = ['README.md', 'docs/guide.md'];
+/** Those with examples. */
+const PAGES = [
+  'README.md',
+  'docs/guide.md',
+  'docs/simulation.md',
+  'packages/client/README.md',
+  'packages/relay/README.md',
+];
+const LINKING = [
+  ...PAGES,
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'THREAT_MODEL.md',
+  'bench/README.md',
+  'docs/decisions/README.md',
+  'docs/scenarios.md',
+  'docs/testing.md',
+  'packages/protocol/SPEC.md',
+];
 const COMPILE_MS_MAX = 120_000;
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -22,6 +40,7 @@ declare module '@tiptap/starter-kit';
 
 const SOURCES = {
   '@mangrove/protocol': ['packages/protocol/src/index.ts'],
+  '@mangrove/protocol/simulation': ['packages/protocol/src/simulation/index.ts'],
   '@mangrove/client': ['packages/client/src/index.ts'],
   '@mangrove/client/worker': ['packages/client/src/worker/entry.ts'],
   '@mangrove/relay/node': ['packages/relay/src/runtimes/node.ts'],
@@ -132,8 +151,16 @@ describe('the documentation', () => {
     expect(faults).toEqual([expect.stringMatching(/^docs\/wrong\.md:3 .*'name'/)]);
   });
 
-  test.each(PAGES)('has no broken link in %s', (page) => {
+  test.each(LINKING)('has no broken link in %s', (page) => {
     expect(brokenLinks(page)).toEqual([]);
+  });
+
+  test('has each decision in their index', () => {
+    const files = readdirSync(join(root, 'docs/decisions'))
+      .filter((name) => name !== 'README.md')
+      .sort();
+    const listed = [...read('docs/decisions/README.md').matchAll(/^\| \[\w+\]\((.+)\) \|/gm)];
+    expect(listed.map(([, file]) => file)).toEqual(files);
   });
 
   test('lists every error code in the guide, with its remedy and whether to retry', () => {

@@ -10,8 +10,6 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const PACKAGES = ['protocol', 'client', 'relay'] as const;
 const COMMAND_MS_MAX = 120_000;
 
-type Tarballs = Readonly<Record<`@mangrove/${(typeof PACKAGES)[number]}`, string>>;
-
 /** A code block of README.md, by the name in the comment above it. */
 export function readQuickStart(name: 'install' | 'main'): string {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -33,17 +31,13 @@ export class PackedApp {
   }
 
   async install(): Promise<void> {
-    const tarballs = await this.#pack(join(this.#temporary, 'tree'));
+    await this.#pack(join(this.#temporary, 'tree'));
     const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const manifest = { private: true, type: 'module', devDependencies: { vite: devDependencies.vite } };
     this.write('package.json', JSON.stringify(manifest));
     const commands = readQuickStart('install').split('\n');
     for (const command of commands.filter((line) => line.startsWith('npm install '))) {
-      const names = command.split(' ').slice(2);
-      // The registry does not have the protocol, on which both others depend, so it is given as well.
-      const packages = ['@mangrove/protocol' as const, ...names].map(
-        (name) => tarballs[name as keyof Tarballs] ?? name,
-      );
+      const packages = command.split(' ').slice(2);
       await this.run('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', ...packages);
     }
   }
@@ -104,8 +98,8 @@ export class PackedApp {
     rmSync(this.#temporary, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** Packs copies of the packages: prepack removes dist/, which other tests are running from. */
-  async #pack(tree: string): Promise<Tarballs> {
+  /** Packs copies of the packages into the app: prepack removes dist/, which other tests are running from. */
+  async #pack(tree: string): Promise<void> {
     mkdirSync(join(tree, 'node_modules/@mangrove'), { recursive: true });
     cpSync(join(root, 'tsconfig.base.json'), join(tree, 'tsconfig.base.json'));
     for (const entry of readdirSync(join(root, 'node_modules'))) {
@@ -118,14 +112,11 @@ export class PackedApp {
       });
       link(join(tree, 'packages', name), join(tree, 'node_modules/@mangrove', name));
     }
-    const packOne = async (name: (typeof PACKAGES)[number]) => {
-      const folder = join(tree, 'packages', name);
-      const output = await this.#runIn(folder, 'npm', 'pack', '--pack-destination', tree, '--loglevel=error');
-      return [`@mangrove/${name}`, join(tree, output.trim().split('\n').at(-1) ?? '')] as const;
-    };
+    const packOne = (name: (typeof PACKAGES)[number]) =>
+      this.#runIn(join(tree, 'packages', name), 'npm', 'pack', '--pack-destination', this.folder, '--loglevel=error');
     // The others find the protocol built, and would otherwise both build it at once.
-    const protocol = await packOne('protocol');
-    return Object.fromEntries([protocol, ...(await Promise.all([packOne('client'), packOne('relay')]))]) as Tarballs;
+    await packOne('protocol');
+    await Promise.all([packOne('client'), packOne('relay')]);
   }
 
   async #runIn(folder: string, command: string, ...args: readonly string[]): Promise<string> {

@@ -5,7 +5,7 @@ import { createRelay, type Relay } from './runtimes/node.js';
 
 const HELP = `Usage: mangrove-relay [options]
 
-Stores and forwards what the rooms of Mangrove clients write; it understands none of it.
+Stores and forwards what the rooms of Mangrove clients write; it does not look into it.
 
   --port <number>   port to listen on, 0 for any free one (8787)
   --host <address>  address to listen on (127.0.0.1)

@@ -2,7 +2,7 @@ import { type Limits, MangroveError } from '@mangrove/protocol';
 import type { ReachedWait } from './engine-api.js';
 import type { Pending } from './pending.js';
 
-/** The durability ladder: who waits for which rung, and what it takes. */
+/** The ladder of receipts: who waits for which rung, and what it takes. */
 export class Rungs {
   readonly #pending: Pending;
   readonly #hasRelay: boolean;

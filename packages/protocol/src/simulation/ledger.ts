@@ -13,7 +13,7 @@ export interface WriteRecord {
   readonly kind: WriteKind;
   readonly seen: readonly number[];
   delta: DeltaId | undefined;
-  /** Acknowledged at this rung of the durability ladder. */
+  /** Acknowledged at this rung of the ladder of receipts. */
   onDisk: boolean;
   onRelay: boolean;
   /** Taken by a power cut before it was acknowledged, or gone with its device before a relay had it. */
