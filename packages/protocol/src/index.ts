@@ -141,6 +141,7 @@ export {
 } from './room/checkpoint.js';
 export type { Arrival } from './room/arrival.js';
 export type { CompareUpdates, Judgement } from './room/judge.js';
+export { cleanRoom, type CleanLimits } from './room/clean.js';
 export { pruneRetained, readRetainedOf, settleRetained } from './room/retained.js';
 export { type Folding, type FoldOptions, foldJournal } from './room/fold.js';
 export {

@@ -2,6 +2,7 @@ import {
   type AcceptOptions,
   acceptAndLog,
   arrivedInParts,
+  cleanRoom,
   type CommittedDelta,
   defaultLimits,
   isMangroveError,
@@ -19,7 +20,6 @@ import {
   type Store,
   type Transaction,
 } from '@mangrove/protocol';
-import { cleanRoom } from './janitor.js';
 import { type Link, RETRY } from './link.js';
 import type { RelayPorts } from './ports.js';
 

@@ -1,33 +1,10 @@
-import {
-  hlcFromMs,
-  type Limits,
-  pruneRetained,
-  pruneTrash,
-  type RoomId,
-  type Steps,
-  sweepLog,
-  type Transaction,
-} from '@mangrove/protocol';
+import { cleanRoom, type RoomId } from '@mangrove/protocol';
 import type { RelayPorts } from './ports.js';
-
-export type CleanLimits = Pick<Limits, 'retainSupersededMs' | 'trashMs'>;
 
 /** Rows that one visit looks at: a short transaction beside those of the rooms that are in use. */
 const VISIT_ROWS_MAX = 1_024;
 /** A relay that has been everywhere begins again after this long. */
 const ROUND_INTERVAL_MS = 3_600_000;
-
-/**
- * What has outlived its time in a room: superseded bytes, the log's entries of deltas that stand no more, and what a floor has swept. At most
- * about `rowsMax` rows of each; true when there may be more.
- */
-export function* cleanRoom(tx: Transaction, nowMs: number, limits: CleanLimits, rowsMax: number): Steps<boolean> {
-  const beforeMs = nowMs - limits.retainSupersededMs;
-  const pruned = yield* pruneRetained(tx, beforeMs, rowsMax);
-  const emptied = yield* pruneTrash(tx, nowMs - limits.trashMs, rowsMax);
-  const isLogDone = yield* sweepLog(tx, hlcFromMs(Math.max(0, beforeMs)), rowsMax);
-  return pruned === rowsMax || emptied === rowsMax || !isLogDone;
-}
 
 /** Cleans the rooms that nobody uses, one after the other: a busy room cleans itself as it commits. */
 export class Janitor {

@@ -1,15 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  contextOf,
-  document,
-  keyIdOf,
-  makeDelta,
-  record,
-  room,
-  sha256,
-  signStub,
-} from '../../../../test/interop/fixture.js';
+import { contextOf, document, keyIdOf, makeDelta, record, room, sha256 } from '../../../../test/interop/fixture.js';
 import { eager, floorOver, type FloorReplica, FloorWorld } from '../../../../test/interop/floor-world.js';
 import { u64ToBytes } from '../bytes.js';
 import { contextOfHeld, covers, EMPTY_CONTEXT } from '../context.js';

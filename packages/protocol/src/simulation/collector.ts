@@ -4,8 +4,8 @@ import { bytesToReplicaId } from '../ids.js';
 import { checkpointDelayMs } from '../room/checkpoint.js';
 import { commitFloor, draftFloor, type FloorDraft } from '../room/floor.js';
 import { readNumber } from '../room/meta.js';
-import { pruneTrash } from '../room/trash.js';
 import { resetClock } from '../room/withdraw.js';
+import { pruneTombstones, pruneTrash } from '../room/trash.js';
 import type { DeskHost } from './desk.js';
 
 const PRUNE_MAX = 1_000;
@@ -36,6 +36,10 @@ export class Collector {
     const { trashMs, checkpointStepMs } = world.config.limits;
     const pruned = disk.write((tx) => pruneTrash(tx, this.#host.nowMs() - trashMs, PRUNE_MAX), durability);
     world.count('deltas gone from the trash', pruned);
+    world.count(
+      'tombstones forgotten',
+      disk.write((tx) => pruneTombstones(tx, world.room, PRUNE_MAX), durability),
+    );
     if (this.#draft() === undefined) return;
     const heads = disk.tables.table('heads').rows({ from: new Uint8Array() });
     const online = heads.map(([key]) => bytesToReplicaId(key));

@@ -84,6 +84,8 @@ export interface WorldOptions {
   /** Floors do not wait for who was not heard of for so long. */
   readonly replicaExpiryMs: number;
   readonly trashMs: number;
+  /** A relay keeps the bytes of what is superseded for so long, and its log. */
+  readonly retainSupersededMs: number;
   readonly faults: readonly FaultKind[];
   readonly faultEveryMs: number;
   /** False where somebody misbehaves on purpose: the test says what must hold then, instead of the oracles. */
@@ -122,6 +124,7 @@ export const defaultOptions: WorldOptions = {
   floorCollectMax: 8_192,
   replicaExpiryMs: 90 * DAY_MS,
   trashMs: 30 * DAY_MS,
+  retainSupersededMs: 7 * DAY_MS,
   faults: [],
   faultEveryMs: 400,
   isWatched: true,
@@ -197,5 +200,6 @@ export function mixedOptions(seed: number): WorldOptions {
     floorCollectMax: random.pick([1, 8_192, 8_192]),
     replicaExpiryMs: random.pick([1_500, 90 * DAY_MS]),
     trashMs: random.pick([1_000, 30 * DAY_MS]),
+    retainSupersededMs: random.pick([3_000, 7 * DAY_MS]),
   };
 }

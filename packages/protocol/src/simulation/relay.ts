@@ -4,7 +4,7 @@ import type { Plan, Steps, Transaction } from '../store/plan.js';
 import { acceptAndLog, type Position, readPosition } from '../room/log.js';
 import type { Outcome } from '../room/accept.js';
 import { hasFound } from '../room/scrub.js';
-import { pruneTrash } from '../room/trash.js';
+import { cleanRoom } from '../room/clean.js';
 import type { CommittedDelta, Refusal, RelayEvent } from '../sync/event.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
 import { greeting, type RelayState } from '../sync/state.js';
@@ -36,7 +36,7 @@ interface Waiting {
 export type RelayConduct = (link: RelayLink, effect: RelayEffect, done: (answer?: RelayEvent) => void) => void;
 
 const QUEUE_MAX = 2_000;
-const PRUNE_MAX = 1_000;
+const CLEAN_ROWS_MAX = 1_000;
 
 /** A relay's room: durable tables, a group commit, and one link for each connection. */
 export class SimRelay {
@@ -121,8 +121,7 @@ export class SimRelay {
     this.#isCommitting = false;
     const { world } = this;
     const { outcomes, fresh, position } = this.transact((tx) => commitBatch(tx, this, batch));
-    const { trashMs } = world.config.limits;
-    this.transact((tx) => pruneTrash(tx, this.nowMs() - trashMs, PRUNE_MAX));
+    this.transact((tx) => cleanRoom(tx, this.nowMs(), world.config.limits, CLEAN_ROWS_MAX));
     for (const waiting of batch)
       for (const { delta } of waiting.deltas) {
         const record = world.ledger.deltas.get(delta.id);

@@ -5,7 +5,8 @@ import { roomConfigToByte } from '../ids.js';
 import { keepPart, readFetches } from '../room/incoming.js';
 import { readNumber } from '../room/meta.js';
 import { readCursor, writeCursor } from '../room/receive.js';
-import { acknowledge, readOutbox } from '../room/seal.js';
+import { readOutboxPage } from '../room/outbox.js';
+import { acknowledge } from '../room/seal.js';
 import { dropSettled } from '../room/unsent.js';
 import { adoptVector, headsRootOf, readReach, readVectorRows } from '../room/vector.js';
 import type { ReplicaEffect } from '../sync/effect.js';
@@ -19,7 +20,8 @@ import { accept, join, storeHead, trust } from './replica-receive.js';
 type Done = (answer?: ReplicaEvent) => void;
 type EffectOf<Kind extends ReplicaEffect['kind']> = Extract<ReplicaEffect, { kind: Kind }>;
 
-const OUTBOX_PAGE = 4;
+/** So few that most worlds page. */
+const OUTBOX_PAGE = { deltas: 4, bytes: 200_000 };
 /** What an honest world may meet: a clock that was wrong, a relay that forgot whom it had admitted, a floor before the acknowledgement. */
 const EXPECTED_REFUSALS: ReadonlySet<string> = new Set(['CLOCK_AHEAD', 'UNCERTIFIED', 'UNDER_FLOOR']);
 const RELOAD_MS = 2_000;
@@ -78,7 +80,7 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
     case 'read-vector':
       return { kind: 'vector-read', vector: disk.read(readReach) };
     case 'read-outbox':
-      return readOutboxPage(replica, effect.fromSeq);
+      return readOutbox(replica, effect.fromSeq);
     case 'read-incoming':
       return readIncoming(replica);
     case 'keep-part': {
@@ -160,13 +162,13 @@ function acknowledged(replica: SimReplica, seqs: readonly number[], cursor: Curs
   return { kind: 'acknowledged', standing: replica.standing() };
 }
 
-function readOutboxPage(replica: SimReplica, fromSeq: number): ReplicaEvent {
+function readOutbox(replica: SimReplica, fromSeq: number): ReplicaEvent {
   const { disk, world } = replica;
   if (fromSeq === 1) disk.write((tx) => dropSettled(tx, world.room, replica.id), replica.durability);
-  const deltas = disk.read((tx) => readOutbox(tx, world.room, replica.id, fromSeq, OUTBOX_PAGE));
-  const last = deltas.at(-1);
-  const nextSeq = last === undefined || deltas.length < OUTBOX_PAGE ? undefined : last.seq + 1;
-  return { kind: 'outbox-read', deltas: deltas.map((delta) => delta.bytes), nextSeq };
+  const { entries, nextSeq } = disk.read((tx) =>
+    readOutboxPage(tx, world.room, replica.id, fromSeq, OUTBOX_PAGE, replica.stubs),
+  );
+  return { kind: 'outbox-read', deltas: entries, nextSeq };
 }
 
 /** Of a repaired delta of others only the reason is of interest. */

@@ -5,6 +5,7 @@ import { takeIdentity } from '../room/identity.js';
 import { countOutbox } from '../room/receive.js';
 import { hasFound } from '../room/scrub.js';
 import type { Steps, Transaction } from '../store/plan.js';
+import { StubCache } from '../stub-cache.js';
 import type { ReplicaEffect } from '../sync/effect.js';
 import type { ReplicaEvent, Standing } from '../sync/event.js';
 import { offline, type ReplicaState } from '../sync/state.js';
@@ -47,6 +48,7 @@ export class SimReplica implements DeskHost {
   state: ReplicaState;
   publishedRoot: string | undefined;
   isPublishing = false;
+  stubs = new StubCache();
   readonly #conduct: ReplicaConduct;
   #connection: Connection | undefined;
   #executor: Executor<ReplicaEvent, ReplicaEffect> | undefined;
@@ -102,6 +104,7 @@ export class SimReplica implements DeskHost {
     this.#life++;
     this.state = offline(this.world.config, this.id);
     this.isPublishing = false;
+    this.stubs = new StubCache();
     this.desk.own();
     this.compactor.restart();
     this.collector.restart();

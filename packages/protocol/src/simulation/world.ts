@@ -304,7 +304,13 @@ function limitsOf(options: WorldOptions): Partial<Limits> {
   const { frameBytesMax, windowBytes, checkpointTailBytesMin } = options;
   const { floorTombstonesMin, floorContextEntriesMin, floorCollectMax, replicaExpiryMs, trashMs } = options;
   const floors = { floorTombstonesMin, floorContextEntriesMin, floorCollectMax, replicaExpiryMs, trashMs };
-  return { frameBytesMax, windowBytes, checkpointTailBytesMin, ...floors };
+  return {
+    frameBytesMax,
+    windowBytes,
+    checkpointTailBytesMin,
+    retainSupersededMs: options.retainSupersededMs,
+    ...floors,
+  };
 }
 
 /** `crypto`: the defaults are fast and secure nothing, which a world needs. */
