@@ -17,7 +17,7 @@ import { readGrounds } from './ground.js';
 import { readSiblings } from './journal.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
 import { scrubStep } from './scrub.js';
-import { listTrash, pruneTrash, readTrashed } from './trash.js';
+import { listTrash, pruneTombstones, pruneTrash, readTrashed } from './trash.js';
 import { withdrawDelta } from './withdraw.js';
 
 type Step =
@@ -361,6 +361,21 @@ describe('floors', () => {
     expect([p.count('floors'), p.count('journal'), p.count('tombstones')]).toEqual([0, 0, 3]);
     world.tellHeads();
     expect(p.floor()).toBeDefined();
+  });
+
+  test('[FL14] the tombstones that an own floor has swept are kept as long as it may be refused, and then forgotten with their keys', () => {
+    const world = worldOfDeleted(3);
+    const p = world.at(0);
+    const before = p.root();
+    const { seq } = p.floor(eager, false) as Delta;
+    expect(p.run((tx) => pruneTombstones(tx, room, 10))).toBe(0);
+    p.run((tx) => withdrawDelta(tx, room, p.replica, seq));
+    expect(p.root()).toBe(before);
+    world.tellHeads();
+    p.floor();
+    expect(p.run((tx) => pruneTombstones(tx, room, 10))).toBe(3);
+    // The floor has a key and an own last stamp too.
+    expect([p.count('trash'), p.count('names'), p.count('previous')]).toEqual([0, 0, 1]);
   });
 
   test.each(['before', 'after'] as const)(
