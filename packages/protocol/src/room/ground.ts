@@ -5,7 +5,7 @@ import { idToBytes } from '../ids.js';
 import { assertWhole } from '../merkle/node-table.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isStandingKnown, readHeldFloors, readReachOf, readSeqOf } from './floor-rows.js';
-import { isAnyLost } from './lost.js';
+import { isKeyLost } from './lost.js';
 import { readOwnReplica } from './meta.js';
 import type { RoomRef } from './room-ref.js';
 
@@ -24,7 +24,7 @@ export function* readGrounds(
   const floors = yield* readHeldFloors(tx, room);
   const [first] = held;
   if (floors.length === 0 || first === undefined) return [];
-  const isLost = yield* isAnyLost(tx);
+  const isLost = yield* isKeyLost(tx, first.keyId);
   const own = yield* readOwnReplica(tx);
   const replicas = new Set(
     held.flatMap(({ replica, context }) => [

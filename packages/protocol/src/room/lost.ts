@@ -1,6 +1,6 @@
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes, utf8ToBytes } from '../bytes.js';
-import { TRIE_KEY_BYTES } from '../delta.js';
-import { idToBytes, type ReplicaId } from '../ids.js';
+import { parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
+import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 
 /** In `meta`: `lost • replica 8 • u64 seq • trieKey 64`, one row for each delta that a scrub missed and that is neither back nor covered [AE3]. */
@@ -42,6 +42,12 @@ export function* readLostSeqs(tx: Transaction, replica: ReplicaId): Steps<Readon
 /** Whether something is known to be missing. */
 export function* isAnyLost(tx: Transaction): Steps<boolean> {
   return (yield* tx.keys('meta', { from: PREFIX, to: prefixEnd(PREFIX), limit: 1 })).length > 0;
+}
+
+/** Whether something of a key may be missing, as far as it is known: where very much is, all keys may be among it. */
+export function* isKeyLost(tx: Transaction, keyId: KeyId): Steps<boolean> {
+  const keys = yield* tx.keys('meta', { from: PREFIX, to: prefixEnd(PREFIX), limit: PAGE_ROWS });
+  return keys.length === PAGE_ROWS || keys.some((key) => parseTrieKey(key.slice(-TRIE_KEY_BYTES)).keyId === keyId);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Steps, Transaction } from '../store/plan.js';
 import { readContexts } from './set-rows.js';
 import { isReached } from './floor-rows.js';
 import type { JournalRow } from './journal.js';
-import { isAnyLost } from './lost.js';
+import { isKeyLost } from './lost.js';
 import { readOwnReplica } from './meta.js';
 import type { RoomRef } from './room-ref.js';
 import { oldestOf } from './runs.js';
@@ -109,7 +109,7 @@ function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | '
     covering.map(({ trieKey }) => trieKey),
   );
   if (held.some((delta) => delta !== undefined)) return true;
-  if (!(yield* isReached(tx, room, own.replica, own.hlc)) || (yield* isAnyLost(tx))) return false;
+  if (!(yield* isReached(tx, room, own.replica, own.hlc)) || (yield* isKeyLost(tx, own.keyId))) return false;
   // What the floor lets stand may be missing, and nobody has noticed yet.
   yield* assertWhole(tx, idToBytes(own.keyId));
   return true;
