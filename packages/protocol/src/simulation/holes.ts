@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes.js';
 import type { MemoryTables } from '../store/memory-store.js';
 import type { Cast } from './cast.js';
 import { markDamaged } from './damage.js';
@@ -11,7 +12,7 @@ const UNSEEN_MS_MAX = 3_000;
 /** A tenth of the relay's deltas go, of what some replica has as well, and nothing else. */
 export function holeRelay(world: Cast, relay: SimRelay): void {
   const { tables } = relay;
-  punch(world, tables, (key) => world.replicas.some(({ disk }) => isIn(disk.tables, key)));
+  punch(world, tables, (key, row) => world.replicas.some(({ disk }) => isIn(disk.tables, key, row)));
   world.loop.after(world.random.between(0, UNSEEN_MS_MAX), () => {
     if (relay.tables === tables) relay.scrub();
   });
@@ -22,15 +23,19 @@ export function holeReplica(world: Cast, replica: SimReplica): void {
   const { tables } = replica.disk;
   replica.disk.barrier();
   replica.desk.noteDurable();
-  punch(world, tables, (key) => world.relays.every((relay) => isIn(relay.tables, key)));
+  punch(world, tables, (key, row) => world.relays.every((relay) => isIn(relay.tables, key, row)));
   world.loop.after(world.random.between(0, UNSEEN_MS_MAX), () => replica.scrub());
 }
 
-const isIn = (tables: MemoryTables, key: Uint8Array): boolean => tables.table('deltas').get(key) !== undefined;
+/** To the byte: what a flipped bit has spoiled on its way is evicted when somebody verifies it, and brings nothing back. */
+function isIn(tables: MemoryTables, key: Uint8Array, row: Uint8Array): boolean {
+  const other = tables.table('deltas').get(key);
+  return other !== undefined && equalBytes(other, row);
+}
 
-function punch(world: Cast, tables: MemoryTables, mayGo: (key: Uint8Array) => boolean): void {
+function punch(world: Cast, tables: MemoryTables, mayGo: (key: Uint8Array, row: Uint8Array) => boolean): void {
   for (const [key, row] of tables.table('deltas').rows({ from: new Uint8Array() })) {
-    if (!world.random.chance(HOLE_RATIO) || !mayGo(key)) continue;
+    if (!world.random.chance(HOLE_RATIO) || !mayGo(key, row)) continue;
     tables.table('deltas').delete(key);
     markDamaged(tables);
     world.count('deltas lost to holes');
