@@ -14,6 +14,7 @@ import { proveByHead } from '../../packages/protocol/src/room/prove.js';
 import { receiveDeltas, type Reception } from '../../packages/protocol/src/room/receive.js';
 import { acknowledge, commitSeal, draftSeal } from '../../packages/protocol/src/room/seal.js';
 import { adoptVector, readVectorRows } from '../../packages/protocol/src/room/vector.js';
+import { withdrawDelta } from '../../packages/protocol/src/room/withdraw.js';
 import { MemoryTables } from '../../packages/protocol/src/store/memory-store.js';
 import type { Plan } from '../../packages/protocol/src/store/plan.js';
 import type { VersionVector } from '../../packages/protocol/src/version-vector.js';
@@ -54,7 +55,7 @@ export class FloorWorld {
     for (let round = 0; ; round++) {
       if (round > 8) throw new Error('the replicas do not come to rest');
       const before = this.replicas.map((replica) => replica.root());
-      for (const from of this.replicas) for (const to of this.replicas) if (from !== to) to.receive(from.held());
+      for (const from of this.replicas) for (const to of this.replicas) if (from !== to) to.receive(from.shown());
       if (this.replicas.every((replica, i) => replica.root() === before[i])) return;
     }
   }
@@ -70,6 +71,8 @@ export class FloorReplica {
   readonly tables = new MemoryTables();
   readonly replica: ReplicaId;
   readonly #world: FloorWorld;
+  /** An own floor that no relay has answered for yet: nobody else has it. */
+  #waiting: Delta | undefined;
   readonly #pastByRow = new Map<number, ReadonlySet<string>>();
 
   constructor(world: FloorWorld, replica: ReplicaId) {
@@ -91,6 +94,11 @@ export class FloorReplica {
       .table('deltas')
       .rows({ from: new Uint8Array() })
       .map(([, bytes]) => bytesToDelta(room.hash, room.roomId, bytes));
+  }
+
+  /** What others can have from here. */
+  shown(): readonly Delta[] {
+    return this.held().filter(({ id }) => id !== this.#waiting?.id);
   }
 
   /** What is held and was written, neither tombstones nor floors. */
@@ -194,7 +202,21 @@ export class FloorReplica {
     if (this.run((tx) => commitFloor(tx, room, delta, draft, 0, nowMs)) === undefined) return undefined;
     this.#world.all.set(delta.id, delta);
     if (isSent) this.acknowledge([delta.seq]);
+    else this.#waiting = delta;
     return delta;
+  }
+
+  /** A relay answers for the floor that waits, if one does. */
+  settleFloor(isTaken: boolean): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    this.#waiting = undefined;
+    if (isTaken) {
+      this.acknowledge([waiting.seq]);
+    } else {
+      this.#world.all.delete(waiting.id);
+      this.run((tx) => withdrawDelta(tx, room, this.replica, waiting.seq));
+    }
   }
 }
 

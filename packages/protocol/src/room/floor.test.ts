@@ -22,7 +22,7 @@ import { withdrawDelta } from './withdraw.js';
 
 type Step =
   | {
-      readonly kind: 'write' | 'remove' | 'journal' | 'seal' | 'floor' | 'lie' | 'restore';
+      readonly kind: 'write' | 'remove' | 'journal' | 'seal' | 'floor' | 'unsent' | 'taken' | 'refused' | 'lie';
       readonly at: number;
       readonly key: number;
     }
@@ -35,7 +35,20 @@ const RUNS = process.env.MANGROVE_TEST_LONG ? 5_000 : 300;
 const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
     fc.record({
-      kind: fc.constantFrom('write', 'remove', 'remove', 'journal', 'seal', 'floor', 'floor', 'lie'),
+      kind: fc.constantFrom(
+        'write',
+        'remove',
+        'remove',
+        'journal',
+        'seal',
+        'floor',
+        'floor',
+        'unsent',
+        'unsent',
+        'taken',
+        'refused',
+        'lie',
+      ),
       at: fc.nat(REPLICAS - 1),
       key: fc.nat(2),
     }),
@@ -56,7 +69,10 @@ function play(
 ) {
   const world = new FloorWorld(REPLICAS);
   for (const step of list) playStep(world, step, onFloor);
-  for (const replica of world.replicas) replica.seal();
+  for (const replica of world.replicas) {
+    replica.seal();
+    replica.settleFloor(false);
+  }
   return world;
 }
 
@@ -74,15 +90,16 @@ function playStep(
     if (step.kind === 'seal') replica.seal();
     // A relay that says that roots are equal, and names numbers that nobody has.
     if (step.kind === 'lie') replica.adopt(new Map(world.replicas.map(({ replica }) => [replica, 50])));
-    if (step.kind !== 'floor') return;
+    if (step.kind === 'taken' || step.kind === 'refused') replica.settleFloor(step.kind === 'taken');
+    if (step.kind !== 'floor' && step.kind !== 'unsent') return;
     const live = world.liveIds();
-    const floor = replica.floor();
+    const floor = replica.floor(eager, step.kind === 'floor');
     if (floor !== undefined) onFloor(floor, live, world);
     return;
   }
   const [from, to] = [world.at(step.from), world.at(step.to)];
   if (from === to) return;
-  if (step.kind === 'pull') to.receive(from.held().filter((_, i) => (step.part >>> (i % 16)) & 1));
+  if (step.kind === 'pull') to.receive(from.shown().filter((_, i) => (step.part >>> (i % 16)) & 1));
   else if (step.kind === 'head') to.hear(from.head());
   else if (from.root() === to.root()) to.adopt(from.vector());
 }
