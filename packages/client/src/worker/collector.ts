@@ -49,6 +49,8 @@ export class Collector {
   #pruning: ReturnType<typeof setTimeout> | undefined;
   #notBeforeMs = 0;
   #hasChanged = true;
+  /** Its time came while something was on its way: the next moment in which all is settled is as good as any later one. */
+  #isOverdue = false;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
 
@@ -92,7 +94,7 @@ export class Collector {
     const turnMs = checkpointDelayMs(this.#identity.replica, this.#host.online(), jitter, limits.checkpointStepMs);
     const heldMs = this.#notBeforeMs - this.#env.clock.nowMs();
     // Not while the others are still saying how they stand.
-    const delayMs = limits.checkpointStepMs + Math.max(turnMs, heldMs);
+    const delayMs = this.#isOverdue ? Math.max(0, heldMs) : limits.checkpointStepMs + Math.max(turnMs, heldMs);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#run(() => this.#look());
@@ -116,7 +118,10 @@ export class Collector {
   }
 
   async #look(): Promise<void> {
-    if (this.#isStopped || !this.#host.canCollect()) return;
+    if (this.#isStopped) return;
+    // Where somebody writes without a pause such moments are short, and would be over after another wait.
+    this.#isOverdue = !this.#host.canCollect();
+    if (this.#isOverdue) return;
     this.#hasChanged = false;
     const { room, limits } = this.#config;
     await this.#pruneAll((tx) => pruneTombstones(tx, room, PRUNE_ROWS_MAX));

@@ -173,6 +173,28 @@ describe('floors', () => {
     expect(await floorsOf(profiles[0] as Profile)).toHaveLength(1);
   });
 
+  test.each([1, 2])(
+    '[FL11] a room of %i that is written to without a pause is collected all the same',
+    async (count) => {
+      const profiles = names('', count).map(() => world.profile());
+      const rooms = profiles.map((profile) => profile.tab().room());
+      const [writer] = rooms as [Room];
+      await world.agree(...rooms);
+      // Never as long as one waits for one's turn.
+      const gapMs = checkpointStepMs / 10;
+      for (const id of names('gone ', 5 * FEW)) {
+        await put(writer, [id]);
+        await world.pass(gapMs, 25);
+        await remove(writer, [id]);
+        await world.pass(gapMs, 25);
+      }
+      for (const profile of profiles) {
+        expect(await floorsOf(profile)).toHaveLength(1);
+        expect(countOf(profile, 'tombstones')).toBeLessThan(3 * FEW);
+      }
+    },
+  );
+
   test('[JS3] an owner whose lock another tab has taken writes none', async () => {
     const profile = world.profile();
     const frozen = profile.tab();
