@@ -3,6 +3,7 @@ const LOOK_EVERY_MS = 25;
 
 export interface UntilOptions {
   readonly withinMs?: number | undefined;
+  readonly everyMs?: number;
   /** How things stand, for the message of a wait that ended in vain. */
   readonly explain?: () => string | Promise<string>;
 }
@@ -11,7 +12,7 @@ export interface UntilOptions {
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  { withinMs = WITHIN_MS, explain }: UntilOptions = {},
+  { withinMs = WITHIN_MS, everyMs = LOOK_EVERY_MS, explain }: UntilOptions = {},
 ): Promise<void> {
   const deadline = Date.now() + withinMs;
   for (;;) {
@@ -20,6 +21,6 @@ export async function until(
       const how = explain === undefined ? '' : `; ${await explain()}`;
       throw new Error(`waited ${withinMs} ms in vain for ${what}${how}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

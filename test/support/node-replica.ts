@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import {
+  defaultLimits,
+  deriveReplicaId,
+  deriveRoomId,
+  MemoryStore,
+  recordPayloadToBytes,
+  type ReplicaId,
+  type RoomId,
+  type TABLES,
+  valueToBytes,
+} from '@mangrove/protocol';
+import { WebSocket } from 'ws';
+import type { Environment } from '../../packages/client/dist/environment.js';
+import type { Transport, TransportEvents } from '../../packages/client/dist/transports/transport.js';
+import type { RoomStatus } from '../../packages/client/dist/types.js';
+import { createEngine } from '../../packages/client/dist/worker/engine.js';
+import type { EngineApi, RoomListener } from '../../packages/client/dist/worker/engine-api.js';
+import { createVerifier } from '../../packages/relay/dist/runtimes/node-crypto.js';
+import { hash, type Keys, makeKeys } from './keys.js';
+
+const RETRY_MS = 200;
+const COLLECTION = 'notes';
+
+/** The client's engine as it ships, in this process: its rows are in memory, its sockets and its clock are real. */
+export class NodeReplica {
+  readonly id: ReplicaId;
+  readonly roomId: RoomId;
+  readonly store = new MemoryStore();
+  readonly #engine: EngineApi;
+  readonly #room: string;
+  #status: RoomStatus | undefined;
+  #waits = 0;
+
+  static async open(url: string, room: string): Promise<NodeReplica> {
+    const replica = new NodeReplica(room);
+    replica.#status = await replica.#engine.openRoom({ room, relays: [url] }, replica.#listener());
+    return replica;
+  }
+
+  private constructor(room: string) {
+    const keys = makeKeys();
+    this.#room = room;
+    this.roomId = deriveRoomId(hash, room, { history: 'current', encrypted: false });
+    this.id = deriveReplicaId(hash, this.roomId, keys.publicKey);
+    this.#engine = createEngine(this.#environment(keys), 'node', defaultLimits);
+  }
+
+  get status(): RoomStatus {
+    return this.#status as RoomStatus;
+  }
+
+  count(table: (typeof TABLES)[number]): number {
+    return this.store.tables.table(table).size;
+  }
+
+  /** Resolves when the relay has all of them. */
+  async put(ids: readonly string[], value: number | undefined): Promise<void> {
+    const payload = value === undefined ? undefined : recordPayloadToBytes({ value: valueToBytes(value) });
+    const written = await Promise.all(ids.map((id) => this.#engine.put(this.#room, COLLECTION, id, payload)));
+    const rows = written.map(({ row }) => row);
+    await this.#engine.reached(this.#room, { name: ++this.#waits, rows, rung: 'relay', count: 1 });
+  }
+
+  async remove(ids: readonly string[]): Promise<void> {
+    await this.put(ids, undefined);
+  }
+
+  async read(): Promise<string[]> {
+    return (await this.#engine.entries(this.#room, COLLECTION, 'lww', {})).map(([id]) => id);
+  }
+
+  async close(): Promise<void> {
+    await this.#engine.shutDown(false);
+  }
+
+  #listener(): RoomListener {
+    const nothing = (): void => {};
+    return {
+      ...{ updates: nothing, changes: nothing, presenceWanted: nothing, peerPresence: nothing, peersGone: nothing },
+      ...{ reopened: nothing, token: async () => undefined },
+      status: (status) => {
+        this.#status = status;
+      },
+    };
+  }
+
+  #environment({ publicKey, sign }: Keys): Environment {
+    const { store, id } = this;
+    return {
+      hash,
+      verifier: createVerifier(),
+      clock: { nowMs: () => Date.now() },
+      random: { u32: () => randomBytes(4).readUInt32BE() },
+      openDatabase: async () => ({
+        isPersistent: true,
+        room: () => ({ transact: store.transact.bind(store), close: async () => {} }),
+        readIdentity: async () => undefined,
+        writeIdentity: async () => {},
+        deleteAll: async () => {},
+        close: async () => {},
+      }),
+      openIdentity: async () => ({ replica: id, signer: { publicKey, sign: async (message) => sign(message) } }),
+      openChannel: () => ({ post: () => {}, listen: () => {}, close: () => {} }),
+      lead: () => ({ acquired: Promise.resolve(), release: () => {} }),
+      connect: ([url = ''], room, events) => connect(url, room, events),
+    };
+  }
+}
+
+/** A socket that is opened again whenever it ends. */
+function connect(url: string, room: string, events: TransportEvents): Transport {
+  const address = `${url.replace(/^http/, 'ws')}/parties/relay/${encodeURIComponent(room)}`;
+  let socket: WebSocket | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isClosed = false;
+  const begin = (): void => {
+    events.connecting();
+    const begun = new WebSocket(address, { perMessageDeflate: false });
+    socket = begun;
+    begun.on('open', () => events.opened());
+    begun.on('message', (data: Buffer, isBinary) => {
+      if (isBinary && !isClosed) events.frame(new Uint8Array(data));
+    });
+    begun.on('error', () => {});
+    begun.on('close', (code, reason) => {
+      if (isClosed) return;
+      events.closed({ code, reason: reason.toString(), final: false });
+      timer = setTimeout(begin, RETRY_MS);
+    });
+  };
+  begin();
+  return {
+    send: (frame) => {
+      if (socket?.readyState === WebSocket.OPEN) socket.send(frame);
+    },
+    gained: () => {},
+    reconnect: () => socket?.terminate(),
+    close: () => {
+      isClosed = true;
+      clearTimeout(timer);
+      socket?.close();
+    },
+  };
+}
