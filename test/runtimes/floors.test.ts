@@ -14,8 +14,8 @@ const RECORDS = 2 * floorTombstonesMin;
 const KEYS = isLong ? 100_000 : 4_000;
 const WAVE = 2_000;
 const TOMBSTONES_MAX = 4 * WAVE;
-/** As with large rooms: it depends neither on how many keys there were nor on how many floors. */
-const RELAY_BYTES_MAX = 400_000_000;
+/** With what waits for the garbage collector: it depends neither on how many keys there were nor on how many floors. */
+const RELAY_BYTES_MAX = 600_000_000;
 const WAIT_MS_MAX = isLong ? 120_000 : 60_000;
 
 async function startRelay(): Promise<RelayProcess> {
