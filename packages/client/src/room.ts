@@ -169,8 +169,8 @@ export class Room {
 
   /**
    * Writes it anew, as a write of now, and takes it out of the trash, both or neither: a record as by `put`, so that it replaces what is there,
-   * and what was added to a document as by `import`. Rejects: `NOT_IN_TRASH` where it is not there any more, the reason why its content
-   * cannot be used, and as any write does.
+   * and what was added to a document as by `import`. Rejects: `NOT_IN_TRASH` where it is not there any more, `UNDECODABLE`,
+   * and as any write does.
    */
   async recover(entry: Pick<TrashEntry, 'id'>): Promise<Receipt> {
     this.#countUnjournaled(1);

@@ -226,13 +226,13 @@ const ERRORS = {
     wire: 35,
     retryable: false,
     message: 'A floor of replica {replica} relies on a statement that replica {witness} never signed.',
-    remedy: 'It is in force all the same. Look at who writes with that replica; what it took is in the trash.',
+    remedy: 'Look at who writes with that replica; what it took is in the trash.',
   },
   NOT_IN_TRASH: {
     wire: 36,
     retryable: false,
-    message: 'This is not in the trash of this device.',
-    remedy: 'List the trash again: it was recovered, emptied or expired meanwhile.',
+    message: 'It is not in the trash.',
+    remedy: 'List it again.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -94,7 +94,7 @@ export class Collector {
     const turnMs = checkpointDelayMs(this.#identity.replica, this.#host.online(), jitter, limits.checkpointStepMs);
     const heldMs = this.#notBeforeMs - this.#env.clock.nowMs();
     // Not while the others are still saying how they stand.
-    const delayMs = this.#isOverdue ? Math.max(0, heldMs) : limits.checkpointStepMs + Math.max(turnMs, heldMs);
+    const delayMs = this.#isOverdue ? heldMs : limits.checkpointStepMs + Math.max(turnMs, heldMs);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#run(() => this.#look());

@@ -8,7 +8,7 @@ import type { RoomParts } from './room-parts.js';
 
 export interface NoticesHost {
   deliver(keys: readonly ReceivedKey[], origin: ChangeOrigin): void;
-  readAgainSoon(): void;
+  readSoon(): void;
   reopen(spent: ReplicaId): void;
 }
 
@@ -35,7 +35,7 @@ export class Notices {
         if (owner !== undefined) channel.post({ kind: 'status', status: status.link });
         return;
       case 'left':
-        this.#presences.tabLeft(notice.tab);
+        this.#presences.left(notice.tab);
         return;
       case 'journaled':
         pending.journaled(notice.rows);
@@ -63,7 +63,7 @@ export class Notices {
         status.set(notice.status);
         return;
       case 'took-over':
-        this.#host.readAgainSoon();
+        this.#host.readSoon();
         return;
       case 'presence':
         this.#presences.tabShows(notice.tab, notice.keyId, notice.state);

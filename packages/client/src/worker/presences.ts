@@ -52,7 +52,7 @@ export class Presences {
   }
 
   /** Another tab has said that it ends. */
-  tabLeft(tab: number): void {
+  left(tab: number): void {
     this.#tabs?.left(tab);
     this.#ended(tab);
   }

@@ -40,7 +40,7 @@ export class Rereading {
     pending.load(loaded);
     this.#host.deliver(unheard.map(toReceivedKey), 'tab');
     const root = bytesToHex(loaded.root);
-    if (root !== status.room.root) {
+    if (root !== status.link.root) {
       status.set({ root, ...loaded.marks });
       for (const id of documents.names()) {
         const { state } = await openDocument(store, config.room, identity.replica, id, 0);

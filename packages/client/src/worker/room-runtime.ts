@@ -95,7 +95,7 @@ export class RoomRuntime {
     this.trash = new Trash(options.store, options.config.room, (edit) => this.#recover(edit));
     this.#notices = new Notices(this.#parts, this.#ownership, this.#presences, {
       deliver,
-      readAgainSoon: () => this.#rereading.readSoon(),
+      readSoon: () => this.#rereading.readSoon(),
       reopen: (spent) => this.#reopen(spent),
     });
     channel.listen((notice) => this.#notices.heard(notice));

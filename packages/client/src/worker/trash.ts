@@ -41,13 +41,12 @@ export class Trash {
   }
 
   async list(limit: number, after: string | undefined): Promise<readonly TrashEntry[]> {
-    const room = this.#room;
-    const from = after === undefined ? undefined : nameToTrashed(after);
-    const page = await this.#store.transact((tx) => readTrash(tx, room, limit, from), { mode: 'read' });
+    const from = after ? nameToTrashed(after) : undefined;
+    const page = await this.#store.transact((tx) => readTrash(tx, this.#room, limit, from), { mode: 'read' });
     return page.map((one) => this.#entryOf(one));
   }
 
-  /** Rejects: `NOT_IN_TRASH`, also where another tab was quicker; why it cannot be used; as any write does. */
+  /** Rejects: `NOT_IN_TRASH`, also where another tab was quicker; `UNDECODABLE`; as any write does. */
   async recover(id: string): Promise<WriteResult> {
     const place = nameToTrashed(id);
     const trashed = await this.#store.transact((tx) => readTrashed(tx, this.#room, place.trieKey), { mode: 'read' });
@@ -55,35 +54,34 @@ export class Trash {
     const { delta } = trashed;
     const { name, fault } = inspectDelta(this.#room, delta);
     if (name === undefined || fault !== undefined)
-      throw new MangroveError(fault ?? 'UNDECODABLE', { replica: delta.replica, reason: 'its content cannot be used' });
+      throw new MangroveError('UNDECODABLE', { replica: delta.replica, reason: 'its body cannot be decoded' });
     return this.#write({ ...editOf(name, delta), recovers: place });
   }
 
   /** What comes into it meanwhile may stay. */
   async empty(ids: readonly string[] | undefined): Promise<void> {
-    if (ids !== undefined) {
+    if (ids) {
       const places = ids.map(nameToTrashed);
       await this.#store.transact(function* (tx) {
         for (const place of places) yield* takeFromTrash(tx, place);
       }, STRICT);
       return;
     }
-    let pruned = PRUNE_ROWS_MAX;
-    while (pruned === PRUNE_ROWS_MAX)
+    for (let pruned = PRUNE_ROWS_MAX; pruned === PRUNE_ROWS_MAX; )
       pruned = await this.#store.transact((tx) => pruneTrash(tx, Number.MAX_SAFE_INTEGER, PRUNE_ROWS_MAX), STRICT);
   }
 
   #entryOf(trashed: Trashed & Swept): TrashEntry {
-    const { delta, sinceMs, why, by } = trashed;
+    const { delta, sinceMs: trashedAtMs, why, by: collectedBy } = trashed;
     const { name, fault } = inspectDelta(this.#room, delta);
     const facts: TrashFacts = {
       id: trashedToName(trashed),
       replica: delta.replica,
       writtenAtMs: hlcToMs(delta.writtenAt),
-      trashedAtMs: sinceMs,
+      trashedAtMs,
       bytes: delta.body.length,
       why,
-      collectedBy: by,
+      collectedBy,
     };
     if (name === undefined || fault !== undefined) return { ...facts, kind: 'unreadable' };
     if (name.kind === 'document') return { ...facts, kind: 'document', document: name.id };

@@ -1,10 +1,10 @@
 import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
 import { bytesToHex, bytesToU64, concatBytes, hexToBytes, u64ToBytes } from '../bytes.js';
-import { decodeRow, encode, readFixed, readU64, readU8, writeU64 } from '../codec.js';
+import { decodeRow, readFixed, readU64, readU8 } from '../codec.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
 import { MangroveError } from '../errors.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
+import { together } from '../merkle/node-table.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { forgetKeys } from './forget.js';
 import type { RoomRef } from './room-ref.js';
@@ -16,6 +16,8 @@ import type { RoomRef } from './room-ref.js';
 const SINCE = 0;
 const DELTA = 1;
 const STAMP_BYTES = 8;
+/** `u64 ms • trieKey` in hex. */
+const NAME = /^[0-9a-f]{144}$/;
 const REASONS = ['swept', 'late'] as const;
 
 /** `swept`: it was in the set when the floor came. `late`: the floor was there before it. */
@@ -39,24 +41,20 @@ export function* putInTrash(tx: Transaction, swept: readonly Swept[], nowMs: num
   const trieKeys = swept.map(({ delta }) => trieKeyOf(delta));
   const rows = yield* tx.getMany('trash', trieKeys.map(deltaKey));
   for (const [i, one] of swept.entries()) {
-    const trieKey = trieKeys[i] as Uint8Array;
     if (rows[i] !== undefined) continue;
+    const trieKey = trieKeys[i] as Uint8Array;
     const sinceMs = hasFlag(one.delta, FLAG.tombstone) ? 0 : Math.max(1, Math.floor(nowMs));
     tx.put('trash', sinceKey(sinceMs, trieKey), new Uint8Array());
     tx.put('trash', deltaKey(trieKey), sweptToRow(one, sinceMs));
   }
 }
 
-/** A page of what is in the trash, the oldest first; `after`: the last one of the page before, or {@link TOMBSTONES} for what has content. */
-export function* listTrash(tx: Transaction, limit: number, after?: Trashed): Steps<readonly Trashed[]> {
-  const from =
-    after === undefined ? Uint8Array.of(SINCE) : concatBytes(sinceKey(after.sinceMs, after.trieKey), Uint8Array.of(0));
+/** A page of what came into the trash from `fromMs` on, the oldest first; `after`: the last one of the page before. */
+export function* listTrash(tx: Transaction, limit: number, after?: Trashed, fromMs = 0): Steps<readonly Trashed[]> {
+  const from = after === undefined ? at(fromMs) : concatBytes(sinceKey(after.sinceMs, after.trieKey), Uint8Array.of(0));
   const keys = yield* tx.keys('trash', { from, to: Uint8Array.of(DELTA), limit });
   return keys.map((key) => ({ sinceMs: bytesToU64(key, 1), trieKey: key.slice(1 + STAMP_BYTES) }));
 }
-
-/** Above all tombstones that are kept in case a floor is refused, and below everything with content. */
-export const TOMBSTONES: Trashed = { sinceMs: 0, trieKey: new Uint8Array(TRIE_KEY_BYTES).fill(255) };
 
 /** A delta in the trash and how it came there; undefined when it is not there any more. */
 export function* readTrashed(tx: Transaction, room: RoomRef, trieKey: Uint8Array): Steps<Swept | undefined> {
@@ -69,31 +67,27 @@ export function* readTrash(
   tx: Transaction,
   room: RoomRef,
   limit: number,
-  after: Trashed = TOMBSTONES,
+  after?: Trashed,
 ): Steps<readonly (Trashed & Swept)[]> {
-  const places = yield* listTrash(tx, limit, after);
-  const rows = yield* tx.getMany(
-    'trash',
-    places.map(({ trieKey }) => deltaKey(trieKey)),
-  );
-  return places.flatMap((place, i) => (rows[i] === undefined ? [] : [{ ...place, ...rowToSwept(room, rows[i]) }]));
+  const places = yield* listTrash(tx, limit, after, 1);
+  const swept = yield* together(places.map(({ trieKey }) => readTrashed(tx, room, trieKey)));
+  return places.flatMap((place, i) => (swept[i] === undefined ? [] : [{ ...place, ...swept[i] }]));
 }
 
-/** Takes one out of the trash, whatever becomes of it. */
-export function* forgetTrashed(tx: Transaction, trieKey: Uint8Array): Steps<void> {
+/** Takes one out of the trash, whatever becomes of it. False where it is not there any more, or came there at another time than `sinceMs`. */
+export function* forgetTrashed(tx: Transaction, trieKey: Uint8Array, sinceMs?: number): Steps<boolean> {
   const row = yield* tx.get('trash', deltaKey(trieKey));
-  if (row === undefined) return;
-  tx.delete('trash', sinceKey(bytesToU64(row), trieKey));
+  if (row === undefined) return false;
+  const since = bytesToU64(row);
+  if (since !== (sinceMs ?? since)) return false;
+  tx.delete('trash', sinceKey(since, trieKey));
   tx.delete('trash', deltaKey(trieKey));
-}
-
-/** The same for an application, which names when it came there too. False where that is not there any more. */
-export function* takeFromTrash(tx: Transaction, { sinceMs, trieKey }: Trashed): Steps<boolean> {
-  const row = yield* tx.get('trash', deltaKey(trieKey));
-  if (row === undefined || bytesToU64(row) !== sinceMs) return false;
-  yield* forgetTrashed(tx, trieKey);
   return true;
 }
+
+/** The same for an application, by the place that it was told. */
+export const takeFromTrash = (tx: Transaction, { sinceMs, trieKey }: Trashed): Steps<boolean> =>
+  forgetTrashed(tx, trieKey, sinceMs);
 
 /** How an application names what is in the trash. */
 export const trashedToName = ({ sinceMs, trieKey }: Trashed): string =>
@@ -101,9 +95,7 @@ export const trashedToName = ({ sinceMs, trieKey }: Trashed): string =>
 
 /** Throws `NOT_IN_TRASH` for what names nothing that could be there: tombstones are nobody's to take. */
 export function nameToTrashed(name: string): Trashed {
-  const isName = typeof name === 'string' && name.length === 2 * (STAMP_BYTES + TRIE_KEY_BYTES);
-  if (!isName || !/^[0-9a-f]*$/.test(name)) throw new MangroveError('NOT_IN_TRASH');
-  const bytes = hexToBytes(name);
+  const bytes = NAME.test(name) ? hexToBytes(name) : new Uint8Array(STAMP_BYTES);
   const sinceMs = bytesToU64(bytes);
   if (sinceMs < 1) throw new MangroveError('NOT_IN_TRASH');
   return { sinceMs, trieKey: bytes.slice(STAMP_BYTES) };
@@ -144,20 +136,14 @@ function* prune(tx: Transaction, fromMs: number, beforeMs: number, limit: number
   return keys.length;
 }
 
-function sweptToRow({ delta, why, by }: Swept, sinceMs: number): Uint8Array {
-  return encode((encoder) => {
-    writeU64(encoder, sinceMs);
-    encoding.writeUint8(encoder, REASONS.indexOf(why));
-    encoding.writeUint8Array(encoder, idToBytes(by));
-    encoding.writeUint8Array(encoder, delta.bytes);
-  });
-}
+const sweptToRow = ({ delta, why, by }: Swept, sinceMs: number): Uint8Array =>
+  concatBytes(u64ToBytes(sinceMs), Uint8Array.of(REASONS.indexOf(why)), idToBytes(by), delta.bytes);
 
 function rowToSwept({ hash, roomId }: RoomRef, row: Uint8Array): Swept {
   return decodeRow('trash', row, (decoder) => {
     readU64(decoder);
     const why = REASONS[readU8(decoder)];
-    if (why === undefined) throw new Error('unknown reason');
+    if (why === undefined) throw new Error('undecodable');
     const by = bytesToReplicaId(readFixed(decoder, REPLICA_ID_BYTES));
     return { why, by, delta: bytesToDelta(hash, roomId, decoding.readTailAsUint8Array(decoder)) };
   });
