@@ -1,5 +1,5 @@
 import { type Delta, FLAG, hasFlag } from '@mangrove/protocol';
-import type { SimReplica, World } from '@mangrove/protocol/simulation';
+import { createWorld, type SimReplica, type World } from '@mangrove/protocol/simulation';
 import { describe, expect, test } from 'vitest';
 import { calmWorld, countOf, heldBy, record, rootsOf } from './fixture.js';
 
@@ -160,5 +160,32 @@ describe('floors', () => {
     expect(longest).toBeLessThan(world.replicas.length - 2);
     for (const replica of world.replicas) expect(floorsOf(world, replica)).toHaveLength(1);
     world.healAndDrain();
+  });
+
+  test('[FL5] [SY3] seed 81252: what a swept checkpoint had covered counts as seen until what covers it now has come', () => {
+    const world = createWorld({
+      seed: 81252,
+      relayCount: 2,
+      editCount: 60,
+      documentRatio: 1,
+      keyCount: 2,
+      deleteRatio: 0.6,
+      editEveryMs: 2,
+      duplicateRatio: 0.05,
+      latencyMsMax: 20,
+      clockSkewMsMax: 5000,
+      clockJumpMsMax: 1000,
+      disk: 'barriers',
+      bulkRatio: 0.1,
+      newcomers: 'vector',
+      checkpointTailBytesMin: 2000,
+      floorTombstonesMin: 1,
+      floorContextEntriesMin: 3,
+      replicaExpiryMs: 1500,
+      faults: ['partition', 'clock-jump', 'relay-withholds', 'switch-relay', 'relay-crash', 'replica-hole'],
+    });
+    world.run({ steps: 700 });
+    world.healAndDrain();
+    expect(countOf(world, 'floors')).toBeGreaterThan(0);
   });
 });

@@ -123,6 +123,12 @@ export class Ledger {
     return false;
   }
 
+  /** Something covers it that lies under a floor itself. */
+  isCoveredUnder(delta: Delta): boolean {
+    const others = this.#deltasByKey.get(delta.keyId) ?? [];
+    return others.some((one) => !one.withdrawn && covers(one.delta.context, delta) && this.isUnder(one.delta));
+  }
+
   /** It was written, a relay had it, all others deleted it, and its author was never told: now it is written again [FL5]. */
   revived({ writes }: SealedRecord): void {
     for (const id of writes) this.#revived.add(id);

@@ -16,6 +16,9 @@ import { isDamaged } from './damage.js';
 const LINKS_PER_REPLICA_MAX = 40;
 /** What the rows of `trash` begin with that hold a delta. */
 const TRASHED = 1;
+/** What follows on a floor's id in those rows of `floors` that name what it lets stand and has not been here. */
+const MISSING = 2;
+const FLOOR_ID_BYTES = 32;
 
 interface Node {
   readonly name: string;
@@ -129,6 +132,7 @@ export class Oracles {
         const isHeld = (delta: Delta) => tables.table('deltas').get(trieKeyOf(delta)) !== undefined;
         if (records.some(({ delta, withdrawn }) => withdrawn || isHeld(delta))) continue;
         if (records.some(({ delta }) => ledger.isUnder(delta))) continue;
+        if (isAwaiting(tables) && records.some(({ delta }) => ledger.isCoveredUnder(delta))) continue;
         const covering = (contextual ??= contextualByKey(this.#world, tables));
         const isCovered = (delta: Delta) =>
           covering.get(delta.keyId)?.some(({ context }) => covers(context, delta)) === true;
@@ -227,6 +231,11 @@ export class Oracles {
           throw new Error(`${name} shows write ${id} of ${key.kind} ${key.id}, which a later one had replaced`);
     }
   }
+}
+
+/** [FL5] Something that a held floor lets stand has not come yet: it covers what was swept, and what that had covered. */
+function isAwaiting(tables: MemoryTables): boolean {
+  return rows(tables, 'floors').some(([key]) => key[FLOOR_ID_BYTES] === MISSING);
 }
 
 function floorsOf({ room, ledger }: Cast, tables: MemoryTables): readonly Floor[] {
