@@ -17,7 +17,7 @@ export function encode(write: (encoder: encoding.Encoder) => void): Uint8Array {
  */
 export function decode<Value>(
   bytes: Uint8Array,
-  code: Extract<ErrorCode, 'FRAME_MALFORMED' | 'DELTA_MALFORMED' | 'INTERNAL'>,
+  code: Extract<ErrorCode, 'FRAME_MALFORMED' | 'DELTA_MALFORMED' | 'BACKUP_DAMAGED' | 'INTERNAL'>,
   read: (decoder: decoding.Decoder) => Value,
 ): Value {
   const decoder = decoding.createDecoder(bytes);

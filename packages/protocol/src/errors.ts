@@ -234,6 +234,18 @@ const ERRORS = {
     message: 'It is not in the trash.',
     remedy: 'List it again.',
   },
+  BACKUP_CUT: {
+    wire: 40,
+    retryable: false,
+    message: 'The backup ends early, after {deltas} deltas.',
+    remedy: 'What is whole was restored. Restore another backup, or one that begins after the mark in the facts.',
+  },
+  BACKUP_DAMAGED: {
+    wire: 41,
+    retryable: false,
+    message: 'The backup is not as it was written: {reason}.',
+    remedy: 'What came before that was restored. Restore another backup, or one that begins after the mark in the facts.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

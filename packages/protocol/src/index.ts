@@ -1,4 +1,9 @@
 export { assert, unreachable } from './assert.js';
+export { BackupReader } from './backup/reader.js';
+export { BACKUP_MAGIC, type BackupFrame, FrameChain } from './backup/frame.js';
+export { type BackupMark, markToText, textToMark } from './backup/mark.js';
+export { RESTORE_BEGINS, type RestoreEffect, type RestoreState, stepRestore } from './backup/restore.js';
+export { BACKUP_BEGINS, type BackupSpec, type BackupState, type BackupStep, takeBackup } from './backup/take.js';
 export {
   type Body,
   bodyOfDelta,
