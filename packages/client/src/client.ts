@@ -1,6 +1,8 @@
 import { assertName, defaultLimits, type Limits, MangroveError } from '@mangrove/protocol';
+import { restoreFrom } from './backup.js';
 import { Room, type RoomHost, type RoomOptions } from './room.js';
 import { wrapEngine } from './rpc/wrap.js';
+import type { RestoreResult } from './types.js';
 import type { EngineApi } from './worker/engine-api.js';
 
 export interface ClientOptions {
@@ -16,6 +18,12 @@ export interface ClientOptions {
 export interface Client {
   /** The same handle for the same name; opens nothing until it is used. */
   room(name: string, options?: RoomOptions): Room;
+  /**
+   * Merges what `room.backup()` has written into the rooms that it is of, whether they are open or not: everything is verified like what a
+   * relay sends, nothing newer is replaced, and restoring twice changes nothing. Rejects: `BACKUP_CUT` and `BACKUP_DAMAGED`, after what is
+   * whole was restored (`error.facts.mark`: where a backup of the rest may begin); `NOT_SUPPORTED`; `STORAGE_FULL`.
+   */
+  restore(stream: ReadableStream<Uint8Array>): Promise<RestoreResult>;
   close(): Promise<void>;
   /** Deletes everything this client has stored on this device. */
   destroy(options: { readonly deleteLocalData: true }): Promise<void>;
@@ -73,6 +81,10 @@ export function createClient(options: ClientOptions): Client {
       const room = new Room(name, roomOptions, host);
       rooms.set(name, { room, options: roomOptions });
       return room;
+    },
+    restore: async (stream) => {
+      if (isClosed) throw new MangroveError('CLOSED', { what: 'client' });
+      return restoreFrom(stream, start());
     },
     close: () => shutDown(false),
     destroy: ({ deleteLocalData }) => {

@@ -1,3 +1,4 @@
+export type { BackupStream } from './backup.js';
 export { type Client, type ClientOptions, createClient } from './client.js';
 export { Collection, type CollectionOptions } from './collection.js';
 export { DocumentHandle } from './documents/document-handle.js';
@@ -12,6 +13,7 @@ export type {
   Metrics,
   RecordChange,
   RepairMetrics,
+  RestoreResult,
   RoomStatus,
   Rung,
   Sibling,

@@ -1,4 +1,5 @@
 import { assertName, bytesToHex, EMPTY_ROOT, type Limits, MangroveError, type Value } from '@mangrove/protocol';
+import { type BackupStream, backupStream } from './backup.js';
 import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
@@ -187,6 +188,22 @@ export class Room {
     await this.#open();
     const ids = entries?.map(({ id }) => id);
     await this.#engine.emptyTrash(this.name, ids);
+  }
+
+  /**
+   * All that this device has of the room, as a stream for a file: documents, records and what was never sent. With `since` only what came
+   * after an earlier backup, whose `mark` it is. It is read while the room goes on, as fast as it is taken. Rejects: `OPTION_INVALID`.
+   */
+  async backup(options: { readonly since?: string } = {}): Promise<BackupStream> {
+    this.#assertOpen();
+    const { since, ...others } = options;
+    const [unknown] = Object.entries(others).filter(([, value]) => value !== undefined);
+    if (unknown !== undefined)
+      throw new MangroveError('NOT_SUPPORTED', { feature: `The option ${unknown[0]} of backup` });
+    await this.#open();
+    // An edit that was refused is in no backup and keeps none from being made; whoever wrote it was told.
+    await this.#flush().catch(() => {});
+    return backupStream(this.#engine, await this.#engine.backup(this.name, since));
   }
 
   close(): void {

@@ -137,4 +137,16 @@ export interface TrashOptions {
   readonly after?: Pick<TrashEntry, 'id'>;
 }
 
+/** What came of `client.restore`. */
+export interface RestoreResult {
+  /** The names of the rooms whose backups were in the stream. */
+  readonly rooms: readonly string[];
+  /** How many deltas the rooms have now that they had not before. */
+  readonly deltas: number;
+  /** Deltas that were not taken: their signatures do not verify, nobody has admitted their writers, or they are from the future. */
+  readonly refused: number;
+  /** For each room the mark that the next backup may begin after: `room.backup({ since })`. */
+  readonly marks: Readonly<Record<string, string>>;
+}
+
 export type { Value };

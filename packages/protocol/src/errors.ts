@@ -244,7 +244,8 @@ const ERRORS = {
     wire: 41,
     retryable: false,
     message: 'The backup is not as it was written: {reason}.',
-    remedy: 'What came before that was restored. Restore another backup, or one that begins after the mark in the facts.',
+    remedy:
+      'What came before that was restored. Restore another backup, or one that begins after the mark in the facts.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

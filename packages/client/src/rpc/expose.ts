@@ -1,6 +1,6 @@
 import * as Comlink from 'comlink';
 import { errorToFacts, type ErrorFacts, type Limits } from '@mangrove/protocol';
-import type { EngineApi, RoomListener } from '../worker/engine-api.js';
+import type { BackupPiece, EngineApi, RoomListener } from '../worker/engine-api.js';
 
 /** What crosses back: comlink alone would keep only an error's message. */
 export type Outcome =
@@ -39,10 +39,16 @@ export function exposeEngine(createEngine: (options: EngineOptions) => EngineApi
     call: async (method, ...args) => {
       const outcome = await answer(method, args);
       await notices.heard();
-      return outcome;
+      return outcome.ok ? Comlink.transfer(outcome, transferred(method, outcome.value)) : outcome;
     },
   };
   Comlink.expose(endpoint);
+}
+
+/** What is large and made for this one answer changes hands instead of being copied. */
+function transferred(method: keyof EngineApi, value: unknown): Transferable[] {
+  const bytes = method === 'readBackup' ? (value as BackupPiece | undefined)?.bytes : undefined;
+  return bytes === undefined ? [] : [bytes.buffer as ArrayBuffer];
 }
 
 /**

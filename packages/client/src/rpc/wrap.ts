@@ -21,6 +21,12 @@ const METHODS: readonly (keyof EngineApi)[] = [
   'synced',
   'reached',
   'cancel',
+  'backup',
+  'readBackup',
+  'restore',
+  'writeRestore',
+  'endRestore',
+  'dropStream',
   'shutDown',
 ];
 

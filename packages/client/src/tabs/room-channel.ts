@@ -17,6 +17,8 @@ export type TabNotice =
       readonly rows: readonly JournaledRow[];
     }
   | { readonly kind: 'received'; readonly keys: readonly ReceivedKey[] }
+  /** Something came into the store that is not from the owner; `fromSeq`: own deltas from there on, which were sealed for a backup. */
+  | { readonly kind: 'stored'; readonly keys: readonly ReceivedKey[]; readonly fromSeq: number | undefined }
   | { readonly kind: 'status'; readonly status: LinkStatus }
   | { readonly kind: 'heads'; readonly heads: readonly HeadSeq[] }
   | { readonly kind: 'presence'; readonly tab: number; readonly keyId: KeyId; readonly state: Uint8Array }

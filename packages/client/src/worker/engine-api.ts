@@ -1,5 +1,15 @@
 import type { BuiltInResolver } from '@mangrove/protocol';
-import type { EntriesOptions, Entry, Metrics, RecordChange, RoomStatus, Rung, TrashEntry, Value } from '../types.js';
+import type {
+  EntriesOptions,
+  Entry,
+  Metrics,
+  RecordChange,
+  RestoreResult,
+  RoomStatus,
+  Rung,
+  TrashEntry,
+  Value,
+} from '../types.js';
 import type { OpenedDocument } from './documents.js';
 
 /** What the page asks of the worker. All arguments and results can be cloned; errors cross as facts. */
@@ -39,6 +49,18 @@ export interface EngineApi {
   reached(room: string, wait: ReachedWait): Promise<void>;
   cancel(room: string, name: number): Promise<void>;
 
+  /** Begins a backup; resolves to the number that it is read by. `since`: a mark. */
+  backup(room: string, since: string | undefined): Promise<number>;
+  /** The next bytes, as soon as they are asked for; undefined when there are none any more. */
+  readBackup(stream: number): Promise<BackupPiece | undefined>;
+  /** Begins to restore; resolves to the number that it is written by. */
+  restore(): Promise<number>;
+  /** Resolves when what these bytes complete is restored. Rejects once, and then for good. */
+  writeRestore(stream: number, bytes: Uint8Array): Promise<void>;
+  endRestore(stream: number): Promise<RestoreResult>;
+  /** Neither is gone on with. */
+  dropStream(stream: number): Promise<void>;
+
   /** Closes everything; with `deleteData` the database is gone afterwards. */
   shutDown(deleteData: boolean): Promise<void>;
 }
@@ -46,6 +68,12 @@ export interface EngineApi {
 export interface RoomOptions {
   readonly room: string;
   readonly relays: readonly string[];
+}
+
+export interface BackupPiece {
+  readonly bytes: Uint8Array;
+  /** With the last piece: where the next backup may begin. */
+  readonly mark: string | undefined;
 }
 
 export interface DocumentEdit {

@@ -9,16 +9,31 @@ import {
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { Database } from '../stores/database.js';
+import type { BorrowedRoom } from './backup/backup-host.js';
+import type { Backups } from './backup/backups.js';
 import type { EngineApi, RoomListener, RoomOptions } from './engine-api.js';
 import { RoomRuntime } from './room-runtime.js';
 
 /** The one configuration that this version builds; it is bound into the room's id. */
 const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
 
+/** Of a room that no page has open. */
+const NOBODY: RoomListener = {
+  status: () => {},
+  updates: () => {},
+  changes: () => {},
+  peerPresence: () => {},
+  peersGone: () => {},
+  presenceWanted: () => {},
+  reopened: () => {},
+  token: async () => undefined,
+};
+
 /** All rooms of one client in one tab's worker. */
 export function createEngine(env: Environment, databaseName: string, limits: Limits): EngineApi {
   const rooms = new Map<string, Promise<RoomRuntime>>();
   let database: Promise<Database> | undefined;
+  let backups: Promise<Backups> | undefined;
 
   const room = async (name: string): Promise<RoomRuntime> => {
     const runtime = rooms.get(name);
@@ -69,6 +84,30 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     opening.then(() => listener.reopened(), reportError);
   };
 
+  /** Loaded with the first backup: few pages ever make one. */
+  const loadBackups = (): Promise<Backups> => {
+    backups ??= import('./backup/backups.js').then(
+      (module) => new module.Backups({ hash: env.hash, config: ROOM_CONFIG, borrow: (name) => borrow(name) }),
+    );
+    return backups;
+  };
+
+  /** A room that is not open on this page is opened for as long as it takes, without a network. */
+  const borrow = async (name: string, spent?: ReplicaId): Promise<BorrowedRoom> => {
+    const opened = rooms.get(name);
+    const runtime = await (opened ?? openRoom({ room: name, relays: [] }, NOBODY, spent));
+    const host = runtime.backupHost;
+    const release = async (): Promise<void> => (opened === undefined ? runtime.close() : undefined);
+    const renewed = async (): Promise<BorrowedRoom> => {
+      const { replica } = host.options.identity;
+      // All tabs open the room anew, this one before it is borrowed again.
+      host.tell({ kind: 'identity-spent', replica });
+      await release();
+      return borrow(name, replica);
+    };
+    return { host, release, renewed };
+  };
+
   const closeRoom = async (name: string): Promise<void> => {
     const runtime = rooms.get(name);
     rooms.delete(name);
@@ -100,6 +139,12 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     synced: async (name, wait) => (await room(name)).synced(wait),
     reached: async (name, wait) => (await room(name)).reached(wait),
     cancel: async (name, wait) => (await room(name)).cancel(wait),
+    backup: async (name, since) => (await loadBackups()).begin((await room(name)).backupHost, since),
+    readBackup: async (stream) => (await loadBackups()).read(stream),
+    restore: async () => (await loadBackups()).beginRestore(),
+    writeRestore: async (stream, bytes) => (await loadBackups()).write(stream, bytes),
+    endRestore: async (stream) => (await loadBackups()).end(stream),
+    dropStream: async (stream) => (await loadBackups()).drop(stream),
     shutDown: async (deleteData) => {
       await Promise.all([...rooms.keys()].map(closeRoom));
       const open = await database;

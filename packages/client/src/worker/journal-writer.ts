@@ -148,7 +148,7 @@ async function soon(promise: Promise<boolean>): Promise<boolean> {
 }
 
 /** A strict transaction has to write something to be one. */
-function* setBarrier(tx: Transaction): Steps<void> {
+export function* setBarrier(tx: Transaction): Steps<void> {
   tx.put('meta', BARRIER, new Uint8Array());
 }
 

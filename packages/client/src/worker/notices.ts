@@ -1,4 +1,4 @@
-import type { ReplicaId } from '@mangrove/protocol';
+import { errorToFacts, type ReplicaId } from '@mangrove/protocol';
 import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
 import type { ChangeOrigin } from '../types.js';
 import { toReceivedKey } from './journal-writer.js';
@@ -56,6 +56,10 @@ export class Notices {
         return;
       case 'received':
         this.#host.deliver(notice.keys, 'remote');
+        return;
+      case 'stored':
+        this.#host.deliver(notice.keys, 'remote');
+        owner?.stored(notice.keys, notice.fromSeq).catch((error: unknown) => status.fault(errorToFacts(error)));
         return;
       case 'status':
         if (owner !== undefined) return;

@@ -9,18 +9,17 @@ import {
   type KeyId,
   MangroveError,
   nextEpoch,
-  numbersOf,
-  oldestOf,
   type Peer,
   type Presence,
   progressOf,
+  readRoot,
   type Refused,
   type ReplicaState,
   type ScrubFindings,
   type SealedDraft,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
-import type { SealedRows, TabNotice } from '../tabs/room-channel.js';
+import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
 import { Checkpointer } from './checkpointer.js';
 import { Collector } from './collector.js';
 import { Folder } from './folder.js';
@@ -29,7 +28,9 @@ import { Online } from './online.js';
 import type { Received } from './receive.js';
 import { ReplicaLink } from './replica-link.js';
 import type { RuntimeOptions } from './runtime-options.js';
+import { readMarks } from './load.js';
 import { Scrubber } from './scrubber.js';
+import { sealedRows } from './seal-once.js';
 import { Sealer } from './sealer.js';
 import { addRepairs, type Attempt, connectionOf } from './status.js';
 import type { StatusBoard } from './status-board.js';
@@ -162,6 +163,23 @@ export class Owner {
     if (isPaused) void this.#link.stop();
     else this.#connect();
     this.#linkChanged(this.#link.state, undefined);
+  }
+
+  /** What no link of this owner brought and its sealer did not seal: a backup was restored, or the journal sealed for one. */
+  async stored(keys: readonly ReceivedKey[], fromSeq: number | undefined): Promise<void> {
+    const { root, marks } = await this.#options.store.transact(
+      function* (tx) {
+        return { root: (yield* readRoot(tx)).root, marks: yield* readMarks(tx) };
+      },
+      { mode: 'read' },
+    );
+    if (this.#isStopped) return;
+    const { status } = this.#host;
+    const isSame = bytesToHex(root) === status.room.root;
+    status.set({ root: bytesToHex(root), settled: status.link.settled && isSame, ...marks });
+    if (fromSeq !== undefined) this.#link.post({ kind: 'sealed', deltas: [], fromSeq });
+    for (const { keyId, document, bytes } of keys) if (document !== undefined) this.#checkpointer.added(keyId, bytes);
+    this.#link.checkNow();
   }
 
   /** What was lost here is somewhere else, with luck: roots are compared at once [AE3]. */
@@ -299,13 +317,4 @@ export class Owner {
   #fault(error: ErrorFacts): void {
     this.#host.status.fault(error);
   }
-}
-
-function sealedRows({ delta, rows }: SealedDraft): SealedRows {
-  return {
-    seq: delta.seq,
-    rows: rows.flatMap(numbersOf),
-    bytes: delta.body.length,
-    atMs: Math.min(...rows.map((row) => hlcToMs(oldestOf(row)))),
-  };
 }

@@ -25,6 +25,7 @@ import {
   type KeyName,
   MangroveError,
   msAhead,
+  readRoot,
   receiveDeltas,
   type Reception,
   type Rejected,
@@ -58,6 +59,10 @@ export interface Received {
   readonly marks: Marks;
   /** Own deltas that were lost here and that the relay has shown to have. */
   readonly returned: readonly number[];
+  /** Deltas that are in the set and were not before. */
+  readonly added: number;
+  /** The root that was there before; of a backup alone [BK9]. */
+  readonly rootBefore: Uint8Array | undefined;
   /** Documents with a checkpoint that cannot be used: whoever has what it covers answers it [CP6]. */
   readonly disputed: readonly KeyId[];
   /** Own unsent deltas that a floor has swept, and what they have become [FL5]. */
@@ -71,13 +76,17 @@ export interface Receiver {
   readonly certifier: Certifier;
 }
 
-/** Decodes, verifies and inspects what a peer sent, then takes it in one transaction. Bad deltas change nothing but the quarantine. */
+/**
+ * Decodes, verifies and inspects what a peer sent, or a backup holds, then takes it in one transaction. Bad deltas change nothing but the
+ * quarantine.
+ */
 export async function receive(
   store: Store,
   { room, replica, certifier }: Receiver,
   batch: readonly DeltaBytes[],
   cursor: Cursor | undefined,
   nowMs: number,
+  source: 'relay' | 'backup' = 'relay',
 ): Promise<Received> {
   const faults: ErrorFacts[] = [];
   const entries: (Delta | Stub)[] = [];
@@ -105,19 +114,21 @@ export async function receive(
       rejected.push({ delta: entry, fault: 'SIGNATURE_INVALID' });
     }
   }
-  const { reception, outbox, marks, fetches } = await store.transact(
+  const isBackup = source === 'backup';
+  const { reception, rootBefore, outbox, marks, fetches } = await store.transact(
     function* (tx) {
       const held = yield* tx.getMany(
         'deltas',
         rejected.map(({ delta }) => trieKeyOf(delta)),
       );
       const strange = rejected.filter((_, i) => held[i] === undefined);
-      const options = { nowMs, cursor, replica, compare: checkpointFault };
+      const rootBefore = isBackup ? (yield* readRoot(tx)).root : undefined;
+      const options = { nowMs, cursor, replica, compare: checkpointFault, isBackup };
       const reception = yield* receiveDeltas(tx, room, arrivals, strange, options);
       yield* release(tx, reception.judgement.arrivals);
       // With the cursor that passes them by [SY18].
       const { fetches } = yield* keepStubs(tx, stubs, nowMs);
-      return { reception, outbox: yield* countOutbox(tx), marks: yield* readMarks(tx), fetches };
+      return { reception, rootBefore, outbox: yield* countOutbox(tx), marks: yield* readMarks(tx), fetches };
     },
     // A relay has it, and what is later written strictly, or stated in a head, takes it along to the disk.
     { mode: 'write', durability: 'relaxed' },
@@ -134,6 +145,8 @@ export async function receive(
     faults,
     marks,
     returned: reception.returned,
+    added: reception.outcomes.filter((outcome) => outcome === 'added' || outcome === 'forked').length,
+    rootBefore,
     disputed: reception.judgement.arrivals
       .filter(({ delta, fault }) => fault !== undefined && hasFlag(delta, FLAG.checkpoint))
       .map(({ delta }) => delta.keyId),

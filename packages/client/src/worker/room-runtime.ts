@@ -11,6 +11,7 @@ import {
 import type { Environment } from '../environment.js';
 import type { ReceivedKey, RoomChannel, TabNotice } from '../tabs/room-channel.js';
 import type { ChangeOrigin, RoomStatus } from '../types.js';
+import type { BackupHost } from './backup/backup-host.js';
 import { Collections } from './collections.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { ReachedWait, RoomListener, WriteResult } from './engine-api.js';
@@ -144,6 +145,18 @@ export class RoomRuntime {
     this.#parts.channel.post({ kind: 'network', paused: isPaused });
   }
 
+  /** What backing up and restoring need of a room: both are rare, and loaded when they are asked for. */
+  get backupHost(): BackupHost {
+    return {
+      env: this.#env,
+      options: this.#options,
+      idle: () => this.writes.idle(),
+      isKnown: (row) => this.#parts.pending.isKnown(row),
+      tell: (notice) => this.#tell(notice),
+      fault: (error) => this.fault(error),
+    };
+  }
+
   fault(error: ErrorFacts): void {
     this.#parts.status.fault(error);
   }
@@ -210,10 +223,7 @@ export class RoomRuntime {
     const host = {
       status,
       token: () => listener.token(),
-      tell: (notice: TabNotice) => {
-        this.#notices.heard(notice);
-        channel.post(notice);
-      },
+      tell: (notice: TabNotice) => this.#tell(notice),
       post: (notice: TabNotice) => channel.post(notice),
       received: ({ keys }: { readonly keys: readonly ReceivedKey[] }) => this.#deliver(keys, 'remote'),
       isKnown: (row: number) => pending.isKnown(row),
@@ -224,6 +234,12 @@ export class RoomRuntime {
       channel.post({ kind: 'took-over' });
       await this.#rereading.read();
     });
+  }
+
+  /** To this tab and to all others, in the same words. */
+  #tell(notice: TabNotice): void {
+    this.#notices.heard(notice);
+    this.#parts.channel.post(notice);
   }
 
   /** Once: the owner and the other tabs may both say so. */

@@ -1,20 +1,8 @@
-import {
-  commitSeal,
-  draftSeal,
-  isMangroveError,
-  resetClock,
-  type RoomRef,
-  signDelta,
-  type SealedDraft,
-  type Store,
-} from '@mangrove/protocol';
-import { deflate } from '../deflate.js';
-import { mergeUpdates } from '../documents/merge.js';
+import type { RoomRef, SealedDraft, Store } from '@mangrove/protocol';
 import type { Environment, Identity } from '../environment.js';
 import type { Barrier } from './journal-writer.js';
+import { RETRIES_MAX, sealOnce } from './seal-once.js';
 
-/** Drafts that lose a race with another tab are drafted again; more often than this, something is wrong. */
-const RETRIES_MAX = 8;
 /** After a failure, which is told, sealing is tried again by itself. */
 const RETRY_AFTER_MS = 5_000;
 
@@ -109,7 +97,7 @@ export class Sealer implements Barrier {
     let retries = 0;
     while (this.#isWanted && this.#mayRun()) {
       this.#isWanted = false;
-      const outcome = await this.#sealOnce().catch((error: unknown) => this.#recover(error));
+      const outcome = await this.#sealOnce();
       if (outcome === 'empty') continue;
       this.#isWanted = true;
       retries = outcome === 'lost' ? retries + 1 : 0;
@@ -117,37 +105,11 @@ export class Sealer implements Barrier {
     }
   }
 
-  /** A clock that ran ahead and was set right: nothing was given away with its stamps, so the stamps can go back too. */
-  async #recover(error: unknown): Promise<'lost'> {
-    if (!isMangroveError(error) || error.code !== 'CLOCK_AHEAD') throw error;
-    const nowMs = this.#env.clock.nowMs();
-    await this.#store.transact((tx) => resetClock(tx, nowMs), { mode: 'write' });
-    return 'lost';
-  }
-
   async #sealOnce(): Promise<'sealed' | 'empty' | 'lost'> {
-    const nowMs = this.#env.clock.nowMs();
-    const { replica, signer } = this.#identity;
-    const drafts = await this.#store.transact(
-      (tx) => draftSeal(tx, this.#room, { replica, nowMs, mergeUpdates, deflate }),
-      {
-        mode: 'read',
-      },
-    );
-    if (drafts.length === 0) return 'empty';
-    const sealed: SealedDraft[] = await Promise.all(
-      drafts.map(async ({ unsigned, rows }) => ({
-        delta: signDelta(unsigned, await signer.sign(unsigned.message)),
-        rows,
-      })),
-    );
-    const epoch = this.#host.epoch();
-    const acceptance = await this.#store.transact((tx) => commitSeal(tx, this.#room, sealed, epoch, nowMs), {
-      mode: 'write',
-      durability: 'strict',
-    });
-    if (acceptance === undefined) return 'lost';
-    this.#host.sealed(sealed, acceptance.root);
+    const outcome = await sealOnce(this.#env, this.#store, this.#room, this.#identity, () => this.#host.epoch());
+    if (typeof outcome === 'string') return outcome;
+    const { sealed, root } = outcome;
+    this.#host.sealed(sealed, root);
     this.#sealedRow = Math.max(this.#sealedRow, ...sealed.flatMap(({ rows }) => rows.map((row) => row.number)));
     this.#tellProgress();
     return 'sealed';

@@ -30,6 +30,8 @@ export interface ReceiveOptions {
   readonly cursor: Cursor | undefined;
   readonly replica: ReplicaId;
   readonly compare: CompareUpdates;
+  /** From a backup, whose word that an own delta is elsewhere too says nothing of a relay [BK7]. */
+  readonly isBackup?: boolean;
 }
 
 export interface Reception extends Acceptance {
@@ -66,7 +68,7 @@ export function* receiveDeltas(
   room: RoomRef,
   arrivals: readonly Arrival[],
   rejected: readonly Rejected[],
-  { nowMs, cursor, replica, compare }: ReceiveOptions,
+  { nowMs, cursor, replica, compare, isBackup = false }: ReceiveOptions,
 ): Steps<Reception> {
   const judgement = yield* judgeCheckpoints(tx, room, replica, arrivals, compare);
   const unusable = new Set((yield* tx.keys('quarantine', EVERYTHING)).map(bytesToDeltaId));
@@ -74,7 +76,7 @@ export function* receiveDeltas(
   const deltas = arrivals.map(({ delta }) => delta);
   const retain = ({ id }: Pick<Delta, 'id'>): boolean => unusable.has(id);
   let acceptance = yield* acceptDeltas(tx, room, deltas, { nowMs, from: 'others', retain });
-  const returned = yield* readReturned(tx, replica, deltas, acceptance);
+  const returned = isBackup ? [] : yield* readReturned(tx, replica, deltas, acceptance);
   yield* acknowledge(tx, room, replica, returned);
   const before = yield* readClock(tx);
   let clock = before;
