@@ -1,6 +1,8 @@
 import { constants, deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import * as Y from 'yjs';
+import type { BackupFrame } from '../../packages/protocol/src/backup/frame.js';
+import { markToBytes } from '../../packages/protocol/src/backup/mark.js';
 import { bodyToBytes, recordPayloadToBytes } from '../../packages/protocol/src/body.js';
 import { compareBytes, concatBytes, utf8ToBytes } from '../../packages/protocol/src/bytes.js';
 import { compressBody } from '../../packages/protocol/src/compression.js';
@@ -24,6 +26,7 @@ import {
 } from '../interop/fixture.js';
 import { historySteps, makeHistory } from '../interop/history.js';
 import { anyMessage, goldenMessages } from '../interop/messages.js';
+import { framesOf, framesToFile, tablesOf } from '../support/backups.js';
 
 /** Honest things to start from, made by what makes them for the golden and the property tests. */
 
@@ -121,6 +124,18 @@ function documentOf(seq: number, payload: Uint8Array): Delta {
   const header = headerOf({ replica: replicaOf(5), seq, hlc: 10_000 + seq, name, nonces: [seq] });
   return signStub(makeUnsignedDelta(sha256, room.roomId, header, bodyToBytes({ name, payload })));
 }
+
+/** Of a room at rest and of one that changed meanwhile, whole and after a mark. */
+const backups: readonly (readonly BackupFrame[])[] = [
+  framesOf(tablesOf(written.slice(0, 60))),
+  framesOf(tablesOf(written.slice(0, 9)), undefined, undefined, { stepMax: 2, lastNewsMax: 1 }),
+].flatMap((frames) => [frames, framesOf(tablesOf(written), frames.findLast((frame) => 'mark' in frame)?.mark)]);
+
+export const backupFrames: readonly BackupFrame[] = backups.flat();
+export const backupFiles: readonly Uint8Array[] = backups.map(framesToFile);
+export const backupMarks: readonly Uint8Array[] = backupFrames.flatMap((frame) =>
+  'mark' in frame ? [markToBytes(frame.mark)] : [],
+);
 
 const deltaBytes = deltas.map(({ bytes }) => bytes);
 

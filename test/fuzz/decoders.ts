@@ -1,5 +1,15 @@
 import { inflateRawSync } from 'node:zlib';
 import {
+  BACKUP_MAGIC,
+  type BackupFrame,
+  CHECK_BYTES,
+  checkOf,
+  FRAME_HEAD_BYTES,
+  frameToPayload,
+  payloadToFrame,
+} from '../../packages/protocol/src/backup/frame.js';
+import { type BackupMark, bytesToMark, markToBytes } from '../../packages/protocol/src/backup/mark.js';
+import {
   bodyToBytes,
   bytesToBody,
   bytesToRecordPayload,
@@ -20,6 +30,7 @@ import type { Message } from '../../packages/protocol/src/wire/messages.js';
 import * as decoding from 'lib0/decoding';
 import { updateFault } from '../../packages/client/src/documents/guard.js';
 import { room, sha256 } from '../interop/fixture.js';
+import { effectsOf } from '../support/backups.js';
 import type { Random } from '../support/random.js';
 import { Finding, type Tally } from './case.js';
 import * as corpus from './corpus.js';
@@ -118,6 +129,41 @@ const decoders: readonly Decoder[] = [
     read: bytesToProof,
     write: (value) => proofToBytes(value as ReturnType<typeof bytesToProof>),
   },
+  {
+    name: 'bytesToMark',
+    samples: corpus.backupMarks,
+    codes: ['BACKUP_DAMAGED'],
+    read: bytesToMark,
+    write: (value) => markToBytes(value as BackupMark | undefined),
+  },
+  {
+    name: 'backup frame',
+    samples: corpus.backupFrames.map(frameToBytes),
+    codes: ['BACKUP_DAMAGED', 'VERSION_UNSUPPORTED'],
+    read: (bytes) => payloadToFrame(bytes[0] ?? 0, bytes.subarray(1)),
+    write: (value) => frameToBytes(value as BackupFrame),
+  },
+  {
+    name: 'backup',
+    samples: corpus.backupFiles,
+    codes: ['BACKUP_DAMAGED', 'BACKUP_CUT', 'VERSION_UNSUPPORTED'],
+    read: (bytes) => {
+      const { effects, error } = effectsOf(bytes, 1 + (bytes.length % 97));
+      if (error !== undefined) throw error;
+      return effects;
+    },
+  },
+  {
+    // Its checks are made right again, so that what is behind them is reached.
+    name: 'backup with checks',
+    samples: corpus.backupFiles.map(withoutChecks),
+    codes: ['BACKUP_DAMAGED', 'BACKUP_CUT', 'VERSION_UNSUPPORTED'],
+    read: (bytes) => {
+      const { effects, error } = effectsOf(withChecks(bytes));
+      if (error !== undefined) throw error;
+      return effects;
+    },
+  },
   { name: 'updateFault', samples: corpus.updates, codes: [], read: (bytes) => updateFault(bytes, undefined) },
   ...storedRows,
 ];
@@ -150,6 +196,41 @@ function inflateBesideIt(stored: Uint8Array): Uint8Array | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** `(u8 kind • u32 bytes • payload)*` of a file. */
+function withoutChecks(file: Uint8Array): Uint8Array {
+  const frames: Uint8Array[] = [];
+  for (let at = BACKUP_MAGIC.length; at < file.length; ) {
+    const end = at + FRAME_HEAD_BYTES + lengthAt(file, at);
+    frames.push(file.subarray(at, end));
+    at = end + CHECK_BYTES;
+  }
+  return concatBytes(...frames);
+}
+
+function withChecks(bytes: Uint8Array): Uint8Array {
+  const parts = [BACKUP_MAGIC];
+  let check = new Uint8Array(CHECK_BYTES);
+  let at = 0;
+  while (at + FRAME_HEAD_BYTES <= bytes.length) {
+    const end = at + FRAME_HEAD_BYTES + lengthAt(bytes, at);
+    if (end > bytes.length) break;
+    check = checkOf(sha256, check, bytes[at] as number, bytes.subarray(at + FRAME_HEAD_BYTES, end)) as typeof check;
+    parts.push(bytes.subarray(at, end), check);
+    at = end;
+  }
+  return concatBytes(...parts, bytes.subarray(at));
+}
+
+function lengthAt(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(1);
+}
+
+/** A frame without its length and its check: by its kind. */
+function frameToBytes(frame: BackupFrame): Uint8Array {
+  const kind = ['header', 'certificates', 'deltas', 'section', 'end'].indexOf(frame.kind) + 1;
+  return concatBytes(Uint8Array.of(kind), frameToPayload(frame));
 }
 
 function messagesOf<Kind extends Message['kind']>(kind: Kind): Extract<Message, { kind: Kind }>[] {

@@ -8,6 +8,9 @@ const RUN_MS_MAX = isLong ? 60 * 60_000 : 15 * 60_000;
 
 /** What has to happen often enough in a run for its silence to say something. */
 const HAPPENS: Readonly<Record<string, number>> = {
+  'backup frame read': 1_000,
+  'backup with checks read': 50,
+  'backup with checks refused': 1_000,
   'bytesToDelta read': 2_000,
   'bytesToDelta refused': 2_000,
   'bytesToRelayMessage read': 2_000,

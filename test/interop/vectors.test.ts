@@ -21,7 +21,9 @@ describe('vectors', () => {
     );
     const cases = [
       readVectors('malformed'),
-      ...['values', 'deltas', 'compressed'].map((name) => (readVectors(name) as { invalid: unknown }).invalid),
+      ...['values', 'deltas', 'compressed', 'backups'].map(
+        (name) => (readVectors(name) as { invalid: unknown }).invalid,
+      ),
     ];
     for (const { name, code } of cases.flat() as { name: string; code?: string }[])
       expect(code, name).toMatch(/^[A-Z_]+$/);

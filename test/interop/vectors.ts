@@ -17,6 +17,7 @@ import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from '../.
 import { PROTOCOL_VERSION } from '../../packages/protocol/src/wire/version.js';
 import { sha256 } from './fixture.js';
 import { goldenMessages } from './messages.js';
+import { makeBackupVectors } from './vectors-backups.js';
 import { makeCheckpointVectors } from './vectors-checkpoints.js';
 import { makeCompressedVectors } from './vectors-compressed.js';
 import { makeDeltaVectors } from './vectors-deltas.js';
@@ -42,6 +43,7 @@ export const vectorMakers: Readonly<Record<string, () => unknown>> = {
   tries: makeTrieVectors,
   proofs: makeProofVectors,
   acceptance: makeAcceptanceVectors,
+  backups: makeBackupVectors,
   checkpoints: makeCheckpointVectors,
   compressed: makeCompressedVectors,
   floors: makeFloorVectors,

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import ed25519
+from backups import read_file
 from compressed import decompress
 from sets import Room, check_entry, make_cut, root_of, sha256, u32, verify_proof
 from values import Invalid, check_value
@@ -196,6 +197,16 @@ def check_checkpoints(vector):
     expect("CX4 dots", [tuple(dot) for dot in checkpoint["dots"]], dots)
 
 
+def check_backups(files):
+    """[BK1, BK2, BK3, BK4]"""
+    for i, entry in enumerate(files["valid"]):
+        said = read_file(h(entry["bytes"]), LIMITS, delta_of)
+        for part in ("frames", "trieKeys", "marks"):
+            expect(f"BK3 backup {i} {part}", said[part], entry[part])
+    for entry in files["invalid"]:
+        expect(f"BK1 {entry['name']}", code_of(lambda: read_file(h(entry["bytes"]), LIMITS, delta_of)), entry["code"])
+
+
 def check_compressed(bodies):
     for body in bodies["valid"]:
         expect(f"DL11 {body['name']}", decompress(h(body["bytes"]), LIMITS).hex(), body["plain"])
@@ -270,6 +281,7 @@ CHECKS = {
     "tries": check_tries,
     "proofs": check_proofs,
     "acceptance": check_acceptance,
+    "backups": check_backups,
     "checkpoints": check_checkpoints,
     "compressed": check_compressed,
     "floors": check_floors,

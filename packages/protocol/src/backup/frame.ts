@@ -83,9 +83,14 @@ export class FrameChain {
   }
 
   #next(kind: number, payload: Uint8Array): Uint8Array {
-    this.#check = this.#hash(concatBytes(DOMAIN, this.#check, Uint8Array.of(kind), payload)).slice(0, CHECK_BYTES);
+    this.#check = checkOf(this.#hash, this.#check, kind, payload);
     return this.#check;
   }
+}
+
+/** The check of a frame, given that of the one before. */
+export function checkOf(hash: Hash, before: Uint8Array, kind: number, payload: Uint8Array): Uint8Array {
+  return hash(concatBytes(DOMAIN, before, Uint8Array.of(kind), payload)).slice(0, CHECK_BYTES);
 }
 
 export const damaged = (reason: string): MangroveError => new MangroveError('BACKUP_DAMAGED', { reason });
