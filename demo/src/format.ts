@@ -25,3 +25,10 @@ export function formatTime(ms: number, nowMs = Date.now()): string {
   const at = new Date(ms);
   return at.toDateString() === new Date(nowMs).toDateString() ? at.toLocaleTimeString() : at.toLocaleDateString();
 }
+
+/** What went wrong, and what to do about it. */
+export function describeError(reason: unknown): string {
+  if (!(reason instanceof Error)) return String(reason);
+  const remedy = 'remedy' in reason ? String(reason.remedy) : '';
+  return `${reason.message} ${remedy}`.trim();
+}

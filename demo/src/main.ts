@@ -3,8 +3,10 @@ import './style.css';
 import './trusted-types.ts';
 import { createClient, type Client, type Collection, type DocumentHandle, type Room } from '@mangrove/client';
 import { readAddress, roomHref } from './address.ts';
+import { mountBackup } from './backup.ts';
 import { find, setText } from './dom.ts';
 import { goTo, mountEditor } from './editor.ts';
+import { describeError } from './format.ts';
 import { mountInspector } from './inspector.ts';
 import { mountPresence } from './presence.ts';
 import { mountRecords } from './records.ts';
@@ -29,7 +31,7 @@ const statusElements = {
 start().catch((reason: unknown) => {
   statusElements.strip.dataset.tone = 'trouble';
   setText(statusElements.status, 'Mangrove could not start');
-  setText(statusElements.detail, reason instanceof Error ? describeStartError(reason) : String(reason));
+  setText(statusElements.detail, describeError(reason));
   throw reason;
 });
 
@@ -50,6 +52,16 @@ async function start(): Promise<void> {
   const records = room.collection<unknown>('records');
   globalThis.mangrove = { client, room, note, records };
 
+  mountBackup(
+    {
+      save: find('backup-save', HTMLButtonElement),
+      restore: find('backup-restore', HTMLButtonElement),
+      file: find('backup-file', HTMLInputElement),
+      said: find('backup-said', HTMLElement),
+    },
+    client,
+    room,
+  );
   const inspector = mountInspector(find('inspector', HTMLDetailsElement));
   showStatus(room, [mountStatus(statusElements), inspector.update]);
   showNetworkSwitch(room, relay !== undefined);
@@ -132,9 +144,4 @@ function showNetworkSwitch(room: Room, hasRelay: boolean): void {
   });
   room.on('status', show);
   show();
-}
-
-function describeStartError(error: Error): string {
-  const remedy = 'remedy' in error ? String(error.remedy) : '';
-  return `${error.message} ${remedy}`.trim();
 }

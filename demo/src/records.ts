@@ -1,6 +1,7 @@
 /** The checklist: a collection whose entries keep concurrent values side by side until somebody chooses. */
 import type { Collection, Entry, Receipt } from '@mangrove/client';
 import { setText } from './dom.ts';
+import { describeError } from './format.ts';
 import { type Item, toItem } from './item.ts';
 import { createRow, type Row } from './record-row.ts';
 
@@ -135,10 +136,4 @@ function findPlace(order: readonly string[], id: string): number {
 function newId(): string {
   const random = crypto.getRandomValues(new Uint32Array(2));
   return `${Date.now().toString(36).padStart(9, '0')}-${[...random].map((word) => word.toString(36).padStart(7, '0')).join('')}`;
-}
-
-function describeError(reason: unknown): string {
-  if (!(reason instanceof Error)) return String(reason);
-  const remedy = 'remedy' in reason ? String(reason.remedy) : '';
-  return `${reason.message} ${remedy}`.trim();
 }
