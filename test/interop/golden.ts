@@ -32,8 +32,8 @@ export function schemaHash(): string {
   const files = [goldenFolder, vectorFolder].flatMap((folder) =>
     readdirSync(folder)
       .sort()
-      // A file is none of the wire, and has a version of its own [BK2].
-      .filter((name) => name !== 'backups.json')
+      // A file is none of the wire and has a version of its own [BK2]; versions are records like any other [VS1].
+      .filter((name) => !['backups.json', 'versions.json'].includes(name))
       .map((name) => [name, JSON.stringify(JSON.parse(readFileSync(new URL(name, folder), 'utf8')))]),
   );
   const parts = [...blocks, ...files.flat()];

@@ -9,7 +9,8 @@ import { codeOf } from './vectors.js';
 const tags = ['home', 'shop', 'home', 'shop'];
 const title = 'Milk, milk, milk and bread for the weekend, bread and milk, milk, milk';
 const value = valueToBytes({ title, done: false, tags });
-const plain = concatBytes(keyNameToBytes(record('t1')), recordPayloadToBytes({ value }));
+/** What `COMPRESSED_RECORD` stands for. */
+export const plain = concatBytes(keyNameToBytes(record('t1')), recordPayloadToBytes({ value }));
 
 /** Of `plain`, by zlib: streams are written down, as another version of an encoder may well write another one. */
 const OWN_CODES = hexToBytes(

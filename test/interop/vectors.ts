@@ -25,6 +25,7 @@ import { makeFloorVectors } from './vectors-floors.js';
 import { makeAcceptanceVectors, makeProofVectors, makeTrieVectors } from './vectors-sets.js';
 import { makeSignedVectors } from './vectors-signed.js';
 import { makeToldVectors } from './vectors-told.js';
+import { makeVersionVectors } from './vectors-versions.js';
 
 /**
  * What another implementation is checked against, as JSON: bytes in hex, numbers as numbers. The messages stand in `golden/`. All of it is
@@ -48,6 +49,7 @@ export const vectorMakers: Readonly<Record<string, () => unknown>> = {
   compressed: makeCompressedVectors,
   floors: makeFloorVectors,
   told: makeToldVectors,
+  versions: makeVersionVectors,
 };
 
 export const readVectors = (name: string): unknown =>

@@ -1,6 +1,8 @@
 import {
   assertName,
   type BuiltInResolver,
+  bytesToValue,
+  isMangroveError,
   MangroveError,
   recordPayloadToBytes,
   type Value,
@@ -9,6 +11,7 @@ import {
 import type { Receipt } from './receipt.js';
 import type { Resolver } from './resolvers/resolver.js';
 import type { EntriesOptions, Entry, RecordChange } from './types.js';
+import { Versions } from './versions.js';
 import type { EngineApi, WriteResult } from './worker/engine-api.js';
 
 export interface CollectionOptions {
@@ -74,6 +77,23 @@ export class Collection<T = Value> {
     return entries as readonly (readonly [string, Entry<T>])[];
   }
 
+  /** Earlier states of a record that somebody saved; `undefined` is one in which it was deleted. */
+  versions(id: string): Versions<T | undefined> {
+    assertName('record', id);
+    return new Versions<T | undefined>({
+      room: this.#host.room,
+      key: { kind: 'record', collection: this.name, id, resolver: this.resolver },
+      engine: () => this.#host.engine(),
+      flush: async () => {
+        await this.#host.ready();
+        await this.flush();
+      },
+      toState: (version, bytes) => (bytes.length === 0 ? undefined : (toValue(version, bytes) as T)),
+      write: (value) => (value === undefined ? this.delete(id) : this.put(id, value)),
+      receipt: (written) => this.#host.receipt(written),
+    });
+  }
+
   /** Called after each commit with what changed in it, from here, other tabs or other replicas. */
   subscribe(listener: (changes: readonly RecordChange<T>[]) => void): () => void {
     this.#subscribers.add(listener);
@@ -118,6 +138,15 @@ export class Collection<T = Value> {
     // Whoever subscribed before this write hears of it.
     await this.#watching;
     return this.#host.receipt(await this.#host.engine().put(this.#host.room, this.name, id, payload));
+  }
+}
+
+function toValue(id: string, bytes: Uint8Array): Value {
+  try {
+    return bytesToValue(bytes);
+  } catch (error) {
+    if (!isMangroveError(error)) throw error;
+    throw new MangroveError('VERSION_UNAVAILABLE', { id, reason: error.message });
   }
 }
 

@@ -21,5 +21,7 @@ export type {
   TrashFacts,
   TrashOptions,
   Value,
+  Version,
 } from './types.js';
+export { Versions } from './versions.js';
 export { type ErrorCode, isMangroveError, type Limits, MangroveError } from '@mangrove/protocol';

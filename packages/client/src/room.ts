@@ -1,4 +1,13 @@
-import { assertName, bytesToHex, EMPTY_ROOT, type Limits, MangroveError, type Value } from '@mangrove/protocol';
+import {
+  assertName,
+  bytesToHex,
+  EMPTY_ROOT,
+  type Limits,
+  MangroveError,
+  type Value,
+  VERSION_PARTS,
+  VERSIONS,
+} from '@mangrove/protocol';
 import { type BackupStream, backupStream } from './backup.js';
 import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
@@ -133,6 +142,8 @@ export class Room {
   /** A collection of records. One handle a name; another resolver for the same name is `ROOM_OPTIONS_CONFLICT`. */
   collection<T = Value>(name: string, options: CollectionOptions = {}): Collection<T> {
     assertName('collection', name);
+    if (name === VERSIONS || name === VERSION_PARTS)
+      throw new MangroveError('NAME_INVALID', { what: 'collection', reason: 'versions are kept under it' });
     this.#assertOpen();
     const { resolver: descriptor, ...others } = options;
     const [unknown] = Object.entries(others).filter(([, value]) => value !== undefined);

@@ -137,6 +137,19 @@ export interface TrashOptions {
   readonly after?: Pick<TrashEntry, 'id'>;
 }
 
+/** An earlier state of a document or a record. */
+export interface Version {
+  readonly id: string;
+  /** `automatic`: saved before another one was restored. `recent`: of a document, and there until its edits are merged. */
+  readonly kind: 'named' | 'automatic' | 'recent';
+  readonly name: string | null;
+  readonly atMs: number;
+  /** Who saved it, or wrote it last: 16 hex digits. */
+  readonly replica: string;
+  /** Of the whole state; of a recent one, of what was written then. */
+  readonly bytes: number;
+}
+
 /** What came of `client.restore`. */
 export interface RestoreResult {
   /** The names of the rooms whose backups were in the stream. */

@@ -247,6 +247,12 @@ const ERRORS = {
     remedy:
       'What came before that was restored. Restore another backup, or one that begins after the mark in the facts.',
   },
+  VERSION_UNAVAILABLE: {
+    wire: 42,
+    retryable: true,
+    message: 'The version {id} cannot be read: {reason}.',
+    remedy: 'Try again when the room is in sync. One that was deleted, or that only history had, does not come back.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

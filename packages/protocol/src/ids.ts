@@ -123,7 +123,10 @@ function isKeyName(name: KeyName): boolean {
 }
 
 /** Throws `NAME_INVALID` unless the name has 1 to 512 UTF-8 bytes and no lone surrogate. */
-export function assertName(what: 'room' | 'document' | 'collection' | 'record', name: unknown): asserts name is string {
+export function assertName(
+  what: 'room' | 'document' | 'collection' | 'record' | 'version',
+  name: unknown,
+): asserts name is string {
   const reason = typeof name === 'string' ? nameFault(name) : `a ${typeof name} is not a string`;
   if (reason !== undefined) throw new MangroveError('NAME_INVALID', { what, reason });
 }

@@ -330,3 +330,15 @@ export { proveByHead } from './room/prove.js';
 export { readKnown } from './room/reach.js';
 export { resetClock, settleTrash, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';
 export { asImport, takeIdentity } from './room/identity.js';
+export {
+  makeVersionId,
+  packVersion,
+  unpackVersion,
+  valueToVersionRow,
+  VERSION_PARTS,
+  versionPartId,
+  versionPrefix,
+  type VersionRow,
+  versionRowToValue,
+  VERSIONS,
+} from './version.js';

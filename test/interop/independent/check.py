@@ -4,6 +4,7 @@ Written from packages/protocol/SPEC.md and src/wire/GRAMMAR.md alone, with the s
 from them, they are wrong. Prints a line a file; exits non-zero when anything differs.
 """
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -248,6 +249,27 @@ def check_floors(vector):
         expect(f"FL2 {entry['name']}", code_of(lambda: read_floor(h(entry["bytes"]), entry["hlc"], LIMITS)), entry["code"])
 
 
+def check_versions(versions):
+    """[VS1, VS2]"""
+    for entry in versions:
+        what, key_id, state = f"VS2 {entry['name']}", entry["keyId"], h(entry["state"])
+        row = json.loads(h(entry["row"]["payload"])[1:])
+        prefix, version = entry["row"]["id"].split("/")
+        expect(f"{what} id", (entry["row"]["collection"], prefix, len(version)), ("mangrove/versions", key_id, 20))
+        expect(f"{what} fields", sorted(row), ["at", "bytes", "hash", "kind", "name", "parts"])
+        stored = b""
+        for n, part in enumerate(entry["parts"]):
+            expect(f"{what} part {n}", part["id"], f"{key_id}/{version}/{n:04x}")
+            data = base64.b64decode(json.loads(h(part["payload"])[1:])["$bytes"])
+            is_whole = len(data) == 45_000 or n == len(entry["parts"]) - 1
+            expect(f"{what} length of part {n}", (part["collection"], is_whole), ("mangrove/version-parts", True))
+            stored += data
+        expect(what, stored[1:] if stored[0] == 0 else decompress(stored[1:], LIMITS), state)
+        expect(f"{what} counts", (row["bytes"], row["parts"]), (len(state), len(entry["parts"])))
+        hashed = sha256(b"mangrove:version:1" + h(key_id) + state)
+        expect(f"{what} hash", base64.b64decode(row["hash"]["$bytes"]), hashed)
+
+
 def check_malformed(cases):
     for case in cases:
         said_by = "replica" if case["reader"] == "relay" else "relay"
@@ -287,6 +309,7 @@ CHECKS = {
     "floors": check_floors,
     "malformed": check_malformed,
     "told": check_told,
+    "versions": check_versions,
 }
 
 expect("files of vectors", sorted(VECTORS), sorted(CHECKS))

@@ -4,10 +4,12 @@ import { MangroveError } from '@mangrove/protocol';
 import { Presence } from '../awareness/presence.js';
 import type { Receipt, ReachedOptions } from '../receipt.js';
 import type { RoomStatus, Rung } from '../types.js';
+import { Versions } from '../versions.js';
 import type { DocumentEdit, EngineApi, WriteResult } from '../worker/engine-api.js';
 import { updateFault } from './guard.js';
 import { Outgoing } from './outgoing.js';
 import { type DocumentProvider, ProviderEmitter } from './provider.js';
+import { stateToDoc, updateToRevert } from './revert.js';
 
 /** What a document needs of its room. */
 export interface DocumentHost {
@@ -36,6 +38,8 @@ export class DocumentHandle {
   readonly provider: DocumentProvider;
   /** The stored state is in `ydoc`. Edits made before are kept too. */
   readonly ready: Promise<void>;
+  /** Earlier states: list, name, view and restore them. */
+  readonly versions: Versions<Y.Doc>;
   /** Used by the room. */
   readonly presence: Presence;
   readonly #host: DocumentHost;
@@ -66,6 +70,15 @@ export class DocumentHandle {
     });
     this.awareness = this.presence.awareness;
     this.provider = this.#makeProvider();
+    this.versions = new Versions({
+      room: host.room,
+      key: { kind: 'document', collection: '', id: name, resolver: 'lww' },
+      engine: () => host.engine(),
+      flush: () => this.flush(),
+      toState: stateToDoc,
+      write: (earlier) => this.import(updateToRevert(this.ydoc, earlier)),
+      receipt: (written) => host.receipt(written),
+    });
     this.#stopListening = host.onStatus((status) => this.#onStatus(status));
     this.ready = this.#open();
     this.ready.catch(() => {});

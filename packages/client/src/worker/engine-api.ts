@@ -1,4 +1,4 @@
-import type { BuiltInResolver } from '@mangrove/protocol';
+import type { BuiltInResolver, KeyName } from '@mangrove/protocol';
 import type {
   EntriesOptions,
   Entry,
@@ -9,6 +9,7 @@ import type {
   Rung,
   TrashEntry,
   Value,
+  Version,
 } from '../types.js';
 import type { OpenedDocument } from './documents.js';
 
@@ -49,6 +50,16 @@ export interface EngineApi {
   reached(room: string, wait: ReachedWait): Promise<void>;
   cancel(room: string, name: number): Promise<void>;
 
+  /** Earlier states, newest first. */
+  versions(room: string, key: VersionKey): Promise<readonly Version[]>;
+  saveVersion(room: string, key: VersionKey, name: string): Promise<Version>;
+  nameVersion(room: string, key: VersionKey, id: string, name: string): Promise<Version>;
+  /** A document's state as an update; a record's value in canonical encoding, or nothing where it was deleted. */
+  readVersion(room: string, key: VersionKey, id: string): Promise<Uint8Array>;
+  /** Saves how the key reads now before it is changed by restoring. */
+  keepVersion(room: string, key: VersionKey): Promise<void>;
+  deleteVersion(room: string, key: VersionKey, id: string): Promise<WriteResult>;
+
   /** Begins a backup; resolves to the number that it is read by. `since`: a mark. */
   backup(room: string, since: string | undefined): Promise<number>;
   /** The next bytes, as soon as they are asked for; undefined when there are none any more. */
@@ -68,6 +79,11 @@ export interface EngineApi {
 export interface RoomOptions {
   readonly room: string;
   readonly relays: readonly string[];
+}
+
+/** What a version is of. `resolver`: how a record is read. */
+export interface VersionKey extends KeyName {
+  readonly resolver: BuiltInResolver;
 }
 
 export interface BackupPiece {

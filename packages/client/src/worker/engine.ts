@@ -13,6 +13,7 @@ import type { BorrowedRoom } from './backup/backup-host.js';
 import type { Backups } from './backup/backups.js';
 import type { EngineApi, RoomListener, RoomOptions } from './engine-api.js';
 import { RoomRuntime } from './room-runtime.js';
+import type { VersionKeeper, VersionsHost } from './versions/version-keeper.js';
 
 /** The one configuration that this version builds; it is bound into the room's id. */
 const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
@@ -92,6 +93,14 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     return backups;
   };
 
+  /** Loaded when an application first asks for earlier states. */
+  const keeper = async (name: string): Promise<VersionKeeper> => {
+    const { VersionKeeper } = await import('./versions/version-keeper.js');
+    const { writes, backupHost } = await room(name);
+    const put: VersionsHost['put'] = (collection, id, payload) => writes.put(collection, id, payload);
+    return new VersionKeeper({ env, options: backupHost.options, put });
+  };
+
   /** A room that is not open on this page is opened for as long as it takes, without a network. */
   const borrow = async (name: string, spent?: ReplicaId): Promise<BorrowedRoom> => {
     const opened = rooms.get(name);
@@ -139,6 +148,12 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     synced: async (name, wait) => (await room(name)).synced(wait),
     reached: async (name, wait) => (await room(name)).reached(wait),
     cancel: async (name, wait) => (await room(name)).cancel(wait),
+    versions: async (name, key) => (await keeper(name)).list(key),
+    saveVersion: async (name, key, version) => (await keeper(name)).save(key, version),
+    nameVersion: async (name, key, id, version) => (await keeper(name)).name(key, id, version),
+    readVersion: async (name, key, id) => (await keeper(name)).read(key, id),
+    keepVersion: async (name, key) => (await keeper(name)).keep(key),
+    deleteVersion: async (name, key, id) => (await keeper(name)).delete(key, id),
     backup: async (name, since) => (await loadBackups()).begin((await room(name)).backupHost, since),
     readBackup: async (stream) => (await loadBackups()).read(stream),
     restore: async () => (await loadBackups()).beginRestore(),
