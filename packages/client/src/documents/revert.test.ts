@@ -117,6 +117,10 @@ describe('reverting a document', () => {
     for (const ydoc of docs) expect(ydoc.getText('t').toString()).toBe(`${'long '.repeat(2_000)}end of it`);
   });
 
+  test('[VS4] between documents in which nobody has written anything there is nothing to do', () => {
+    expect(updateToRevert(new Y.Doc(), stateToDoc('v', mergeUpdates([])))).toEqual(mergeUpdates([]));
+  });
+
   test('[VS3] what is no update is VERSION_UNAVAILABLE', () => {
     expect(() => stateToDoc('v', Uint8Array.of(9, 9, 9))).toThrow(
       expect.objectContaining({ code: 'VERSION_UNAVAILABLE' }),

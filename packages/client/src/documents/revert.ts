@@ -21,6 +21,7 @@ export function stateToDoc(id: string, state: Uint8Array): Y.Doc {
 export function updateToRevert(current: Y.Doc, earlier: Y.Doc): Uint8Array {
   const since = {};
   const names = new Set([...current.share.keys(), ...earlier.share.keys()]);
+  if (names.size === 0) return mergeUpdates([]);
   const scope = [...names].map((name) => earlier.get(name, kindOf(current.share.get(name)) as never));
   const undo = new Y.UndoManager(scope, { trackedOrigins: new Set([since]), captureTimeout: Number.MAX_SAFE_INTEGER });
   const apply = (transaction: Y.Transaction): void => {
