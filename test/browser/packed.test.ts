@@ -1,3 +1,4 @@
+import type { DocumentHandle, Room } from '@mangrove/client';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findChromium } from '../../scripts/lib/ensure-chromium.mjs';
@@ -74,6 +75,15 @@ class Reader {
     );
   }
 
+  /** What the worker loads on demand, as a chunk that its bundler has to find. */
+  useWhatIsRare(): Promise<number> {
+    return this.page.evaluate(async () => {
+      const { room, note } = globalThis as unknown as { room: Room; note: DocumentHandle };
+      await note.versions.save('Kept');
+      return (await new Response(await room.backup()).blob()).size;
+    });
+  }
+
   /** The root, where the last line of the quick start has logged that everything is in sync. */
   root(): string | undefined {
     const last = this.lines.findLast((line) => /[0-9a-f]{64}$/.test(line));
@@ -100,7 +110,8 @@ describe('[E2E6] the quick start of the README in an empty Vite app', () => {
     const port = await app.start(args, /ready at http:\/\/127\.0\.0\.1:(\d+)/);
     app.write('index.html', INDEX_HTML);
     app.write('tsconfig.json', JSON.stringify(TSCONFIG));
-    app.write('main.ts', readQuickStart('main').replace('ws://localhost:8787', `ws://localhost:${port}`));
+    const main = readQuickStart('main').replace('ws://localhost:8787', `ws://localhost:${port}`);
+    app.write('main.ts', `${main}\nObject.assign(globalThis, { room, note });\n`);
   }, INSTALLED_WITHIN_MS);
 
   afterAll(async () => {
@@ -128,6 +139,7 @@ describe('[E2E6] the quick start of the README in an empty Vite app', () => {
     await ben.type('So was Ben. ');
     await expect.poll(() => anna.text(), { timeout: SEEN_WITHIN_MS }).toBe(`${before}Anna was here. So was Ben. `);
 
+    expect(await anna.useWhatIsRare()).toBeGreaterThan(1_000);
     await expectToBeInSync(anna, ben);
     for (const reader of readers) {
       expect(reader.lines).toContain('on the relay’s disk');
