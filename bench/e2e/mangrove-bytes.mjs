@@ -123,6 +123,7 @@ function partsOf(message, messageBytes, bases) {
       ];
     }
     case 'head':
+    case 'heads':
       return [['head statements: signed root and vector', left]];
     default:
       return [[`message ${message.kind}`, left]];

@@ -255,7 +255,7 @@ export class MangroveLink {
 }
 
 /** Admission, the same for every peer behind a door of its own; told apart. */
-const SET_UP = new Set(['welcome', 'hello', 'admitted', 'certificates', 'head', 'peer']);
+const SET_UP = new Set(['welcome', 'hello', 'admitted', 'certificates', 'heads', 'peer']);
 /** From these the replica learns what there is to send and to fetch. */
 const TELLS = new Set(['deltas', 'vector', 'diff', 'caught-up']);
 

@@ -1,4 +1,4 @@
-import { messageToBytes, messageToFrames, defaultLimits } from '@mangrove/protocol';
+import { defaultLimits, LinkMemory, messageToBytes, messageToFrames } from '@mangrove/protocol';
 import { createWorld } from '@mangrove/protocol/simulation';
 import { fromRoot } from '../../scripts/lib/paths.mjs';
 
@@ -9,15 +9,25 @@ const { Connection } = await import(fromRoot('packages/protocol/dist/simulation/
  * place of SHA-256 and Ed25519 (of the same sizes), in virtual time. Oracles are off: they look at every replica at every turn.
  */
 export function createCountingWorld(options) {
-  const world = createWorld({ editCount: 0, latencyMsMax: 50, isWatched: false, ...options });
+  const { headRestMs } = defaultLimits;
+  const world = createWorld({ editCount: 0, latencyMsMax: 50, isWatched: false, headRestMs, ...options });
   const counts = new Map();
+  /** What each direction of a connection was told before, by which what follows is told [SY21]. */
+  const memories = new WeakMap();
+  const memoryOf = (connection, to) => {
+    let both = memories.get(connection);
+    if (both === undefined) memories.set(connection, (both = { replica: new LinkMemory(), relay: new LinkMemory() }));
+    return both[to];
+  };
   const original = Connection.prototype.send;
   Connection.prototype.send = function send(to, message) {
     const kind = message.kind === 'ack' && message.seqs.length === 0 ? 'answer to a probe' : message.kind;
-    const bytes = framedBytes(message);
+    const memory = memoryOf(this, to);
     const carries = Array.isArray(message.deltas) && message.deltas.length > 0;
     // A message may pack its deltas: what they take is by how much they make it larger.
-    const own = carries ? bytes - framedBytes({ ...message, deltas: [] }) : 0;
+    const bare = carries ? framedBytes({ ...message, deltas: [] }, memory) : 0;
+    const bytes = framedBytes(message, memory);
+    const own = carries ? bytes - bare : 0;
     const count = counts.get(kind) ?? { messages: 0, bytes: 0, deltaBytes: 0 };
     count.messages++;
     count.bytes += bytes;
@@ -36,8 +46,8 @@ export function createCountingWorld(options) {
   };
 }
 
-function framedBytes(message) {
-  const frames = messageToFrames(messageToBytes(message), defaultLimits);
+function framedBytes(message, memory) {
+  const frames = messageToFrames(messageToBytes(message, memory), defaultLimits);
   return frames.reduce((sum, frame) => sum + frame.length, 0);
 }
 

@@ -17,6 +17,7 @@ const SCHEMAS: Readonly<Record<number, string>> = {
   2: 'c76209332c34cbe59147a110c315f58b536063c9f27e89b40a1d7b79d3db5360',
   1: '97dd142dadec2a91b32cf0440f65cc8c533138b7f609651ec5ebefae51238a52',
   3: 'fd2de1856e44c89785c5c1bbd50434489547876ea9a4531aafc87c29d0f75b32',
+  4: 'df0fcdd7eef8bd4a573e9f0b4b2cdc1c1c65f3b476918ed3b5d06a9e6bd79d64',
 };
 
 const kinds = Object.keys(goldenMessages) as Message['kind'][];

@@ -59,6 +59,15 @@ const entry = fc.oneof(
 
 const kind = <Kind extends Message['kind']>(name: Kind) => ({ kind: fc.constant(name) });
 
+const statement = fc.record({
+  replica,
+  timeMs: natural,
+  root: fixed(32),
+  headsRoot: fixed(32),
+  vector,
+  signature: fixed(64),
+});
+
 export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<MessageOf<Kind>> } = {
   welcome: fc.record({
     ...kind('welcome'),
@@ -111,17 +120,7 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
     root: fixed(32),
     entries: fc.array(entry, { maxLength: 6 }),
   }),
-  head: fc.record({
-    ...kind('head'),
-    statement: fc.record({
-      replica,
-      timeMs: natural,
-      root: fixed(32),
-      headsRoot: fixed(32),
-      vector,
-      signature: fixed(64),
-    }),
-  }),
+  head: fc.record({ ...kind('head'), statement }),
   report: fc.record({ ...kind('report'), trieKey: fixed(64) }),
   presence: fc.record({
     ...kind('presence'),
@@ -139,6 +138,7 @@ export const messages: { readonly [Kind in Message['kind']]: fc.Arbitrary<Messag
   credit: fc.record({ ...kind('credit'), bytes: natural }),
   ahead: fc.record({ ...kind('ahead'), deltas: natural, bytes: natural }),
   probe: fc.record(kind('probe')),
+  heads: fc.record({ ...kind('heads'), statements: fc.array(statement, { maxLength: 4 }) }),
 };
 
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(...(Object.values(messages) as fc.Arbitrary<Message>[]));
@@ -158,6 +158,15 @@ const aVector = new Map([
   [two, 300],
   [one, Number.MAX_SAFE_INTEGER],
 ]);
+
+const aStatement = {
+  replica: one,
+  timeMs: 1_700_000_000_000,
+  root: filled(32, 1),
+  headsRoot: filled(32, 2),
+  vector: aVector,
+  signature: filled(64, 3),
+};
 
 export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Record<string, MessageOf<Kind>>> } = {
   welcome: {
@@ -264,14 +273,7 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
   head: {
     usual: {
       kind: 'head',
-      statement: {
-        replica: one,
-        timeMs: 1_700_000_000_000,
-        root: filled(32, 1),
-        headsRoot: filled(32, 2),
-        vector: aVector,
-        signature: filled(64, 3),
-      },
+      statement: aStatement,
     },
   },
   report: { usual: { kind: 'report', trieKey: filled(64, 5) } },
@@ -299,4 +301,16 @@ export const goldenMessages: { readonly [Kind in Message['kind']]: Readonly<Reco
   credit: { usual: { kind: 'credit', bytes: 524_288 } },
   ahead: { usual: { kind: 'ahead', deltas: 300, bytes: 1_000_000 } },
   probe: { usual: { kind: 'probe' } },
+  heads: {
+    usual: { kind: 'heads', statements: [aStatement] },
+    besideEachOther: {
+      kind: 'heads',
+      statements: [
+        aStatement,
+        { ...aStatement, replica: two, timeMs: aStatement.timeMs + 200, signature: filled(64, 4) },
+        { ...aStatement, timeMs: aStatement.timeMs + 300, root: filled(32, 9), signature: filled(64, 5) },
+      ],
+    },
+    none: { kind: 'heads', statements: [] },
+  },
 };

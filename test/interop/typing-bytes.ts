@@ -112,7 +112,7 @@ class Meter {
       if (message.kind === 'deltas' && typeof message.position === 'object') part("relay's position", 40);
       for (const delta of message.deltas) explainDelta(delta, before, part);
       part(message.deltas.length === 0 ? "relay's position" : 'deltas: counts, lengths, stamps, all else', left);
-    } else if (message.kind === 'head') part('head statements', left);
+    } else if (message.kind === 'head' || message.kind === 'heads') part('head statements', left);
     else if (message.kind === 'ack') part('acknowledgements', left);
     else part(`message ${message.kind}`, left);
   }

@@ -51,6 +51,14 @@ function head(timeMs: number, seqs: readonly number[]): HeadStatement {
   return { replica: ann, timeMs, root, headsRoot, vector, signature: new Uint8Array(64).fill(3) };
 }
 
+/** What another says who holds the same, or a set of `root` and `seqs`. */
+function headOf(of: number, afterMs: number, root: number, seqs: readonly number[]): HeadStatement {
+  const headsRoot = new Uint8Array(32).fill(seqs.reduce((sum, seq) => sum + seq, 0) & 255);
+  const signature = new Uint8Array(64).fill(of);
+  const timeMs = 1_700_000_000_000 + afterMs;
+  return { ...head(timeMs, seqs), replica: replicaOf(of), root: new Uint8Array(32).fill(root), headsRoot, signature };
+}
+
 /** What one side says over one connection, in this order, and what the other makes of it [SY21]. */
 export const conversation: readonly Message[] = [
   { kind: 'push', repair: false, deltas: [TYPED.first.bytes] },
@@ -74,6 +82,16 @@ export const acknowledgements: readonly Message[] = [
   { kind: 'ack', seqs: [], position: undefined },
   { kind: 'ack', seqs: [302], position: undefined },
 ];
+/** What a relay tells of others [SY23]. */
+export const tellings: readonly Message[] = [
+  { kind: 'heads', statements: [headOf(0, 0, 1, [1, 2, 3])] },
+  { kind: 'heads', statements: [headOf(1, 10, 1, [1, 2, 3]), headOf(2, 300, 1, [1, 2, 3])] },
+  { kind: 'heads', statements: [headOf(3, 400, 2, [1, 300, 3]), headOf(4, 400, 3, [1, 2, 4])] },
+  { kind: 'heads', statements: [headOf(1, 900, 4, [1, 301, 4]), headOf(2, 800, 4, [1, 301, 4])] },
+  { kind: 'heads', statements: [headOf(5, 900, 4, [1, 301, 4, 1]), headOf(0, 950, 5, [2, 301, 4])] },
+  { kind: 'heads', statements: [headOf(6, 960, 5, [2, 301, Number.MAX_SAFE_INTEGER])] },
+  { kind: 'heads', statements: [] },
+];
 
 /** As messages in hex with what they come to; the last of each was told by what a new reader does not remember. */
 export function makeToldVectors(): unknown {
@@ -81,11 +99,13 @@ export function makeToldVectors(): unknown {
     const memory = new LinkMemory();
     return messages.map((message) => ({ bytes: bytesToHex(messageToBytes(message, memory)), ...meaningOf(message) }));
   };
-  return { replica: told(conversation), relay: told(acknowledgements) };
+  return { replica: told(conversation), relay: told([...acknowledgements, ...tellings]) };
 }
 
 function meaningOf(message: Message): Readonly<Record<string, unknown>> {
   if (message.kind === 'push') return { repair: message.repair, deltas: message.deltas.map(bytesToHex) };
   if (message.kind === 'head') return { statement: bytesToHex(headStatementToBytes(message.statement)) };
+  if (message.kind === 'heads')
+    return { statements: message.statements.map((statement) => bytesToHex(headStatementToBytes(statement))) };
   return message.kind === 'ack' ? { seqs: message.seqs } : {};
 }

@@ -14,12 +14,12 @@ test('[SY11] the newest head statement of each replica is kept, forwarded, and g
   const newer = alice.replica.head(root, vector, Date.now());
   const older = alice.replica.head(root, vector, newer.timeMs - 1);
   alice.send({ kind: 'head', statement: newer });
-  expect((await bob.next('head')).statement).toEqual(newer);
+  expect((await bob.next('heads')).statements).toEqual([newer]);
   alice.send({ kind: 'head', statement: older });
   await alice.settled();
   const carol = await ProtocolClient.connect(url, new TestReplica('room'));
-  expect((await carol.next('head')).statement).toEqual(newer);
-  expect(bob.messages.filter(({ kind }) => kind === 'head')).toHaveLength(1);
+  expect((await carol.next('heads')).statements).toEqual([newer]);
+  expect(bob.messages.filter(({ kind }) => kind === 'heads')).toHaveLength(1);
 });
 
 test('[SY11] a head statement from the future is not kept: it would hide all that follow it', async () => {
@@ -31,7 +31,7 @@ test('[SY11] a head statement from the future is not kept: it would hide all tha
   alice.send({ kind: 'head', statement: honest });
   await alice.settled();
   const bob = await ProtocolClient.connect(url, new TestReplica('room'));
-  expect((await bob.next('head')).statement).toEqual(honest);
+  expect((await bob.next('heads')).statements).toEqual([honest]);
 });
 
 test('[SY12] presence goes to the others under the name of its sender, and is not stored', async () => {

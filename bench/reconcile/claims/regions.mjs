@@ -48,7 +48,7 @@ export const regions = {
 
 function describe(name, counts, world, writes) {
   const { messages, bytes, deltaBytes } = totalOf(counts);
-  const heads = totalOf(counts, ['head']);
+  const heads = totalOf(counts, ['head', 'heads']);
   const setUp = totalOf(counts, ['welcome', 'hello', 'admitted', 'certificates', 'peer', 'fault']);
   const replicas = world.replicas.length;
   const needed = (deltaBytes / Math.max(1, totalOf(counts, ['push']).deltaBytes)) * 1;

@@ -76,7 +76,7 @@ function ours(replicas, writes, batch, apartMs) {
   const caused = Object.keys(counts).filter((kind) => kind !== 'probe' && kind !== 'answer to a probe');
   const delivered = totalOf(
     counts,
-    caused.filter((kind) => kind !== 'head'),
+    caused.filter((kind) => kind !== 'head' && kind !== 'heads'),
   );
   const per = ({ messages, bytes }) => ({ messages: messages / writes, bytes: bytes / writes });
   const pushed = totalOf(counts, ['push']);

@@ -276,6 +276,8 @@ export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-
 export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToBytes } from './wire/codec.js';
 export { FrameJoiner, messageToFrames } from './wire/frames.js';
 export { LinkMemory } from './wire/link-memory.js';
+export { headMessages } from './sync/chunk.js';
+export { HeadPace, type HeadPaceHost } from './sync/head-pace.js';
 export { type PaceHost, PositionPace } from './sync/position-pace.js';
 export type {
   Ack,

@@ -67,6 +67,10 @@ export interface Limits {
   readonly positionEveryMs: number;
   /** Nothing was committed for this long: somebody who types pauses, and roots can be compared. */
   readonly positionRestMs: number;
+  /** How long a relay gathers head statements for those who wait for them: less than anybody notices, longer than it takes all to make theirs. */
+  readonly headSoonMs: number;
+  /** And for those who do not, while not many are connected: a floor has time, and telling everybody of everybody is dear. */
+  readonly headRestMs: number;
   /** A catch-up or a comparison in which nothing moves for this long is begun anew on another connection. */
   readonly stallMsMax: number;
   /** Roots are compared this soon after a change, and twice as late each time after that while nothing changes. */
@@ -116,6 +120,8 @@ export const defaultLimits: Limits = {
   incomingExpiryMs: 24 * 3_600_000,
   positionEveryMs: 1_000,
   positionRestMs: 300,
+  headSoonMs: 250,
+  headRestMs: 60_000,
   stallMsMax: 30_000,
   checkMsMin: 4_000,
   checkMsMax: 600_000,

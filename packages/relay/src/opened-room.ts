@@ -34,8 +34,8 @@ import {
 import { CommitQueue, type CommitHost } from './commits.js';
 import { RoomVerifier } from './verification.js';
 
-/** What became of a head statement. */
-export type HeadOutcome = 'kept' | 'older' | 'bad-signature' | 'ahead';
+/** What became of a head statement; where it was kept, which one was before it. */
+export type HeadOutcome = { readonly before: HeadStatement | undefined } | 'older' | 'bad-signature' | 'ahead';
 
 /** A room whose configuration is fixed, with its store: what its links read and write. */
 export class OpenedRoom {
@@ -79,9 +79,10 @@ export class OpenedRoom {
     return this.store.transact(
       function* (tx) {
         const row = yield* tx.get('heads', key);
-        if (row !== undefined && bytesToHeadStatement(row).timeMs >= statement.timeMs) return 'older';
+        const before = row && bytesToHeadStatement(row);
+        if (before !== undefined && before.timeMs >= statement.timeMs) return 'older';
         tx.put('heads', key, headStatementToBytes(statement));
-        return 'kept';
+        return { before };
       },
       { mode: 'write', durability: 'relaxed' },
     );

@@ -3,6 +3,9 @@ import {
   byteToRoomConfig,
   deriveRoomId,
   equalBytes,
+  headMessages,
+  HeadPace,
+  type HeadStatement,
   type Hello,
   type LinkConfig,
   planFor,
@@ -43,6 +46,7 @@ export class RelayRoom implements LinkHost {
   readonly #links = new Set<Link>();
   /** The admitted ones, and whose they are. */
   readonly #present = new Map<Link, ReplicaId>();
+  readonly #headPace: HeadPace;
   #opened: OpenedRoom | undefined;
   #fixing: Promise<void> | undefined;
   #isClosing = false;
@@ -50,6 +54,16 @@ export class RelayRoom implements LinkHost {
   private constructor(name: string, ports: RelayPorts) {
     this.name = name;
     this.ports = ports;
+    const present = this.#present;
+    const pace = {
+      get connected() {
+        return present.size;
+      },
+      // Nobody waits for it, so it keeps no process alive.
+      later: (delayMs: number, run: () => void) => void setTimeout(run, delayMs).unref?.(),
+      tell: (of: (replica: ReplicaId) => readonly HeadStatement[]) => this.#tellHeads(of),
+    };
+    this.#headPace = new HeadPace(pace, ports.limits);
   }
 
   /** Makes nothing: a room begins with the first hello that is admitted. Throws `NAME_INVALID`. */
@@ -148,7 +162,7 @@ export class RelayRoom implements LinkHost {
       case 'certify':
         return this.#certify(effect);
       case 'accept-head':
-        return this.#acceptHead(link, effect);
+        return this.#acceptHead(effect);
       case 'check-reported':
         return this.#checkReported(link, effect);
     }
@@ -284,17 +298,23 @@ export class RelayRoom implements LinkHost {
     if (certificates.length > 0) this.#forward({ kind: 'certificates', certificates }, except);
   }
 
-  async #acceptHead(link: Link, { statement }: EffectOf<'accept-head'>): Promise<RelayEvent | undefined> {
+  async #acceptHead({ statement }: EffectOf<'accept-head'>): Promise<RelayEvent | undefined> {
     const outcome = await this.#room().keepHead(statement);
     const { replica } = statement;
     if (outcome === 'bad-signature') return { kind: 'malformed', code: 'SIGNATURE_INVALID', facts: { replica } };
-    if (outcome === 'kept') this.#forward({ kind: 'head', statement }, link);
+    if (typeof outcome === 'object') this.#headPace.kept(statement, outcome.before);
     return undefined;
   }
 
   async #checkReported(link: Link, { trieKey }: EffectOf<'check-reported'>): Promise<undefined> {
     await link.committed();
     await this.#room().checkReported(trieKey);
+  }
+
+  /** [SY23] */
+  #tellHeads(of: (replica: ReplicaId) => readonly HeadStatement[]): void {
+    for (const [link, replica] of this.#present)
+      for (const message of headMessages(of(replica))) link.deliver({ kind: 'forward', message });
   }
 
   #forward(message: Forwarded, except: Link | undefined): undefined {

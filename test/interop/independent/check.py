@@ -228,6 +228,9 @@ def check_told(told):
             elif number == 14:
                 whole = read_head(Reader(h(said["statement"]), "FRAME_MALFORMED"), LIMITS)
                 expect(f"{what} statement", fields, whole)
+            elif number == 23:
+                wholes = [read_head(Reader(h(whole), "FRAME_MALFORMED"), LIMITS) for whole in said["statements"]]
+                expect(f"{what} statements", fields, wholes)
             else:
                 expect(f"{what} numbers", fields[0], said["seqs"])
         first = h(messages[1]["bytes"])

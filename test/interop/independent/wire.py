@@ -119,6 +119,7 @@ class Memory:
 
     def __init__(self):
         self.deltas, self.heads, self.last_slot, self.last_seq = {}, {}, 0, 0
+        self.last_head = None
 
     def keep_delta(self, data):
         parts = take_apart(data)
@@ -127,7 +128,8 @@ class Memory:
             self.deltas[self.last_slot] = parts
 
     def keep_head(self, head):
-        self.heads[head["replica"][-1] % 32] = head if len(head["vector"]) <= 64 else None
+        self.last_head = head if len(head["vector"]) <= 256 else None
+        self.heads[head["replica"][-1] % 32] = self.last_head
 
 
 def read_counted(r, of, limits):
@@ -232,7 +234,10 @@ def read_deltas(r, limits, memory):
 
 
 def read_told_head(r, limits, memory):
-    first = r.u8()
+    return read_told_as(r.u8(), r, limits, memory)
+
+
+def read_told_as(first, r, limits, memory):
     if first > 32:
         r.refuse()
     if first == 0:
@@ -242,7 +247,7 @@ def read_told_head(r, limits, memory):
         head = {"replica": base["replica"], "timeMs": base["timeMs"] + r.var_uint()}
         head["root"], head["headsRoot"] = r.fixed(32), r.fixed(32)
         entries, last = list(base["vector"].items()), -1
-        for _ in range(r.count(64)):
+        for _ in range(r.count(256)):
             index, more = r.var_uint(), r.var_uint()
             if index >= len(entries) or index <= last or more == 0:
                 r.refuse()
@@ -251,6 +256,50 @@ def read_told_head(r, limits, memory):
         head = {**head, "vector": dict(entries), "signature": r.fixed(64)}
     memory.keep_head(head)
     return head
+
+
+def read_heads(r, limits, memory):
+    heads, base = [], memory.last_head
+    for _ in range(r.count(256)):
+        first = r.u8()
+        if first == 33:
+            base = read_beside(r, limits, base or r.refuse("BASE_UNKNOWN"))
+            memory.keep_head(base)
+        else:
+            base = read_told_as(first, r, limits, memory)
+        heads.append(base)
+    return heads
+
+
+def read_beside(r, limits, base):
+    head = {"replica": r.fixed(8)}
+    bits = r.u8()
+    if bits not in (0, 1, 2, 3, 4, 5):
+        r.refuse()
+    head["timeMs"] = base["timeMs"] + r.var_uint()
+    head["root"] = base["root"] if bits & 1 else r.fixed(32)
+    if bits & 2:
+        head["headsRoot"], head["vector"] = base["headsRoot"], base["vector"]
+    else:
+        head["headsRoot"] = r.fixed(32)
+        head["vector"] = read_changed(r, base["vector"]) if bits & 4 else read_vector(r, limits)
+    return {**head, "signature": r.fixed(64)}
+
+
+def read_changed(r, vector):
+    if len(vector) > 256:
+        r.refuse()
+    entries, last = list(vector.items()), -1
+    for _ in range(r.count(256)):
+        index, twice = r.var_uint(), r.var_uint()
+        if index >= len(entries) or index <= last or twice == 0:
+            r.refuse()
+        last = index
+        seq = entries[index][1] + (-(twice + 1) // 2 if twice % 2 else twice // 2)
+        if not 0 <= seq < 2**53:
+            r.refuse()
+        entries[index] = (entries[index][0], seq)
+    return dict(entries)
 
 
 def read_failure(r):
@@ -342,7 +391,7 @@ MESSAGES = {
     11: ("replica", read_vector),
     12: ("relay", read_vector),
     13: ("both", read_diff),
-    14: ("both", read_told_head),
+    14: ("replica", read_told_head),
     15: ("replica", lambda r, l: r.fixed(64)),
     16: ("both", lambda r, l: (r.fixed(8), r.var_uint(), r.fixed(16), r.var_bytes(l["awarenessBytesMax"]))),
     17: ("relay", lambda r, l: (r.fixed(8), r.flag())),
@@ -351,11 +400,12 @@ MESSAGES = {
     20: ("both", lambda r, l: r.var_uint()),
     21: ("relay", lambda r, l: (r.var_uint(), r.var_uint())),
     22: ("replica", lambda r, l: ()),
+    23: ("relay", read_heads),
 }
 
 
 # What is told by what was told before.
-TOLD = {6, 7, 9, 14}
+TOLD = {6, 7, 9, 14, 23}
 
 
 def read_message(data, said_by, limits, memory=None):

@@ -52,14 +52,22 @@ export function* withdrawAndStand(
   return { ...withdrawal, ...(yield* acknowledgeAndStand(tx, room, replica, [], undefined)) };
 }
 
-/** [SY11] The newest of each replica, and what it proves [FL7]; false when a newer one is there. */
-export function* keepHead(tx: Transaction, room: RoomRef, statement: HeadStatement): Steps<boolean> {
-  const key = idToBytes(statement.replica);
-  const row = yield* tx.get('heads', key);
-  if (row !== undefined && bytesToHeadStatement(row).timeMs >= statement.timeMs) return false;
-  tx.put('heads', key, headStatementToBytes(statement));
-  yield* proveByHead(tx, room, statement);
-  return true;
+/** [SY11] The newest of each replica, and what it proves [FL7]; returns those than which no newer one is there. */
+export function* keepHeads(
+  tx: Transaction,
+  room: RoomRef,
+  statements: readonly HeadStatement[],
+): Steps<readonly HeadStatement[]> {
+  const kept: HeadStatement[] = [];
+  for (const statement of statements) {
+    const key = idToBytes(statement.replica);
+    const row = yield* tx.get('heads', key);
+    if (row !== undefined && bytesToHeadStatement(row).timeMs >= statement.timeMs) continue;
+    tx.put('heads', key, headStatementToBytes(statement));
+    yield* proveByHead(tx, room, statement);
+    kept.push(statement);
+  }
+  return kept;
 }
 
 /** 8 bytes for a pass of the Merkle diff [MK7]. */

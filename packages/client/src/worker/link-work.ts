@@ -29,7 +29,7 @@ import {
 import type { Environment, Identity } from '../environment.js';
 import { Certifier } from './certifier.js';
 import type { LinkHost } from './link-host.js';
-import { acknowledgeAndStand, drawSalt, keepHead, withdrawAndStand } from './link-plans.js';
+import { acknowledgeAndStand, drawSalt, keepHeads, withdrawAndStand } from './link-plans.js';
 import { receive } from './receive.js';
 
 /** What needs the store and no connection. */
@@ -109,8 +109,8 @@ export class LinkWork {
         return this.#read(planFor(room, effect));
       case 'read-parts':
         return this.#read((tx) => readParts(tx, room, effect.wanted, this.#lastRead));
-      case 'store-head':
-        if (await this.#keepHead(effect.statement)) this.#host.head(effect.statement);
+      case 'store-heads':
+        for (const statement of await this.#keepHeads(effect.statements)) this.#host.head(statement);
         return undefined;
       case 'withdraw':
         return this.#withdraw(effect.refused);
@@ -173,11 +173,12 @@ export class LinkWork {
     return { kind: 'outbox-read', deltas: page.entries, nextSeq: page.nextSeq };
   }
 
-  /** What a relay tells of ourselves is what we said before. */
-  async #keepHead(statement: HeadStatement): Promise<boolean> {
-    const isOfOther = statement.replica !== this.#identity.replica;
-    if (!isOfOther || !(await this.#certifier.verifyHead(statement))) return false;
-    return this.#write((tx) => keepHead(tx, this.#config.room, statement));
+  /** Those that were kept. What a relay tells of ourselves is what we said before. */
+  async #keepHeads(statements: readonly HeadStatement[]): Promise<readonly HeadStatement[]> {
+    const ofOthers = statements.filter(({ replica }) => replica !== this.#identity.replica);
+    const verified = await Promise.all(ofOthers.map((statement) => this.#certifier.verifyHead(statement)));
+    const signed = ofOthers.filter((_, i) => verified[i]);
+    return signed.length === 0 ? [] : this.#write((tx) => keepHeads(tx, this.#config.room, signed));
   }
 
   #read<Result>(plan: Plan<Result>): Promise<Result> {

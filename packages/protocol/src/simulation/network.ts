@@ -16,8 +16,17 @@ const STALL_MS_MAX = 2_000;
 const SLOW_MS_MAX = 300;
 const DAMAGED_MS_MAX = 2_000;
 /** What the protocol must bear to meet twice, and what may even come again late. */
-const DUPLICATED: ReadonlySet<string> = new Set(['push', 'pull', 'deltas', 'ack', 'head', 'certificates', 'caught-up']);
-const DUPLICATED_LATE: ReadonlySet<string> = new Set(['push', 'head', 'certificates']);
+const DUPLICATED: ReadonlySet<string> = new Set([
+  'push',
+  'pull',
+  'deltas',
+  'ack',
+  'head',
+  'heads',
+  'certificates',
+  'caught-up',
+]);
+const DUPLICATED_LATE: ReadonlySet<string> = new Set(['push', 'head', 'heads', 'certificates']);
 
 export type { Side };
 

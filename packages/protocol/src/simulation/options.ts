@@ -86,6 +86,8 @@ export interface WorldOptions {
   readonly trashMs: number;
   /** A relay keeps the bytes of what is superseded for so long, and its log. */
   readonly retainSupersededMs: number;
+  /** How long a relay keeps head statements from those who do not wait for them. */
+  readonly headRestMs: number;
   readonly faults: readonly FaultKind[];
   readonly faultEveryMs: number;
   /** False where somebody misbehaves on purpose: the test says what must hold then, instead of the oracles. */
@@ -125,6 +127,7 @@ export const defaultOptions: WorldOptions = {
   replicaExpiryMs: 90 * DAY_MS,
   trashMs: 30 * DAY_MS,
   retainSupersededMs: 7 * DAY_MS,
+  headRestMs: 500,
   faults: [],
   faultEveryMs: 400,
   isWatched: true,

@@ -83,7 +83,7 @@ function perform(
       return undefined;
     }
     case 'accept-head':
-      acceptHead(link, effect.statement);
+      acceptHead(relay, effect.statement);
       return undefined;
     case 'check-reported':
       checkReported(relay, effect.trieKey);
@@ -218,8 +218,7 @@ function join(link: RelayLink, trieKey: Uint8Array, done: Done): void {
   relay.push({ link, deltas: [{ delta, verify: false, from }], refusals: [], bytes: 0, done });
 }
 
-function acceptHead(link: RelayLink, statement: HeadStatement): void {
-  const { relay } = link;
+function acceptHead(relay: SimRelay, statement: HeadStatement): void {
   const publicKey = publicKeyOf(relay, statement.replica);
   const { room, crypto } = relay.world;
   const message = headMessage(room.roomId, statement);
@@ -228,7 +227,7 @@ function acceptHead(link: RelayLink, statement: HeadStatement): void {
   const row = heads.get(idToBytes(statement.replica));
   if (row !== undefined && bytesToHeadStatement(row).timeMs > statement.timeMs) return;
   heads.put(idToBytes(statement.replica), headStatementToBytes(statement));
-  relay.announce({ kind: 'forward', message: { kind: 'head', statement } }, link);
+  relay.keptHead(statement, row && bytesToHeadStatement(row));
 }
 
 /** [SY10] */

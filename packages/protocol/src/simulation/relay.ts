@@ -11,6 +11,9 @@ import { greeting, type RelayState } from '../sync/state.js';
 import { bytesToStub, isStub } from '../stub.js';
 import { bytesOf } from '../sync/flow.js';
 import { arrivedInParts } from '../sync/relay-push.js';
+import type { HeadStatement } from '../head-statement.js';
+import { headMessages } from '../sync/chunk.js';
+import { HeadPace } from '../sync/head-pace.js';
 import { PositionPace } from '../sync/position-pace.js';
 import { stepSync } from '../sync/step.js';
 import { bytesToDelta, type Delta, type DeltaHeader } from '../delta.js';
@@ -60,6 +63,7 @@ export class SimRelay {
   refuses: ((header: DeltaHeader) => ErrorCode | undefined) | undefined;
   tampers: ((message: Message, to: ReplicaId | undefined) => Message | undefined) | undefined;
   #pace = this.#newPace();
+  #headPace: HeadPace;
   #queue: Waiting[] = [];
   #isCommitting = false;
   #life = 0;
@@ -71,6 +75,7 @@ export class SimRelay {
     this.random = world.random.fork();
     this.publicKey = world.crypto.newKey(this.random);
     this.storeId = this.random.bytes(8);
+    this.#headPace = this.#newHeadPace();
   }
 
   nowMs(): number {
@@ -165,6 +170,27 @@ export class SimRelay {
     return new PositionPace(host, defaultLimits);
   }
 
+  /** [SY23] A statement has taken the place of the one before it. */
+  keptHead(statement: HeadStatement, before: HeadStatement | undefined): void {
+    this.#headPace.kept(statement, before);
+  }
+
+  #newHeadPace(): HeadPace {
+    const { links } = this;
+    const host = {
+      get connected() {
+        return links.size;
+      },
+      later: (delayMs: number, run: () => void) => this.later(delayMs, run),
+      tell: (of: (replica: ReplicaId) => readonly HeadStatement[]) => {
+        for (const link of links)
+          for (const message of link.replica === undefined ? [] : headMessages(of(link.replica)))
+            link.executor.stepNow({ kind: 'forward', message });
+      },
+    };
+    return new HeadPace(host, this.world.config.limits);
+  }
+
   /** Takes a delta past every check, as a relay could. */
   inject(delta: Delta): void {
     const options = { nowMs: this.nowMs(), from: 'others', retain: () => true } as const;
@@ -184,6 +210,7 @@ export class SimRelay {
     this.#queue = [];
     this.#isCommitting = false;
     this.#pace = this.#newPace();
+    this.#headPace = this.#newHeadPace();
     for (const link of [...this.links]) link.end();
   }
 

@@ -97,8 +97,8 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
     case 'answer-diff':
     case 'read-parts':
       return disk.read(planFor(room, effect));
-    case 'store-head':
-      storeHead(replica, effect.statement);
+    case 'store-heads':
+      for (const statement of effect.statements) storeHead(replica, statement);
       return undefined;
     case 'withdraw':
       return withdraw(replica, effect.refused);

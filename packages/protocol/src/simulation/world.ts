@@ -301,16 +301,10 @@ export class World implements Cast {
 }
 
 function limitsOf(options: WorldOptions): Partial<Limits> {
-  const { frameBytesMax, windowBytes, checkpointTailBytesMin } = options;
+  const { frameBytesMax, windowBytes, checkpointTailBytesMin, headRestMs, retainSupersededMs } = options;
   const { floorTombstonesMin, floorContextEntriesMin, floorCollectMax, replicaExpiryMs, trashMs } = options;
   const floors = { floorTombstonesMin, floorContextEntriesMin, floorCollectMax, replicaExpiryMs, trashMs };
-  return {
-    frameBytesMax,
-    windowBytes,
-    checkpointTailBytesMin,
-    retainSupersededMs: options.retainSupersededMs,
-    ...floors,
-  };
+  return { frameBytesMax, windowBytes, checkpointTailBytesMin, headRestMs, retainSupersededMs, ...floors };
 }
 
 /** `crypto`: the defaults are fast and secure nothing, which a world needs. */

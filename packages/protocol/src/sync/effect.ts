@@ -57,7 +57,7 @@ export type ReplicaEffect =
   | { readonly kind: 'open-diff' }
   /** The relay does not remember what was told to it: from now on all is told whole [SY21]. */
   | { readonly kind: 'forget-told' }
-  | { readonly kind: 'store-head'; readonly statement: HeadStatement }
+  | { readonly kind: 'store-heads'; readonly statements: readonly HeadStatement[] }
   /** An own delta was refused: show it, and seal its content again where that can help. */
   | { readonly kind: 'withdraw'; readonly refused: Refused }
   | { readonly kind: 'show'; readonly message: Presence | Peer }

@@ -11,7 +11,7 @@ import type {
   Certificates,
   DeltaBytes,
   Hello,
-  Head,
+  Heads,
   Part,
   Peer,
   Presence,
@@ -140,7 +140,7 @@ export type RelayEvent =
   /** Where the room stands, for those who were not told yet. */
   | { readonly kind: 'position-due'; readonly position: Position }
   /** Something to pass on as it is. */
-  | { readonly kind: 'forward'; readonly message: Head | Peer | Presence | Certificates };
+  | { readonly kind: 'forward'; readonly message: Heads | Peer | Presence | Certificates };
 
 export interface CommittedDelta {
   readonly bytes: DeltaBytes;

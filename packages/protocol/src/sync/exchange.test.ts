@@ -186,9 +186,9 @@ describe('greeting', () => {
   test('[SY1] another version is refused by either side, and refused stays refused', () => {
     const replica = createReplica();
     replica.step({ kind: 'opened' });
-    const effects = replica.hear({ kind: 'welcome', version: 4, ...keys });
+    const effects = replica.hear({ kind: 'welcome', version: 5, ...keys });
     expect(effects).toEqual([
-      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 4, supported: PROTOCOL_VERSION } },
+      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 5, supported: PROTOCOL_VERSION } },
       { kind: 'close' },
     ]);
     for (const event of [{ kind: 'closed' }, { kind: 'opened' }] as const) expect(replica.step(event)).toEqual([]);
@@ -196,7 +196,7 @@ describe('greeting', () => {
     expect(replica.state.kind).toBe('refused');
 
     const relay = createRelay();
-    expect(relay.hear({ ...hello, version: 4 })).toContainEqual({
+    expect(relay.hear({ ...hello, version: 5 })).toContainEqual({
       kind: 'close',
       code: CLOSE.versionUnsupported,
       reason: 'VERSION_UNSUPPORTED',
@@ -875,7 +875,8 @@ describe('forwarding', () => {
     expect(kindsOf(relay.hear({ kind: 'head', statement: { ...statement, replica: other } }))).toEqual(['send fault']);
     const replica = createReplica();
     replica.goLive(50);
-    expect(replica.hear({ kind: 'head', statement })).toEqual([{ kind: 'store-head', statement }]);
+    const statements = [statement];
+    expect(replica.hear({ kind: 'heads', statements })).toEqual([{ kind: 'store-heads', statements }]);
   });
 
   test('[SY10] a forged delta is reported by its trie key, and looked at by the relay', () => {

@@ -2,7 +2,7 @@ import { unreachable } from '../assert.js';
 import type { MangroveError } from '../errors.js';
 import type { Hello, ReplicaMessage } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
-import { certificateMessages } from './chunk.js';
+import { certificateMessages, headMessages } from './chunk.js';
 import type { RelayEffect } from './effect.js';
 import type { RelayEvent } from './event.js';
 import { arrived, refill, startFlow } from './flow.js';
@@ -111,7 +111,7 @@ function stepAuthenticated(
     ...present.map((other) => send({ kind: 'peer', replica: other, present: true })),
     send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq, window: windowBytes }),
     ...certificateMessages(certificates).map(send),
-    ...heads.map((statement) => send({ kind: 'head', statement })),
+    ...headMessages(heads.filter((statement) => statement.replica !== replica)).map(send),
     { kind: 'joined', replica },
   ];
   if (after !== undefined && ahead.deltas > 0) effects.push(send({ kind: 'ahead', ...ahead }));

@@ -39,7 +39,7 @@ type Settling = Extract<ReplicaState, { position: unknown }>;
 const PASSES_MAX = 4;
 const ROUNDS_MAX = 80;
 /** What a relay may say for hours while nothing that was asked for comes. */
-const IDLE_WORDS: ReadonlySet<RelayMessage['kind']> = new Set(['presence', 'peer', 'head', 'certificates']);
+const IDLE_WORDS: ReadonlySet<RelayMessage['kind']> = new Set(['presence', 'peer', 'heads', 'certificates']);
 
 export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
   if (state.kind === 'refused') return stay(state);
@@ -108,8 +108,8 @@ function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number)
       return resume({ ...state, beyond: { vector: message.vector, of: 'named', after: new Uint8Array() } });
     case 'diff':
       return stepDiff(state, message);
-    case 'head':
-      return { state, effects: [{ kind: 'store-head', statement: message.statement }] };
+    case 'heads':
+      return { state, effects: [{ kind: 'store-heads', statements: message.statements }] };
     case 'want':
       return stepWant(state, message);
     case 'part':

@@ -73,8 +73,8 @@ describe('codec', () => {
   });
 
   test('[SY14] a message is refused from the side that may not say it', () => {
-    const fromBoth = ['certificates', 'diff', 'head', 'presence', 'want', 'part', 'credit'];
-    const fromReplica = ['hello', 'push', 'pull', 'report', 'probe'];
+    const fromBoth = ['certificates', 'diff', 'presence', 'want', 'part', 'credit'];
+    const fromReplica = ['hello', 'push', 'pull', 'head', 'report', 'probe'];
     for (const kind of kinds) {
       const bytes = messageToBytes(Object.values<Message>(goldenMessages[kind])[0] as Message);
       const isRead = readers.map((reader) => typeof tryRead(reader, bytes) !== 'string');
@@ -145,6 +145,8 @@ describe('codec', () => {
         framed('diff', zeros(36), count, zeros(1)),
         framed('diff', zeros(36), [1, 1, 0], count),
         framed('head', zeros(74), count, zeros(64)),
+        framed('heads', count, zeros(74)),
+        framed('heads', [1, 0], zeros(73), count, zeros(64)),
         framed('presence', zeros(25), count),
         framed('fault', [1], count),
         framed('hello', [1], zeros(65), [1], count),

@@ -45,6 +45,7 @@ import {
 import { LinkMemory } from './link-memory.js';
 import type { Message, RelayMessage, ReplicaMessage, Right } from './messages.js';
 import { readToldHead, writeToldHead } from './told-head.js';
+import { readToldHeads, writeToldHeads } from './told-heads.js';
 
 export const CHALLENGE_BYTES = 32;
 const CERTIFICATE_BYTES_MIN = 2 * PUBLIC_KEY_BYTES + SIGNATURE_BYTES + 1;
@@ -309,6 +310,11 @@ const codecs: Codecs<Message> = {
     write: () => {},
     read: () => ({ kind: 'probe' }),
   },
+  heads: {
+    number: 23,
+    write: (encoder, { statements }, memory) => writeToldHeads(encoder, statements, memory),
+    read: (decoder, memory) => ({ kind: 'heads', statements: readToldHeads(decoder, memory) }),
+  },
 };
 
 type AnyCodec = Codec<Message>;
@@ -341,7 +347,7 @@ const FROM_RELAY: ReadonlySet<string> = new Set<RelayMessage['kind']>([
   'refused',
   'vector',
   'diff',
-  'head',
+  'heads',
   'presence',
   'peer',
   'want',

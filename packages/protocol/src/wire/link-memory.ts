@@ -6,7 +6,7 @@ import type { Message } from './messages.js';
 /** Bases of each sort that one direction of one connection remembers; a protocol constant. */
 export const SLOTS = 32;
 /** A statement that names more replicas is told whole and not remembered. */
-export const BASE_VECTOR_MAX = 64;
+export const BASE_VECTOR_MAX = 256;
 
 /**
  * What was told in one direction of one connection, as far as what follows is told by its difference from it [SY21]. Both ends keep one
@@ -17,6 +17,7 @@ export const BASE_VECTOR_MAX = 64;
 export class LinkMemory {
   #deltas: (DeltaParts | undefined)[] = [];
   #heads: (HeadStatement | undefined)[] = [];
+  #lastHead: HeadStatement | undefined;
   #lastSlot = 0;
   #lastSeq = 0;
 
@@ -38,6 +39,11 @@ export class LinkMemory {
     return this.#heads[slot];
   }
 
+  /** The statement that was told last, whoever made it. */
+  get lastHead(): HeadStatement | undefined {
+    return this.#lastHead;
+  }
+
   keepDelta(parts: DeltaParts): void {
     this.#lastSlot = slotOfDelta(parts);
     this.#deltas[this.#lastSlot] = parts;
@@ -48,14 +54,15 @@ export class LinkMemory {
   }
 
   keepHead(statement: HeadStatement): void {
-    const slot = slotOfHead(statement);
-    this.#heads[slot] = statement.vector.size <= BASE_VECTOR_MAX ? statement : undefined;
+    this.#lastHead = statement.vector.size <= BASE_VECTOR_MAX ? statement : undefined;
+    this.#heads[slotOfHead(statement)] = this.#lastHead;
   }
 
   /** A reader that has missed something knows no base any more; a writer that is told so begins anew. */
   forget(): void {
     this.#deltas = [];
     this.#heads = [];
+    this.#lastHead = undefined;
     this.#lastSlot = 0;
     this.#lastSeq = 0;
   }
@@ -65,6 +72,8 @@ export class LinkMemory {
     switch (message.kind) {
       case 'head':
         return [this.#heads[slotOfHead(message.statement)]];
+      case 'heads':
+        return [this.#lastHead, ...message.statements.map((statement) => this.#heads[slotOfHead(statement)])];
       case 'push':
       case 'deltas': {
         const parts = message.deltas.map(partsOfDelta);
@@ -80,6 +89,7 @@ export class LinkMemory {
   /** Remembers what a message tells, as writing it does. */
   note(message: Message): void {
     if (message.kind === 'head') this.keepHead(message.statement);
+    else if (message.kind === 'heads') for (const statement of message.statements) this.keepHead(statement);
     else if (message.kind === 'ack') this.keepSeqs(message.seqs);
     else if (message.kind === 'push' || message.kind === 'deltas')
       for (const delta of message.deltas) {

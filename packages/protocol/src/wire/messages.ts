@@ -124,9 +124,16 @@ export interface Diff extends DiffMessage {
   readonly kind: 'diff';
 }
 
+/** A replica says what it holds [SY11]. */
 export interface Head {
   readonly kind: 'head';
   readonly statement: HeadStatement;
+}
+
+/** What others have said, in the order of their times [SY23]. */
+export interface Heads {
+  readonly kind: 'heads';
+  readonly statements: readonly HeadStatement[];
 }
 
 /** A client met a bad signature [SY10]. */
@@ -202,7 +209,7 @@ export type RelayMessage =
   | Refused
   | Vector
   | Diff
-  | Head
+  | Heads
   | Presence
   | Peer
   | Want

@@ -16,7 +16,7 @@ const WHOLE = 0;
 export function writeToldHead(encoder: encoding.Encoder, statement: HeadStatement, memory: LinkMemory): void {
   const slot = slotOfHead(statement);
   const base = memory.head(slot);
-  const changes = base && changesSince(base, statement);
+  const changes = base && growthSince(base, statement);
   if (base === undefined || changes === undefined) {
     encoding.writeUint8(encoder, WHOLE);
     writeHeadStatement(encoder, statement);
@@ -37,7 +37,11 @@ export function writeToldHead(encoder: encoding.Encoder, statement: HeadStatemen
 
 /** All that was signed. Throws `BASE_UNKNOWN` where what it was told by is not remembered. */
 export function readToldHead(decoder: decoding.Decoder, memory: LinkMemory): HeadStatement {
-  const first = readU8(decoder);
+  return readToldAs(readU8(decoder), decoder, memory);
+}
+
+/** The same, where its first byte was read. */
+export function readToldAs(first: number, decoder: decoding.Decoder, memory: LinkMemory): HeadStatement {
   if (first > SLOTS) throw new Error(`a head statement told as ${first}`);
   const statement = first === WHOLE ? readHeadStatement(decoder) : readNext(decoder, first - 1, memory);
   memory.keepHead(statement);
@@ -68,14 +72,19 @@ function readNext(decoder: decoding.Decoder, slot: number, memory: LinkMemory): 
 }
 
 /** By place in the base's vector how much further it has come; undefined where more than that is different. */
-function changesSince(
-  base: HeadStatement,
-  statement: HeadStatement,
-): readonly (readonly [number, number])[] | undefined {
+export function growthSince(base: HeadStatement, statement: HeadStatement): readonly Change[] | undefined {
   if (base.replica !== statement.replica || statement.timeMs < base.timeMs) return undefined;
+  const changes = changesSince(base, statement);
+  return changes?.every(([, more]) => more > 0) ? changes : undefined;
+}
+
+/** A place in a vector, and by how much it is higher than the base's. */
+export type Change = readonly [index: number, more: number];
+
+/** Undefined where the two name other replicas. */
+export function changesSince(base: HeadStatement, statement: HeadStatement): readonly Change[] | undefined {
   const before = toldEntries(base.vector);
   const now = toldEntries(statement.vector);
-  const isSame = before.length === now.length && before.every(([replica], i) => now[i]?.[0] === replica);
-  const changes = now.map(([, seq], i) => [i, seq - (before[i]?.[1] ?? 0)] as const).filter(([, more]) => more !== 0);
-  return isSame && changes.every(([, more]) => more > 0) ? changes : undefined;
+  if (before.length !== now.length || !before.every(([replica], i) => now[i]?.[0] === replica)) return undefined;
+  return now.map(([, seq], i): Change => [i, seq - (before[i]?.[1] ?? 0)]).filter(([, more]) => more !== 0);
 }

@@ -1,14 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { acknowledgements, conversation, TYPED } from '../../../../test/interop/vectors-told.js';
-import { replicaOf } from '../../../../test/interop/fixture.js';
+import { acknowledgements, conversation, tellings, TYPED } from '../../../../test/interop/vectors-told.js';
 import { anyMessage } from '../../../../test/interop/messages.js';
 import { isMangroveError } from '../errors.js';
 import { bytesToRelayMessage, bytesToReplicaMessage, messageToBytes } from './codec.js';
 import { BASE_BYTES_MAX, partsOfDelta } from './delta-parts.js';
-import { LinkMemory, SLOTS } from './link-memory.js';
+import { BASE_VECTOR_MAX, LinkMemory, SLOTS } from './link-memory.js';
+import type { ReplicaId } from '../ids.js';
 import type { Message } from './messages.js';
 
+/** More of them than keys can be made for. */
+const replicaNamed = (n: number): ReplicaId => n.toString(16).padStart(16, '0') as ReplicaId;
 const push = (...deltas: Uint8Array[]): Message => ({ kind: 'push', repair: false, deltas });
 const codeOf = (work: () => unknown): string | undefined => {
   try {
@@ -25,6 +27,7 @@ describe('what a link was told before', () => {
     for (const [messages, read] of [
       [conversation, bytesToReplicaMessage],
       [acknowledgements, bytesToRelayMessage],
+      [tellings, bytesToRelayMessage],
     ] as const) {
       const [written, heard] = [new LinkMemory(), new LinkMemory()];
       for (const message of messages) expect(read(messageToBytes(message, written), heard)).toEqual(message);
@@ -41,13 +44,13 @@ describe('what a link was told before', () => {
   test('[SY21] any messages in any order are read as they were said', () => {
     const deltas = Object.values(TYPED).map(({ bytes }) => bytes);
     const typing = fc.array(fc.constantFrom(...deltas), { maxLength: 4 }).map((each) => push(...each));
-    const heads = fc.constantFrom(...conversation.filter(({ kind }) => kind === 'head'));
+    const heads = fc.constantFrom(...conversation.filter(({ kind }) => kind === 'head'), ...tellings);
     fc.assert(
       fc.property(fc.array(fc.oneof(typing, heads, anyMessage), { maxLength: 12 }), (messages) => {
         const [written, heard] = [new LinkMemory(), new LinkMemory()];
         for (const message of messages) {
           const bytes = messageToBytes(message, written);
-          const isFromReplica = ['hello', 'push', 'pull', 'report', 'probe'].includes(message.kind);
+          const isFromReplica = ['hello', 'push', 'pull', 'head', 'report', 'probe'].includes(message.kind);
           expect((isFromReplica ? bytesToReplicaMessage : bytesToRelayMessage)(bytes, heard)).toEqual(message);
         }
       }),
@@ -75,7 +78,7 @@ describe('what a link was told before', () => {
 
   test('[SY21] a message noted is remembered as one written, and where contexts are equal bytes are', () => {
     const [one, other, third] = [new LinkMemory(), new LinkMemory(), new LinkMemory()];
-    for (const message of conversation) {
+    for (const message of [...conversation, ...tellings]) {
       expect(one.contextOf(message)).toEqual(other.contextOf(message));
       const bytes = messageToBytes(message, one);
       other.note(message);
@@ -114,15 +117,47 @@ describe('what a link was told before', () => {
     );
   });
 
+  test('[SY23] those who hold the same are told in little more than their names and signatures, however many replicas they name', () => {
+    const vector = new Map(Array.from({ length: 1_000 }, (_, n) => [replicaNamed(n), n + 1] as const));
+    const [root, headsRoot, signature] = [new Uint8Array(32), new Uint8Array(32), new Uint8Array(64)];
+    const statements = Array.from({ length: 100 }, (_, n) => {
+      return { replica: replicaNamed(n), timeMs: 9 * n, root, headsRoot, vector: new Map(vector), signature };
+    });
+    const bytes = messageToBytes({ kind: 'heads', statements });
+    expect(bytesToRelayMessage(bytes)).toEqual({ kind: 'heads', statements });
+    const one = messageToBytes({ kind: 'heads', statements: statements.slice(0, 1) });
+    expect((bytes.length - one.length) / 99).toBeLessThan(64 + 8 + 4);
+  });
+
+  test('[SY23] what a reader makes of a message of heads is bounded by what it was told', () => {
+    const written = new LinkMemory();
+    const vector = (count: number) => new Map(Array.from({ length: count }, (_, n) => [replicaNamed(n), 1] as const));
+    const [root, signature] = [new Uint8Array(32), new Uint8Array(64)];
+    const said = (count: number, of: number) => {
+      return {
+        replica: replicaNamed(of),
+        timeMs: of,
+        root,
+        headsRoot: root.map(() => of),
+        vector: vector(count),
+        signature,
+      };
+    };
+    const lengthOf = (count: number) =>
+      messageToBytes({ kind: 'heads', statements: [said(count, 0), said(count, 1)] }, written).length;
+    expect(lengthOf(BASE_VECTOR_MAX)).toBeLessThan(10 * BASE_VECTOR_MAX + 500);
+    expect(lengthOf(BASE_VECTOR_MAX + 1)).toBeGreaterThan(18 * BASE_VECTOR_MAX);
+  });
+
   test('[SY21] a statement of many replicas is told whole, and so is the one after it', () => {
     const memory = new LinkMemory();
     const statement = (count: number, timeMs: number): Message => {
-      const vector = new Map(Array.from({ length: count }, (_, n) => [replicaOf(n), 1] as const));
+      const vector = new Map(Array.from({ length: count }, (_, n) => [replicaNamed(n), 1] as const));
       const bytes = (length: number): Uint8Array => new Uint8Array(length);
       return {
         kind: 'head',
         statement: {
-          replica: replicaOf(0),
+          replica: replicaNamed(0),
           timeMs,
           root: bytes(32),
           headsRoot: bytes(32),
@@ -131,8 +166,9 @@ describe('what a link was told before', () => {
         },
       };
     };
-    for (const count of [65, 65]) expect(messageToBytes(statement(count, 9), memory)[1]).toBe(0);
-    expect(messageToBytes(statement(64, 9), memory)[1]).toBe(0);
-    expect(messageToBytes(statement(64, 10), memory)[1]).not.toBe(0);
+    const most = BASE_VECTOR_MAX;
+    for (const count of [most + 1, most + 1]) expect(messageToBytes(statement(count, 9), memory)[1]).toBe(0);
+    expect(messageToBytes(statement(most, 9), memory)[1]).toBe(0);
+    expect(messageToBytes(statement(most, 10), memory)[1]).not.toBe(0);
   });
 });

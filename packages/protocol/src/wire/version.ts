@@ -6,5 +6,6 @@
  * 2 - probe.
  * 3 - deltas and head statements by their difference from what the link has told before; positions at most once in a while; no byte for
  *     a frame that is whole.
+ * 4 - heads: a relay tells the head statements of others together, each by the one before it.
  */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
