@@ -263,7 +263,9 @@ export function* isAnyCovered(
   );
   return deltas.some((delta, i) => {
     const row = rows[i];
-    return row !== undefined && readContexts(row).some((sibling) => covers(sibling.context, delta));
+    return (
+      row !== undefined && readContexts(idToBytes(delta.keyId), row).some((sibling) => covers(sibling.context, delta))
+    );
   });
 }
 

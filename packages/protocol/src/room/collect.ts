@@ -85,7 +85,7 @@ export function* hasLongContext(
     for (const [key, row] of page) {
       // Each floor names the one before it: that is no reason for another.
       if (bytesToKeyId(key) === floorKeyId) continue;
-      const count = readContexts(row).reduce((sum, sibling) => sum + countDroppable(sibling, reach, held), 0);
+      const count = readContexts(key, row).reduce((sum, sibling) => sum + countDroppable(sibling, reach, held), 0);
       if (count >= entriesMin) return true;
     }
     const last = page.at(-1);
@@ -114,6 +114,6 @@ function* readDeleted(tx: Transaction, keyId: KeyId, reach: Reach, max: number):
   // Each of them, not as many: a disk that lost a tombstone may still name it.
   if (!siblings.every((trieKey) => tombstones.has(bytesToHex(trieKey)))) return [];
   const row = yield* tx.get('contexts', from);
-  const contextual = row === undefined ? [] : readContexts(row);
+  const contextual = row === undefined ? [] : readContexts(from, row);
   return contextual.every(({ context }) => isContextWithin(reach, context)) ? siblings : [];
 }

@@ -102,8 +102,9 @@ const isAboveGap = ({ replica, prev, context }: DeltaHeader): boolean => prev > 
 function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | 'replica' | 'hlc'>): Steps<boolean> {
   const from = concatBytes(idToBytes(own.keyId), idToBytes(own.replica), u64ToBytes(own.hlc));
   if ((yield* tx.keys('deltas', { from, to: prefixEnd(from), limit: 1 })).length > 0) return true;
-  const row = yield* tx.get('contexts', idToBytes(own.keyId));
-  const covering = readContexts(row ?? new Uint8Array()).filter(({ context }) => covers(context, own));
+  const key = idToBytes(own.keyId);
+  const row = yield* tx.get('contexts', key);
+  const covering = readContexts(key, row ?? new Uint8Array()).filter(({ context }) => covers(context, own));
   const held = yield* tx.getMany(
     'deltas',
     covering.map(({ trieKey }) => trieKey),

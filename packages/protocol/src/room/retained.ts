@@ -57,7 +57,7 @@ export function* pruneRetained(tx: Transaction, beforeMs: number, limit: number)
 
 function* readCovering(tx: Transaction, keyIds: ReadonlySet<KeyId>): Steps<Map<KeyId, ContextualSibling[]>> {
   const rows = yield* tx.getMany('contexts', [...keyIds].map(idToBytes));
-  return new Map([...keyIds].map((keyId, i) => [keyId, readContexts(rows[i] ?? new Uint8Array())]));
+  return new Map([...keyIds].map((keyId, i) => [keyId, readContexts(idToBytes(keyId), rows[i] ?? new Uint8Array())]));
 }
 
 /** What may yet leave the set, or cannot be read: quarantined, or ours and not yet acknowledged. */

@@ -88,11 +88,12 @@ export function* restoreTombstones(tx: Transaction, held: readonly Delta[]): Ste
 export function* restoreContexts(tx: Transaction, held: readonly Delta[]): Steps<number> {
   let restored = 0;
   for (const [keyId, deltas] of groupByKey(held.filter(hasContext))) {
-    const row = yield* tx.get('contexts', idToBytes(keyId));
-    const told = row === undefined ? [] : (attempt(() => readContexts(row)) ?? []);
+    const key = idToBytes(keyId);
+    const row = yield* tx.get('contexts', key);
+    const told = row === undefined ? [] : (attempt(() => readContexts(key, row)) ?? []);
     const trieKeys = new Set(deltas.map((delta) => bytesToHex(trieKeyOf(delta))));
     const others = told.filter(({ trieKey }) => !trieKeys.has(bytesToHex(trieKey)));
-    if (replaceRow(tx, idToBytes(keyId), row, [...others, ...deltas.map(toSibling)]) === 0) continue;
+    if (replaceRow(tx, key, row, [...others, ...deltas.map(toSibling)]) === 0) continue;
     yield* dropCovered(tx, keyId, deltas);
     restored++;
   }
@@ -121,7 +122,7 @@ export function* trimContexts(
   let trimmed = 0;
   const lost: ContextualSibling[] = [];
   for (const [key, row] of rows) {
-    const told = attempt(() => readContexts(row)) ?? [];
+    const told = attempt(() => readContexts(key, row)) ?? [];
     const isHeld = yield* areHeld(
       tx,
       told.map(({ trieKey }) => trieKey),

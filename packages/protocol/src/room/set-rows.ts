@@ -15,7 +15,7 @@ import {
   writeContext,
 } from '../delta.js';
 import { MangroveError } from '../errors.js';
-import { idToBytes, type KeyId } from '../ids.js';
+import { idToBytes, KEY_ID_BYTES, type KeyId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './room-ref.js';
 
@@ -56,7 +56,7 @@ export function* loadSiblings(tx: Transaction, deltas: readonly Delta[], withAll
     const row = rows[i];
     siblingsByKey.set(keyId, {
       all: new Set(),
-      contextual: row === undefined ? [] : readContexts(row),
+      contextual: row === undefined ? [] : readContexts(idToBytes(keyId), row),
       changed: false,
     });
   }
@@ -113,23 +113,24 @@ export function writeContexts(tx: Transaction, keyId: KeyId, contextual: readonl
   else tx.put('contexts', idToBytes(keyId), contextsToRow(contextual));
 }
 
-/** `contexts` row := (trieKey 64 • context relative to the trie key's hlc)* */
+/** `contexts` row := (the trie key without its keyId, which is the row's key: 48 bytes • context relative to the trie key's hlc)* */
 export function contextsToRow(contextual: readonly ContextualSibling[]): Uint8Array {
   // In the order of the trie, so that the row says nothing of the order in which they came [CX6].
   const inOrder = contextual.toSorted((a, b) => compareBytes(a.trieKey, b.trieKey));
   return encode((encoder) => {
     for (const sibling of inOrder) {
-      encoding.writeUint8Array(encoder, sibling.trieKey);
+      encoding.writeUint8Array(encoder, sibling.trieKey.subarray(KEY_ID_BYTES));
       writeContext(encoder, sibling.context, sibling.hlc);
     }
   });
 }
 
-export function readContexts(row: Uint8Array): ContextualSibling[] {
+/** `key`: that of the row. */
+export function readContexts(key: Uint8Array, row: Uint8Array): ContextualSibling[] {
   return decodeRow('contexts', row, (decoder) => {
     const contextual: ContextualSibling[] = [];
     while (decoding.hasContent(decoder)) {
-      const trieKey = readFixed(decoder, TRIE_KEY_BYTES);
+      const trieKey = concatBytes(key, readFixed(decoder, TRIE_KEY_BYTES - KEY_ID_BYTES));
       const { replica, hlc } = parseTrieKey(trieKey);
       contextual.push({ replica, hlc, trieKey, context: readContext(decoder, hlc) });
     }
