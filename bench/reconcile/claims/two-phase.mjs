@@ -1,10 +1,16 @@
+import { defaultLimits } from '@mangrove/protocol';
 import { createCountingWorld, settle, totalOf } from '../simulated-traffic.mjs';
 
 const SEED = 64;
 /** Writes that are made together: a burst of keystrokes, or a transaction of so many records. */
 const BATCHES = [1, 16];
-/** Long enough for every head statement that a write brings about. */
+/** A burst of writes, as of somebody who types. */
+const BUSY_MS = 200;
+/** Long enough for all replicas to state that they have it, and for its author to hear that. */
 const APART_MS = 6_000;
+/** A relay's rest is so much longer for each that is connected [SY23]. */
+const REST_CONNECTED = 10;
+const HEADS = new Set(['head', 'heads']);
 const FRAME_BYTES = 1;
 const KIND_BYTES = 1;
 const TRANSACTION_BYTES = 8;
@@ -26,8 +32,12 @@ export const twoPhase = {
 };
 
 function compare(replicas, writes, batch) {
-  const busy = ours(replicas, writes, batch, 0);
-  const apart = ours(replicas, Math.max(2, Math.round(writes / 16)), batch, APART_MS);
+  const restMs = defaultLimits.headRestMs * Math.max(1, replicas / REST_CONNECTED);
+  const busy = ours(replicas, { writes, batch, everyMs: BUSY_MS, restMs });
+  // As many as lie within one rest, so that what is told at rest is told of them all, as it goes on and on.
+  const apartWrites = Math.round(restMs / APART_MS);
+  const apart = ours(replicas, { writes: apartWrites, batch, everyMs: APART_MS, restMs });
+  const alone = ours(replicas, { writes: 1, batch, everyMs: APART_MS, restMs });
   const { deltaBytes } = busy;
   const needed = { messages: replicas - 1, bytes: (replicas - 1) * deltaBytes };
   const row = (system, about, { messages, bytes }) => ({
@@ -41,8 +51,13 @@ function compare(replicas, writes, batch) {
   });
   return [
     row('Mangrove', 'everybody has it, its author knows that the relay has', busy.delivered),
-    row('Mangrove, heads too', `its author knows that everybody has; writes ${APART_MS / 1_000} s apart`, apart.known),
-    row('Mangrove, heads too, busy', `the same with all ${writes} writes in a row`, busy.known),
+    row(
+      'Mangrove, heads too',
+      `its author knows that everybody has, and at rest everybody else; ${apartWrites} writes, ${APART_MS / 1_000} s apart`,
+      apart.known,
+    ),
+    row('Mangrove, heads too, busy', `the same with ${writes} writes in a row`, busy.known),
+    row('Mangrove, heads too, alone', `the same with one write in ${(restMs + APART_MS) / 1_000} s`, alone.known),
     row(
       '2PC, author coordinates',
       'direct links to all, votes unsigned: its best case',
@@ -57,26 +72,26 @@ function compare(replicas, writes, batch) {
   ];
 }
 
-/** Per batch: what passes until all have it, and with the head statements that tell so. */
-function ours(replicas, writes, batch, apartMs) {
+/** Per batch: what passes until all have it, and with the head statements that tell so to its author and, at rest, to all. */
+function ours(replicas, { writes, batch, everyMs, restMs }) {
   const { world, take } = createCountingWorld({ seed: SEED, replicaCount: replicas, keyCount: 8 });
   settle(world);
-  world.runFor(APART_MS);
+  // What coming together has brought about is told before anything is counted.
+  world.runFor(2 * restMs);
   take();
   for (let write = 0; write < writes; write++) {
     const author = world.replicas[(write * 7) % replicas];
     for (let i = 0; i < batch; i++) author.edit(world.keys[2 * (i % 8)], 'document');
-    if (apartMs > 0) world.runFor(apartMs);
-    else world.runFor(200);
+    world.runFor(everyMs);
   }
   settle(world);
-  world.runFor(APART_MS);
+  world.runFor(restMs + APART_MS);
   const counts = take();
   // A settled client asks now and then whether its root is still the relay's: a matter of time and not of writes.
   const caused = Object.keys(counts).filter((kind) => kind !== 'probe' && kind !== 'answer to a probe');
   const delivered = totalOf(
     counts,
-    caused.filter((kind) => kind !== 'head' && kind !== 'heads'),
+    caused.filter((kind) => !HEADS.has(kind)),
   );
   const per = ({ messages, bytes }) => ({ messages: messages / writes, bytes: bytes / writes });
   const pushed = totalOf(counts, ['push']);
