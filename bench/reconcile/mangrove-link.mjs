@@ -170,7 +170,7 @@ export class MangroveLink {
     greet: () => ({ kind: 'greeting-ready', hello: this.#hello() }),
     trust: nothing,
     'check-identity': nothing,
-    'store-head': nothing,
+    'store-heads': nothing,
     show: nothing,
     'read-incoming': () => ({ kind: 'incoming-read', fetches: [] }),
     'read-outbox': () => ({ kind: 'outbox-read', deltas: [...this.#outbox.values()], nextSeq: undefined }),
@@ -208,6 +208,7 @@ export class MangroveLink {
       lastSeq: 0,
       certificates: [],
       heads: [],
+      present: [],
     }),
     joined: nothing,
     certify: nothing,
@@ -224,7 +225,7 @@ export class MangroveLink {
     'accept-push': ({ deltas, bytes }) => {
       const options = { nowMs, from: 'others', retain: () => true };
       const own = replicaOf(this.author);
-      const { position } = this.#take(() =>
+      const { position, outcomes } = this.#take(() =>
         this.#read('relay', (tx) =>
           acceptAndLog(
             tx,
@@ -235,7 +236,8 @@ export class MangroveLink {
         ),
       );
       const seqs = deltas.flatMap(({ delta }) => (delta.replica === own ? [delta.seq] : []));
-      return { kind: 'pushed', seqs, refusals: [], position, bytes, tells: true };
+      const logged = outcomes.filter((outcome) => outcome !== 'known' && outcome !== 'trashed').length;
+      return { kind: 'pushed', seqs, refusals: [], position, bytes, logged, tells: true };
     },
   };
 

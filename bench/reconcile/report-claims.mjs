@@ -22,7 +22,9 @@ function renderTwoPhase({ replicas, writes, rows }) {
       'the others, which any protocol must make. Ours is counted from encoded frames, but for the probes that a settled client sends now and then, whatever is written. Two-phase commit (Gray 1978) is counted from its definition: prepare, vote, commit and acknowledgement with',
       'each participant, with the same deltas in `prepare`, the same framing, an 8-byte transaction id, batched as ours is, and no failures. Its best case is told too: direct links from the author to',
       'all and votes that nobody signs. The two are not the same promise: 2PC ends when all have it or none, blocks when one is away, and its author then knows; Mangrove is done at the relay’s',
-      'disk and delivers to whoever is there. That everybody has it is learnt from head statements, which is the row to hold against 2PC where that knowledge is wanted at once.',
+      'disk and delivers to whoever is there. The deltas travel once more than 2PC without a server has them travel, to the relay, which keeps them: that copy counts as overhead here, and of 16 writes at once it is',
+      'more than half of it. That everybody has it is learnt from head statements, which are the rows to hold against 2PC where that knowledge is wanted. Its author is told soon; all others at rest, which costs',
+      'the square of the replicas, once in so long: the rows say for how many writes. Nothing is counted before what coming together has brought about was told.',
     ].join('\n'),
     ...batches.map((batch) => {
       const own = rows.filter((row) => row.batch === batch);
@@ -64,7 +66,7 @@ function renderRegions({ replicas, regions, writes, phases, roomBytes }) {
     `## ${replicas} replicas in ${regions} regions, with rebalancing`,
     [
       `Each region has a relay; relays do not talk to each other yet, so two replicas a region roam between relays every few seconds and carry deltas across as any client would. Three phases with ${writes}`,
-      'writes each, anywhere; a phase ends when all roots that are up are equal. Bytes are all that passed on all links, for each replica. *finding out* is cursors, vectors, diffs,',
+      'writes each, anywhere; a phase ends when all roots that are up are equal, and what is then still to be told of heads is counted in the next one. Bytes are all that passed on all links, for each replica. *finding out* is cursors, vectors, diffs,',
       'acknowledgements and framing; *set-up* is admission with certificates, and presence; *heads* are the signed statements of who holds what.',
     ].join('\n'),
     table(

@@ -31,7 +31,8 @@ function renderSetting({ date, tree, machine, peers, cells }) {
   ].join('\n');
 }
 
-function renderMethod({ peers, settings }) {
+function renderMethod({ peers, cells, settings }) {
+  const setUpBytes = cells.find(({ notes }) => notes?.setUpBytes !== undefined)?.notes.setUpBytes;
   return [
     '## Method',
     [
@@ -48,7 +49,7 @@ function renderMethod({ peers, settings }) {
     peers.map(({ name, about, carries }) => `- **${name}**: ${about}. Carries ${carries}.`).join('\n'),
     [
       '*What is counted for Mangrove*: every byte of every frame after admission, acknowledgements included, but for the bytes that wanted deltas add to',
-      'their messages; deltas sent in vain count. Admission (hello, welcome, admitted: 223 bytes, without certificates) is left out, as the others have none here. The code is the product’s: `stepSync` at both ends, the plans of',
+      `their messages; deltas sent in vain count. Admission (hello, welcome, admitted: ${setUpBytes} bytes, without certificates) is left out, as the others have none here. The code is the product’s: \`stepSync\` at both ends, the plans of`,
       'the room, the codecs and frames, stores in memory; nobody verifies signatures, and taking deltas in is not in its CPU (it is in `takenCpuMs` of the notes in results.json), as negentropy, the search tree and',
       'Yjs take nothing in here either; Automerge and Evolu do. The deltas travel within these round trips. negentropy and the search tree end at ids: fetching and sending the items is a round trip more. In the columns of',
       'Automerge, Evolu and Yjs the items are in the bytes, as they say none without the other: compare d = 1.',
