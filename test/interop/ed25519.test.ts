@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
 import { hexToBytes } from '../../packages/protocol/src/bytes.js';
-import { isStrictSignature } from '../../packages/protocol/src/signature.js';
+import { isOnCurve, isStrictSignature } from '../../packages/protocol/src/signature.js';
 import { type Ed25519Vector, isStrictlyValid, makeEd25519Vectors } from './ed25519.js';
 
 const vectors = JSON.parse(readFileSync(new URL('./ed25519.json', import.meta.url), 'utf8')) as Ed25519Vector[];
@@ -28,6 +28,9 @@ async function verifyByWebCrypto(publicKey: Uint8Array, message: Uint8Array, sig
     return false;
   }
 }
+
+/** A signature with which the pre-check has no quarrel. */
+const ONE = new Uint8Array(64).fill(7, 0, 32);
 
 const bytesOf = ({ publicKey, message, signature }: Ed25519Vector) =>
   [hexToBytes(publicKey), hexToBytes(message), hexToBytes(signature)] as const;
@@ -92,5 +95,24 @@ describe('ed25519', () => {
     const keys = new Set(vectors.filter(({ name }) => name.startsWith('A of small order')).map((v) => v.publicKey));
     expect(keys.size).toBe(14);
     for (const key of keys) expect(isStrictSignature(hexToBytes(key), new Uint8Array(64).fill(3)), key).toBe(false);
+  });
+
+  test('[SG1] what is on the curve, as noble sees it: of the vectors, of keys, and of any numbers', () => {
+    const isPoint = (encoding: Uint8Array): boolean => {
+      try {
+        return ed25519.Point.fromBytes(encoding, true) !== undefined;
+      } catch {
+        return false;
+      }
+    };
+    const numbers = Array.from({ length: 200 }, (_, n) => ed25519.utils.randomSecretKey().fill(n % 128, 31));
+    const keys = numbers.slice(0, 50).map((seed) => ed25519.getPublicKey(seed));
+    const ofVectors = vectors
+      .map(({ publicKey }) => hexToBytes(publicKey))
+      .filter((key) => isStrictSignature(key, ONE));
+    for (const encoding of [...numbers, ...keys, ...ofVectors])
+      expect(isOnCurve(encoding), Buffer.from(encoding).toString('hex')).toBe(isPoint(encoding));
+    expect(keys.every(isOnCurve)).toBe(true);
+    expect(numbers.every(isOnCurve)).toBe(false);
   });
 });

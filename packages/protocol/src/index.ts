@@ -225,7 +225,7 @@ export { adoptVector, headsRootOf, readReach, readSeqs, readVectorRows } from '.
 export { bytesToStub, deltaToStub, isStub, joinParts, type Stub, toEntry } from './stub.js';
 export { StubCache } from './stub-cache.js';
 export { countParts, PART_BYTES } from './parts.js';
-export { isStrictSignature, type Signer, type Verifier } from './signature.js';
+export { isOnCurve, isStrictSignature, type Signer, type Verifier } from './signature.js';
 export { HealingStore, isDamage, scrubAll } from './store/healing-store.js';
 export { MemoryStore, MemoryTables } from './store/memory-store.js';
 export {

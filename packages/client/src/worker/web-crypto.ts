@@ -1,5 +1,6 @@
 import {
   deriveReplicaId,
+  isOnCurve,
   MangroveError,
   type ReplicaId,
   type RoomId,
@@ -11,11 +12,14 @@ import type { Identity } from '../environment.js';
 import type { Database, StoredIdentity } from '../stores/database.js';
 
 const ED25519 = { name: 'Ed25519' };
+/** One chance in a hundred, so many times in a row, is none. */
+const PAIRS_MAX = 8;
 
 export const webVerifier: Verifier = {
   verify: async (publicKey, message, signature) => {
     try {
       const key = await importPublicKey(publicKey);
+      if (key === undefined) return false;
       return await subtle().verify(ED25519, key, toBuffer(signature), toBuffer(message));
     } catch {
       // Some platforms throw on a key that is no point, others answer false; both mean no.
@@ -47,7 +51,7 @@ function createIdentity(
   return navigator.locks.request(`mangrove-identity:${roomId}`, async () => {
     const existing = await database.readIdentity(roomId);
     if (isUsable(existing)) return existing;
-    const pair = (await subtle().generateKey(ED25519, false, ['sign', 'verify'])) as CryptoKeyPair;
+    const pair = await generateKeys();
     const publicKey = new Uint8Array(await subtle().exportKey('raw', pair.publicKey));
     const identity: StoredIdentity = { publicKey, privateKey: pair.privateKey };
     await database.writeIdentity(roomId, identity);
@@ -55,17 +59,35 @@ function createIdentity(
   });
 }
 
-const importedKeys = new Map<string, Promise<CryptoKey>>();
+/**
+ * WebKitGTK 2.50 refuses one pair in a hundred of its own making with an OperationError, as it drops zero bytes at the end of a key
+ * and then finds it too short. The next pair is another.
+ */
+export async function generateKeys(): Promise<CryptoKeyPair> {
+  for (let pairs = 1; ; pairs++) {
+    try {
+      return (await subtle().generateKey(ED25519, false, ['sign', 'verify'])) as CryptoKeyPair;
+    } catch (error) {
+      const isOfThisPair = error instanceof DOMException && error.name === 'OperationError';
+      if (!isOfThisPair || pairs === PAIRS_MAX) throw error;
+    }
+  }
+}
 
-/** Imported once: verifying a batch of one writer would import it a hundred times. */
-function importPublicKey(publicKey: Uint8Array): Promise<CryptoKey> {
+const importedKeys = new Map<string, Promise<CryptoKey> | undefined>();
+
+/**
+ * Imported once: verifying a batch of one writer would import it a hundred times. Undefined for what is no point, which the
+ * platform does not get to see: WebKitGTK ends the page's process over one, and anybody can send one [SG1].
+ */
+function importPublicKey(publicKey: Uint8Array): Promise<CryptoKey> | undefined {
   const name = publicKey.join();
-  let key = importedKeys.get(name);
-  if (key === undefined) {
-    key = subtle().importKey('raw', toBuffer(publicKey), ED25519, false, ['verify']);
+  if (!importedKeys.has(name)) {
+    const isPoint = publicKey.length === 32 && isOnCurve(publicKey);
+    const key = isPoint ? subtle().importKey('raw', toBuffer(publicKey), ED25519, false, ['verify']) : undefined;
     importedKeys.set(name, key);
   }
-  return key;
+  return importedKeys.get(name);
 }
 
 function subtle(): SubtleCrypto {
