@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import { findChromium } from './scripts/lib/ensure-chromium.mjs';
+import type { BrowserInstanceOption } from 'vitest/node';
+import { findBrowser } from './scripts/lib/ensure-browser.mjs';
+import { webkit } from './test/support/engines/vitest-webkit.js';
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -19,7 +21,22 @@ const sources = {
   ],
 };
 
-const executablePath = findChromium();
+// One engine a run, as one browser at a time is enough for a machine; `npm run test:browsers` makes a run for each.
+const engine = process.env.MANGROVE_ENGINE ?? 'chromium';
+
+function launch(name: 'chromium' | 'firefox', options: { args?: string[]; channel?: string }) {
+  const executablePath = findBrowser(name);
+  return playwright({ launchOptions: { ...options, ...(executablePath === undefined ? {} : { executablePath }) } });
+}
+
+const instances: Record<string, BrowserInstanceOption> = {
+  chromium: { browser: 'chromium', provider: launch('chromium', { args: ['--no-sandbox'] }) },
+  firefox: { browser: 'firefox', provider: launch('firefox', { channel: 'moz-firefox' }) },
+  webkit: { browser: 'webkit', provider: webkit(), headless: false },
+};
+const instance = instances[engine];
+if (instance === undefined)
+  throw new Error(`MANGROVE_ENGINE is none of ${Object.keys(instances).join(', ')}: ${engine}`);
 
 export default defineConfig({
   test: {
@@ -61,10 +78,7 @@ export default defineConfig({
             enabled: true,
             headless: true,
             screenshotFailures: false,
-            provider: playwright({
-              launchOptions: { args: ['--no-sandbox'], ...(executablePath === undefined ? {} : { executablePath }) },
-            }),
-            instances: [{ browser: 'chromium' }],
+            instances: [instance],
           },
         },
       },

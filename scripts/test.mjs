@@ -1,34 +1,20 @@
-// npm test [-- project …] [--long] : everything a machine with only Node needs to run the tests, from installing to
-// one closing line. A project is a name of vitest.config.ts; none means all of them.
+// npm test [-- project …] [--long] [--engines chromium,firefox,webkit] : everything a machine with only Node needs to
+// run the tests, from installing to one closing line. A project is a name of vitest.config.ts; none means all of them.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { buildDemo, buildPackages } from './lib/build.mjs';
-import { ensureChromium } from './lib/ensure-chromium.mjs';
+import { ensureBrowser } from './lib/ensure-browser.mjs';
 import { ensureInstall } from './lib/ensure-install.mjs';
 import { fromRoot, root } from './lib/paths.mjs';
+import { planRounds } from './lib/rounds.mjs';
 import { run, runTool } from './lib/run.mjs';
 
-const args = process.argv.slice(2);
-const isLong = args.includes('--long');
-
-// One vitest process a project, one after the other: a browser and a hundred workers do not compete for the cores, and
-// a runner that crashes or hangs takes down its own project only.
-const PROJECTS = [
-  { name: 'unit', needs: [] },
-  { name: 'simulation', needs: [] },
-  { name: 'fuzz', needs: [] },
-  // Bugs that the tests must notice; all of them in the long round, each a bug of its own in a copy of the tree.
-  { name: 'planted', needs: [], script: 'scripts/planted.mjs', args: isLong ? [] : ['--sample', '3'] },
-  { name: 'runtimes', needs: ['packages'] },
-  { name: 'engine', needs: ['chromium'] },
-  { name: 'browser', needs: ['packages', 'demo', 'chromium'] },
-];
+const { isLong, rounds } = plan();
 const PROJECT_MS_MAX = 20 * 60_000;
 const PROJECT_LONG_MS_MAX = 120 * 60_000;
 const NOTHING = { passed: 0, failed: 0, skipped: [], brokenFiles: [] };
 
-const chosen = chooseProjects(args.filter((arg) => arg !== '--long'));
 const reports = mkdtempSync(join(tmpdir(), 'mangrove-test-'));
 process.on('exit', () => rmSync(reports, { recursive: true, force: true }));
 
@@ -37,14 +23,23 @@ const needs = {
   install: once(ensureInstall),
   packages: once(buildPackages),
   demo: once(buildDemo),
-  chromium: once(async () => {
-    process.env.MANGROVE_CHROMIUM = await ensureChromium();
-  }),
+  chromium: once(() => ensureBrowser('chromium')),
+  firefox: once(() => ensureBrowser('firefox')),
+  webkit: once(() => ensureBrowser('webkit')),
 };
 
 const results = [];
-for (const project of chosen) results.push(await runProject(project));
+for (const round of rounds) results.push(await runRound(round));
 report(results);
+
+function plan() {
+  try {
+    return planRounds(process.argv.slice(2));
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
+}
 
 function once(action) {
   let promise;
@@ -54,22 +49,13 @@ function once(action) {
   };
 }
 
-function chooseProjects(names) {
-  const unknown = names.filter((name) => !PROJECTS.some((project) => project.name === name));
-  if (unknown.length > 0) {
-    console.error(`Unknown project: ${unknown.join(', ')}. Known: ${PROJECTS.map(({ name }) => name).join(', ')}.`);
-    process.exit(1);
-  }
-  return names.length === 0 ? PROJECTS : PROJECTS.filter(({ name }) => names.includes(name));
-}
-
-async function runProject({ name, needs: needed, script, args: scriptArgs }) {
+async function runRound({ name, project, needs: needed, env, files, script, scriptArgs, isOptional = false }) {
   console.log(`\n── ${name} ${'─'.repeat(70 - name.length)}`);
   try {
     for (const need of ['install', ...needed]) await needs[need]();
   } catch (error) {
     console.error(error.message);
-    return { name, ...NOTHING, code: 1 };
+    return isOptional ? { name, ...NOTHING, code: 0, isLeftOut: true } : { name, ...NOTHING, code: 1 };
   }
   const timeoutMs = isLong ? PROJECT_LONG_MS_MAX : PROJECT_MS_MAX;
   if (script !== undefined) {
@@ -77,9 +63,9 @@ async function runProject({ name, needs: needed, script, args: scriptArgs }) {
     return { name, ...NOTHING, passed: code === 0 ? 1 : 0, code };
   }
   const file = join(reports, `${name}.json`);
-  const flags = ['--project', name, '--passWithNoTests', '--reporter=default', '--reporter=json'];
-  const { code } = await runTool('vitest/vitest.mjs', ['run', ...flags, `--outputFile.json=${file}`], {
-    env: isLong ? { MANGROVE_TEST_LONG: '1' } : {},
+  const flags = ['--project', project, '--passWithNoTests', '--reporter=default', '--reporter=json'];
+  const { code } = await runTool('vitest/vitest.mjs', ['run', ...files, ...flags, `--outputFile.json=${file}`], {
+    env: { ...(isLong ? { MANGROVE_TEST_LONG: '1' } : {}), ...env },
     timeoutMs,
   });
   return { name, ...readReport(file), code };
@@ -115,7 +101,7 @@ function report(results) {
   const skipped = [];
   for (const result of results) {
     passed += result.passed;
-    skipped.push(...result.skipped);
+    skipped.push(...result.skipped.map((test) => ({ ...test, round: result.name })));
     let failures = result.failed + result.brokenFiles.length;
     for (const file of result.brokenFiles) console.log(`${result.name}: ${file} failed as a whole`);
     if (failures === 0 && result.code !== 0) {
@@ -123,9 +109,14 @@ function report(results) {
       console.log(`${result.name}: did not run to its end (exit code ${result.code})`);
     }
     failed += failures;
-    if (result.passed + failures + result.skipped.length === 0) console.log(`${result.name}: no tests yet`);
+    if (result.isLeftOut) console.log(`${result.name}: left out, as above; npm run test:browsers insists on it`);
+    else if (result.passed + failures + result.skipped.length === 0) console.log(`${result.name}: no tests yet`);
   }
-  for (const test of skipped) console.log(`skipped: ${test.file} > ${test.fullName}`);
+  for (const test of skipped) console.log(`skipped (${test.round}): ${test.file} > ${test.fullName}`);
+  if (rounds.some(({ isOptional }) => isOptional))
+    console.log(
+      'Firefox and WebKitGTK ran a sample of the browser tests here; npm run test:browsers runs all of them.',
+    );
   if (!isLong) console.log('Long loops run a short round here; npm run test:long runs them in full.');
   if (passed + failed === 0) console.log('No test ran.');
   console.log(`${passed} passed, ${failed} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ''}`);

@@ -34,7 +34,7 @@ test('[E2E3] [SY6] what reached the relay is there after a SIGKILL, also when it
   const writer = await Writer.start(anna, 'a', 5);
   await writer.until('relay', 30);
   await stage.relay.kill();
-  await anna.context.close();
+  await anna.session.close();
   const promised = new Set(writer.relay);
   await stage.relay.start();
 

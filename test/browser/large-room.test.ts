@@ -1,6 +1,8 @@
 import { defaultLimits, PART_BYTES } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { drawSizes, fillRoom } from '../support/large-room.js';
+import { needs } from '../support/engines/abilities.js';
+import { chromiumBrowser } from '../support/engines/chromium.js';
 import { liveHeapBytes } from '../support/live-heap.js';
 import { canGauge, MemoryGauge } from '../support/memory-gauge.js';
 import type { Person } from '../support/person.js';
@@ -42,6 +44,7 @@ const UPLOAD_SHARE_MAX = 1.1;
 const UNDERWAY_BYTES = defaultLimits.wantedPartsMax * PART_BYTES;
 
 const stage = setStage();
+const memory = needs('memory of pages');
 
 interface Step {
   readonly deltas: number;
@@ -54,15 +57,15 @@ declare global {
   var catchUps: Step[][];
 }
 
-test.each(ROOMS)(
-  '[SY17, SY18, SY20] a first sync of $bytes bytes goes through a link that is cut all the time, in bounded memory',
+test.skipIf(memory.isLacking).each(ROOMS)(
+  `[SY17, SY18, SY20] a first sync of $bytes bytes goes through a link that is cut all the time, in bounded memory${memory.why}`,
   async ({ bytes, cuts }) => {
     const content = await fillRoom(stage.relay.url, stage.room, bytes, SEED);
     await stage.relay.restart();
     const anna = await stage.arrive('Anna', { isCutOff: true });
     const link = new WeakLink(anna.network);
     const relay = MemoryGauge.ofProcess(stage.relay.pid);
-    const renderer = await MemoryGauge.ofRenderers(anna.browser);
+    const renderer = await MemoryGauge.ofRenderers(chromiumBrowser(anna.session));
     await watchProgress(anna);
     const told = await stage.relay.version(stage.room);
     const startedMs = performance.now();
@@ -77,7 +80,7 @@ test.each(ROOMS)(
     );
     link.stop();
     for (const gauge of [relay, renderer]) gauge.stop();
-    const liveBytes = await liveHeapBytes(anna.browser);
+    const liveBytes = await liveHeapBytes(chromiumBrowser(anna.session));
     const figures = {
       seconds: Math.round((performance.now() - startedMs) / 1_000),
       cuts: link.cuts,

@@ -60,7 +60,7 @@ async function deleteRows(person: Person, table: string, every: number): Promise
 test(`[AE1] [AE3] [AE5] a relay whose disk lost a tenth of ${RECORDS} deltas is filled again by two clients, with what it lost`, async () => {
   const [anna, ben] = await stage.arriveTogether();
   await writeRecords(anna, RECORDS);
-  await ben.page.waitForFunction(() => mangrove.room.status.sync === 'in-sync');
+  await ben.waitForStatus('in sync', ({ sync }) => sync === 'in-sync');
   const before = await waitUntilEqual([anna, ben], HEALED_WITHIN_MS);
   const { offset } = (await stage.relay.version(stage.room)) ?? { offset: 0 };
   expect(offset).toBeGreaterThanOrEqual(RECORDS);
@@ -133,12 +133,9 @@ test('[AE3] rows of deltas deleted behind an open client: the next write goes th
   expect((await stage.relay.version(stage.room))?.root).toBe((await anna.status()).root);
 });
 
-/** What happens while no page of the application is open. */
+/** What happens while no client has the database open. */
 async function closed<Result>(person: Person, run: () => Promise<Result>): Promise<Result> {
-  const { origin } = new URL(person.page.url());
-  const body = '<link rel="icon" href="data:,">';
-  await person.page.route('**/blank.html', (route) => route.fulfill({ body, contentType: 'text/html' }));
-  await person.page.goto(`${origin}/blank.html`);
+  await person.page.evaluate(() => mangrove.client.close());
   const result = await run();
   await person.page.close();
   await person.openTab();

@@ -1,5 +1,5 @@
-import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
+import type { Tab } from '../support/engines/engine.js';
 import type { Person } from '../support/person.js';
 import { setStage, waitUntilEqual } from '../support/stage.js';
 import { until } from '../support/until.js';
@@ -113,7 +113,7 @@ async function openTwoTabs(): Promise<{ first: Person; second: Person }> {
   return { first, second };
 }
 
-async function openTab(person: Person): Promise<Page> {
+async function openTab(person: Person): Promise<Tab> {
   const before = person.page;
   const page = await person.openTab();
   person.page = before;

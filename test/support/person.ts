@@ -1,10 +1,12 @@
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
-import type { RoomStatus } from './browser.js';
+import type { Client, Collection, DocumentHandle, Room, RoomStatus } from '@mangrove/client';
+import type { Session, Tab } from './engines/engine.js';
+import type { Notebook } from './notebook.js';
 import type { TcpProxy } from './tcp-proxy.js';
 import { until } from './until.js';
 
-/** Chromium reports every connection that does not come about, whoever handles it. */
-const NETWORK_TROUBLE = /WebSocket connection to .* failed|net::ERR_(?:CONNECTION|NETWORK|INTERNET)/;
+const EDITOR = '[role="textbox"][aria-label="Document"]';
+/** The first page of a profile may have a slow machine to itself and two hundred kilobytes to compile. */
+const OPEN_MS_MAX = 30_000;
 
 /** An error as a page sees it. */
 export interface Failure {
@@ -17,50 +19,50 @@ export interface Failure {
 }
 
 declare global {
+  /** What the demo shows to whoever drives its page from outside. */
+  var mangrove: {
+    readonly client: Client;
+    readonly room: Room;
+    readonly note: DocumentHandle;
+    readonly records: Collection<unknown>;
+  };
   /** In every page: what a call fails with, undefined where it does not. */
   var failureOf: (run: () => unknown) => Promise<Failure | undefined>;
 }
 
 export interface PersonOptions {
   readonly name: string;
-  readonly context: BrowserContext;
+  readonly session: Session;
+  /** What the browser says of connections that do not come about. */
+  readonly networkTrouble: RegExp;
   readonly address: string;
   /** Undefined for who works without a relay. */
   readonly network: TcpProxy | undefined;
+  readonly notebook: Notebook;
 }
 
 /** Somebody at a browser with the demo open: what they do, and what they see. */
 export class Person {
   readonly name: string;
-  readonly context: BrowserContext;
-  page!: Page;
+  readonly session: Session;
+  readonly notebook: Notebook;
+  page!: Tab;
   /** Errors of their pages and workers that no test has said to expect. */
   readonly troubles: string[] = [];
   readonly #address: string;
   readonly #network: TcpProxy | undefined;
+  readonly #networkTrouble: RegExp;
   #isNetworkTroubleExpected = false;
 
-  /** Opens the browser and looks at nothing yet. */
-  constructor({ name, context, address, network }: PersonOptions) {
+  /** Has the browser open and looks at nothing yet. */
+  constructor({ name, session, networkTrouble, address, network, notebook }: PersonOptions) {
     this.name = name;
-    this.context = context;
+    this.session = session;
+    this.notebook = notebook;
+    this.#networkTrouble = networkTrouble;
     this.#address = address;
     this.#network = network;
-    void context.addInitScript(() => {
-      globalThis.failureOf = async (run) => {
-        try {
-          await run();
-        } catch (error) {
-          const { name, code, message, remedy, retryable, facts } = error as Failure;
-          return { name, code, message, remedy, retryable, facts };
-        }
-        return undefined;
-      };
-    });
-    context.on('weberror', (error) => this.#note(`page error: ${error.error().stack ?? error.error().message}`));
-    context.on('console', (message) => {
-      if (message.type() === 'error') this.#note(`console: ${message.text()}`);
-    });
+    session.onTrouble = (words) => this.#note(words);
   }
 
   /** The network between this browser and the relay, to be broken. From now on the browser may complain about it. */
@@ -70,26 +72,20 @@ export class Person {
     return this.#network;
   }
 
-  get browser(): Browser {
-    const browser = this.context.browser();
-    if (browser === null) throw new Error(`${this.name} has a browser of a profile, which is not told`);
-    return browser;
-  }
-
   expectNetworkTrouble(): void {
     this.#isNetworkTroubleExpected = true;
   }
 
   /** A tab in which the editor is ready to be typed into; it becomes the one that is acted on. */
-  async openTab(): Promise<Page> {
-    this.page = await this.context.newPage();
+  async openTab(): Promise<Tab> {
+    this.page = await this.session.openTab();
     await this.page.goto(this.#address);
-    await this.editor.waitFor();
+    await begin(this.page);
     return this.page;
   }
 
   /** The same person acting in another of their tabs. */
-  inTab(page: Page): Person {
+  inTab(page: Tab): Person {
     const there: Person = Object.create(this);
     there.page = page;
     return there;
@@ -97,45 +93,46 @@ export class Person {
 
   async reload(): Promise<void> {
     await this.page.reload();
-    await this.editor.waitFor();
+    await this.settle();
   }
 
-  get editor(): Locator {
-    return this.page.getByRole('textbox', { name: 'Document' });
+  /** Waits until a page that has been loaded can be used: also where it loaded itself. */
+  async settle(): Promise<void> {
+    await begin(this.page);
   }
 
   async callThemself(name: string): Promise<void> {
-    await this.page.getByRole('textbox', { name: 'Your name' }).fill(name);
+    await this.page.fill('[aria-label="Your name"]', name);
   }
 
   /** By keyboard, key by key, at the cursor. */
   async type(text: string, options: { delayMs?: number } = {}): Promise<void> {
-    await this.editor.focus();
-    await this.page.keyboard.type(text, { delay: options.delayMs ?? 0 });
+    await focusEditor(this.page);
+    await this.page.type(text, options.delayMs);
   }
 
   /** Puts the cursor at the end of the text, as Ctrl+End does. */
   async goToEnd(): Promise<void> {
-    await this.editor.focus();
-    await this.page.keyboard.press('Control+End');
+    await focusEditor(this.page);
+    await this.page.press('Control+End');
   }
 
   /** The text as the editor shows it; only for texts that fit on a screen. */
   async readEditor(): Promise<string> {
-    const lines = await this.editor.locator('.cm-line').evaluateAll((elements) =>
-      elements.map((element) => {
-        const shown = element.cloneNode(true) as HTMLElement;
+    return this.page.evaluate((editor) => {
+      const lines = document.querySelectorAll(`${editor} .cm-line`);
+      return Array.from(lines, (line) => {
+        const shown = line.cloneNode(true) as HTMLElement;
         for (const widget of shown.querySelectorAll('.cm-ySelectionCaret, .cm-placeholder, .cm-widgetBuffer'))
           widget.remove();
         return shown.textContent ?? '';
-      }),
-    );
-    return lines.join('\n');
+      }).join('\n');
+    }, EDITOR);
   }
 
   /** Whose cursors this person sees in the text. */
   cursorsOfOthers(): Promise<string[]> {
-    return this.editor.locator('.cm-ySelectionCaret .cm-ySelectionInfo').allTextContents();
+    return textsOf(this.page, `${EDITOR} .cm-ySelectionCaret .cm-ySelectionInfo`);
   }
 
   /** The shared text, whole. */
@@ -152,13 +149,13 @@ export class Person {
   }
 
   async addRecord(title: string): Promise<void> {
-    await this.page.getByRole('textbox', { name: 'New record' }).fill(title);
-    await this.page.getByRole('button', { name: 'Add' }).click();
+    await this.page.fill('[aria-label="New record"]', title);
+    await this.page.click('#record-form button');
   }
 
   /** The titles in the list, in its order. */
   records(): Promise<string[]> {
-    return this.page.getByRole('list', { name: 'Records' }).locator('.title').allTextContents();
+    return textsOf(this.page, '[role="list"][aria-label="Records"] .title');
   }
 
   status(): Promise<RoomStatus> {
@@ -167,16 +164,12 @@ export class Person {
 
   /** What the line of status tells those who look and those who listen. */
   async shownStatus(): Promise<{ connection: string; sync: string; pending: number; root: string; words: string }> {
-    const line = this.page.getByRole('status');
-    const {
-      connection = '',
-      sync = '',
-      pending = '',
-      root = '',
-    } = await line.evaluate((element) => ({
-      ...(element as HTMLElement).dataset,
-    }));
-    return { connection, sync, pending: Number(pending), root, words: (await line.textContent()) ?? '' };
+    const shown = await this.page.evaluate(() => {
+      const line = document.querySelector<HTMLElement>('[role="status"]');
+      return { ...line?.dataset, words: line?.textContent ?? '' } as Readonly<Record<string, string>>;
+    });
+    const { connection = '', sync = '', pending = '', root = '', words = '' } = shown;
+    return { connection, sync, pending: Number(pending), root, words };
   }
 
   async waitForText(text: string, withinMs?: number): Promise<void> {
@@ -206,7 +199,37 @@ export class Person {
   }
 
   #note(trouble: string): void {
-    if (this.#isNetworkTroubleExpected && NETWORK_TROUBLE.test(trouble)) return;
+    if (this.#isNetworkTroubleExpected && this.#networkTrouble.test(trouble)) return;
     this.troubles.push(`${this.name}: ${trouble}`);
   }
+}
+
+/** What a page that has just been loaded needs before anybody acts in it. */
+async function begin(page: Tab): Promise<void> {
+  await until('the editor', () => page.evaluate((editor) => document.querySelector(editor) !== null, EDITOR), {
+    withinMs: OPEN_MS_MAX,
+    explain: () => page.evaluate(() => document.body.innerText),
+  });
+  await page.evaluate(() => {
+    globalThis.failureOf = async (run) => {
+      try {
+        await run();
+      } catch (error) {
+        const { name, code, message, remedy, retryable, facts } = error as Failure;
+        return { name, code, message, remedy, retryable, facts };
+      }
+      return undefined;
+    };
+  });
+}
+
+async function focusEditor(page: Tab): Promise<void> {
+  await page.evaluate((editor) => document.querySelector<HTMLElement>(editor)?.focus(), EDITOR);
+}
+
+function textsOf(page: Tab, selector: string): Promise<string[]> {
+  return page.evaluate(
+    (selector) => Array.from(document.querySelectorAll(selector), ({ textContent }) => textContent ?? ''),
+    selector,
+  );
 }

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findFreePort } from './free-port.js';
 
 const CLI = fileURLToPath(new URL('../../packages/relay/dist/cli.js', import.meta.url));
 const START_MS_MAX = 20_000;
@@ -19,7 +19,7 @@ export class RelayProcess {
 
   /** Reserves a port and a folder; nothing runs yet. */
   static async prepare(): Promise<RelayProcess> {
-    return new RelayProcess(await findPort(), await mkdtemp(join(tmpdir(), 'mangrove-relay-')));
+    return new RelayProcess(await findFreePort(), await mkdtemp(join(tmpdir(), 'mangrove-relay-')));
   }
 
   static async start(): Promise<RelayProcess> {
@@ -97,14 +97,4 @@ export class RelayProcess {
     child.kill(signal);
     await exited;
   }
-}
-
-async function findPort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

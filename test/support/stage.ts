@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
-import { launchChromium, Profile } from './browser.js';
 import { type DemoSite, LOCAL_ONLY, openDemoSite } from './demo-site.js';
+import type { Engine } from './engines/engine.js';
+import { openEngine } from './engines/engines.js';
+import { Notebook } from './notebook.js';
 import { Person } from './person.js';
+import { Profile } from './profile.js';
 import { RelayProcess } from './relay-process.js';
 import { TcpProxy } from './tcp-proxy.js';
 import { until } from './until.js';
@@ -15,6 +17,8 @@ export interface ArriveOptions {
   readonly profile?: Profile;
   /** False: no relay at all. A string: another relay than that of the stage. */
   readonly relay?: boolean | string;
+  /** By default that of the stage, which is always there. */
+  readonly site?: DemoSite;
   /** Their network is cut until the test heals it, so that nothing comes before somebody looks. */
   readonly isCutOff?: boolean;
 }
@@ -30,13 +34,14 @@ export interface Stage {
 }
 
 /**
- * Sets the stage for the tests of a file: one Chromium, one relay process and the built demo for all of them, a room and
+ * Sets the stage for the tests of a file: one browser engine, one relay process and the built demo for all of them, a room and
  * people for each. A test fails when a page or a worker reports an error that nobody said to expect.
  */
 export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean } = {}): Stage {
-  let browser: Browser;
+  const engine: Engine = openEngine();
   let site: DemoSite;
   let relay: RelayProcess;
+  let notebook: Notebook;
   let room = newRoom();
   let people: Person[] = [];
   let profiles: Profile[] = [];
@@ -44,13 +49,13 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
 
   beforeAll(async () => {
     relay = await RelayProcess.prepare();
-    [browser, site] = await Promise.all([launchChromium(), openDemoSite()]);
+    [site, notebook] = await Promise.all([openDemoSite(), Notebook.open()]);
     if (isRelayRunning) await relay.start();
   });
 
   afterEach(async () => {
     const troubles = people.flatMap((person) => person.troubles);
-    await Promise.all(people.map(({ context }) => context.close().catch(() => {})));
+    await Promise.all(people.map(({ session }) => session.close().catch(() => {})));
     await Promise.all(profiles.map((profile) => profile.remove()));
     await Promise.all(networks.map((network) => network.close()));
     [people, profiles, networks, room] = [[], [], [], newRoom()];
@@ -58,18 +63,23 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
   });
 
   afterAll(async () => {
-    await browser?.close();
+    await engine.close();
     await site?.close();
+    await notebook?.close();
     await relay?.stop();
   });
 
   const arrive = async (name: string, options: ArriveOptions = {}): Promise<Person> => {
     const { profile, relay: wanted = true } = options;
-    const context = profile === undefined ? await browser.newContext() : await profile.open();
+    const session = profile === undefined ? await engine.open() : await profile.open();
     const network = wanted === true ? await TcpProxy.open(relay.port) : undefined;
     if (network !== undefined) networks.push(network);
-    const address = site.address(options.room ?? room, network?.url ?? (wanted || LOCAL_ONLY).toString());
-    const person = new Person({ name, context, address, network });
+    const address = (options.site ?? site).address(
+      options.room ?? room,
+      network?.url ?? (wanted || LOCAL_ONLY).toString(),
+    );
+    const { networkTrouble } = engine;
+    const person = new Person({ name, session, networkTrouble, address, network, notebook });
     people.push(person);
     if (options.isCutOff === true) person.network.cut();
     await person.openTab();
@@ -91,7 +101,7 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
       return [anna, ben];
     },
     newProfile: async () => {
-      const profile = await Profile.create();
+      const profile = await Profile.create(engine);
       profiles.push(profile);
       return profile;
     },

@@ -1,15 +1,13 @@
-import type { Page } from 'playwright-core';
+import type { Tab } from './engines/engine.js';
 import type { Person } from './person.js';
 import { until } from './until.js';
 
 declare global {
   /** One for each writer in a page. */
   var writers: Record<string, { isOn: boolean }> | undefined;
-  var tellRung: (mark: string, rung: 'written' | 'disk' | 'relay', word: string) => void;
 }
 
-const pagesThatTell = new WeakSet<Page>();
-const writersByMark = new Map<string, Writer>();
+type Rung = 'written' | 'disk' | 'relay';
 
 /**
  * Somebody writing one word after another until told to stop, who notes of each word how far it has come. The notes are kept
@@ -19,52 +17,56 @@ export class Writer {
   readonly written = new Set<string>();
   readonly disk = new Set<string>();
   readonly relay = new Set<string>();
-  readonly #page: Page;
+  readonly #page: Tab;
   readonly #mark: string;
 
-  static async start(person: Person, mark: string, everyMs = 25): Promise<Writer> {
-    const { page } = person;
+  static async start({ page, notebook }: Person, mark: string, everyMs = 25): Promise<Writer> {
     const writer = new Writer(page, mark);
-    writersByMark.set(mark, writer);
-    if (!pagesThatTell.has(page)) {
-      pagesThatTell.add(page);
-      await page.exposeFunction('tellRung', (of: string, rung: 'written' | 'disk' | 'relay', word: string) => {
-        writersByMark.get(of)?.[rung].add(word);
-      });
-    }
+    notebook.listen(mark, ([rung, word]) => writer[rung as Rung].add(word as string));
     await page.evaluate(
-      ({ mark, everyMs }) => {
+      async ({ mark, everyMs, address }) => {
+        const notes = new WebSocket(address);
+        await new Promise((resolve, reject) => {
+          notes.onopen = resolve;
+          notes.onerror = reject;
+        });
+        const tell = (rung: string, word: string): void => notes.send(JSON.stringify([mark, rung, word]));
         const { note } = mangrove;
         const content = note.ydoc.getText('content');
         const writer = { isOn: true };
         globalThis.writers = { ...globalThis.writers, [mark]: writer };
         let count = 0;
+        let dueMs = performance.now();
         const write = (): void => {
           if (!writer.isOn) return;
+          // Who is late has no time left, and in WebKit a page that has none leaves none to its workers either.
+          const lateMs = performance.now() - dueMs;
           const word = `${mark}${++count}`;
           content.insert(content.length, `${word} `);
-          tellRung(mark, 'written', word);
+          tell('written', word);
           for (const rung of ['disk', 'relay'] as const)
             note.reached(rung).then(
-              () => tellRung(mark, rung, word),
+              () => tell(rung, word),
               () => {},
             );
-          setTimeout(write, everyMs);
+          const pauseMs = everyMs + 2 * lateMs;
+          dueMs = performance.now() + pauseMs;
+          setTimeout(write, pauseMs);
         };
         write();
       },
-      { mark, everyMs },
+      { mark, everyMs, address: notebook.address },
     );
     return writer;
   }
 
-  private constructor(page: Page, mark: string) {
+  private constructor(page: Tab, mark: string) {
     this.#page = page;
     this.#mark = mark;
   }
 
   /** Waits until so many more words have come so far. */
-  async until(rung: 'written' | 'disk' | 'relay', more: number): Promise<void> {
+  async until(rung: Rung, more: number): Promise<void> {
     const enough = this[rung].size + more;
     await until(`${more} more words of ${this.#mark} at ${rung}`, () => this[rung].size >= enough, {
       explain: () => `${this.written.size} written, ${this.disk.size} on disk, ${this.relay.size} at the relay`,

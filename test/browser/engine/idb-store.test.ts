@@ -1,6 +1,6 @@
 import { bytesToRoomId, bytesToU64, type Plan, type RoomId, u64ToBytes, utf8ToBytes } from '@mangrove/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { cdp } from 'vitest/browser';
+import { cdp, server } from 'vitest/browser';
 import { type IdbDatabase, openIdbDatabase } from '../../../packages/client/src/stores/idb-store.js';
 import { describeStore, type StoreUnderTest } from '../../contracts/store-contract.js';
 
@@ -45,7 +45,7 @@ async function openUnderTest(): Promise<StoreUnderTest> {
 
 describeStore('indexeddb', openUnderTest);
 
-describe('as in Firefox and Safari', () => {
+describe('as in WebKit', () => {
   const withRecords = IDBObjectStore.prototype as { getAllRecords?: unknown };
   const { getAllRecords } = withRecords;
   beforeAll(() => {
@@ -121,16 +121,21 @@ describe('the end of a database', () => {
     await expect(openIdbDatabase(name, { onClosed: () => {} })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
   });
 
-  test('site data that a user clears are noticed at once, and do not pass for a new user’s', async () => {
-    const name = makeName();
-    const store = (await open(name)).room(room);
-    await store.transact(increment, { mode: 'write' });
-    await cdp().send('Storage.clearDataForOrigin', { origin: location.origin, storageTypes: 'indexeddb' });
-    const reason = { code: 'STORAGE_UNAVAILABLE', message: expect.stringContaining('deleted') };
-    await vi.waitFor(() => expect(closings).toMatchObject([reason]));
-    await expect(store.transact(increment, { mode: 'write' })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
-    expect(await databaseNames()).not.toContain(name);
-  });
+  const isChromium = server.browser === 'chromium';
+  const why = isChromium ? '' : ` [not in ${server.browser}: its driver cannot clear them under an open page]`;
+  test.runIf(isChromium)(
+    `site data that a user clears are noticed at once, and do not pass for a new user’s${why}`,
+    async () => {
+      const name = makeName();
+      const store = (await open(name)).room(room);
+      await store.transact(increment, { mode: 'write' });
+      await cdp().send('Storage.clearDataForOrigin', { origin: location.origin, storageTypes: 'indexeddb' });
+      const reason = { code: 'STORAGE_UNAVAILABLE', message: expect.stringContaining('deleted') };
+      await vi.waitFor(() => expect(closings).toMatchObject([reason]));
+      await expect(store.transact(increment, { mode: 'write' })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+      expect(await databaseNames()).not.toContain(name);
+    },
+  );
 
   test('deleting the database closes the other tabs, and nothing is left', async () => {
     const name = makeName();

@@ -1,0 +1,41 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { WebSocketServer } from 'ws';
+
+/** Where pages leave notes that outlive them, their browser and the network between it and the relay. */
+export class Notebook {
+  readonly #server: WebSocketServer;
+  readonly #listeners = new Map<string, (note: readonly string[]) => void>();
+
+  static async open(): Promise<Notebook> {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await once(server, 'listening');
+    return new Notebook(server);
+  }
+
+  private constructor(server: WebSocketServer) {
+    this.#server = server;
+    server.on('connection', (socket) => {
+      // A browser that is killed closes nothing.
+      socket.on('error', () => {});
+      socket.on('message', (data) => {
+        const [mark, ...note] = JSON.parse(String(data)) as [string, ...string[]];
+        this.#listeners.get(mark)?.(note);
+      });
+    });
+  }
+
+  get address(): string {
+    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Notes that begin with the mark, from now on. */
+  listen(mark: string, listener: (note: readonly string[]) => void): void {
+    this.#listeners.set(mark, listener);
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#server.clients) socket.terminate();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
