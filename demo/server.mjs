@@ -37,16 +37,17 @@ const SECURITY_HEADERS = {
 };
 
 /**
- * Serves the demo, and with `relay` also a relay that keeps its data in `dataDir` (in memory without one).
+ * Serves the demo, and with `relay` also a relay that keeps its data in `dataDir` (in memory without one). `dist` is where another
+ * build of it is.
  *
- * Rejects when dist/ was not built, with the code STORAGE_UNAVAILABLE when another process has the data folder, and with EADDRINUSE when the port
+ * Rejects when it was not built, with the code STORAGE_UNAVAILABLE when another process has the data folder, and with EADDRINUSE when the port
  * is taken.
  *
- * @param {{ port: number, host?: string, dataDir?: string, relay?: boolean }} options
+ * @param {{ port: number, host?: string, dataDir?: string, relay?: boolean, dist?: string }} options
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
-export async function serve({ port, host = '127.0.0.1', dataDir, relay: hasRelay = true }) {
-  const root = await findDist();
+export async function serve({ port, host = '127.0.0.1', dataDir, relay: hasRelay = true, dist = DIST }) {
+  const root = await findDist(dist);
   const relay = hasRelay ? await openRelay(dataDir) : undefined;
   const sockets = new Set();
 
@@ -82,9 +83,9 @@ export async function serve({ port, host = '127.0.0.1', dataDir, relay: hasRelay
   };
 }
 
-async function findDist() {
-  const root = await realpath(DIST).catch(() => undefined);
-  if (root === undefined) throw new Error('The demo is not built: demo/dist is missing. Run vite build in demo/.');
+async function findDist(dist) {
+  const root = await realpath(dist).catch(() => undefined);
+  if (root === undefined) throw new Error(`The demo is not built: ${dist} is missing. Run vite build in demo/.`);
   return root;
 }
 

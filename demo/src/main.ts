@@ -12,6 +12,7 @@ import { mountPresence } from './presence.ts';
 import { mountRecords } from './records.ts';
 import { mountRooms } from './rooms.ts';
 import { mountStatus } from './status.ts';
+import { keepPage } from './update.ts';
 
 declare global {
   // For the console and for whoever drives the page from outside.
@@ -34,9 +35,6 @@ start().catch((reason: unknown) => {
   setText(statusElements.detail, describeError(reason));
   throw reason;
 });
-
-// The page itself is kept on the device as well. Without that, or while developing, everything else works the same.
-if (import.meta.env.PROD) navigator.serviceWorker?.register('/service-worker.js').catch(console.warn);
 
 async function start(): Promise<void> {
   const { room: roomName, relay, refusedRelay } = readAddress(location.href);
@@ -65,6 +63,7 @@ async function start(): Promise<void> {
   const inspector = mountInspector(find('inspector', HTMLDetailsElement));
   showStatus(room, [mountStatus(statusElements), inspector.update]);
   showNetworkSwitch(room, relay !== undefined);
+  keepOnDevice(room);
 
   await note.ready;
   const text = note.ydoc.getText('content');
@@ -92,6 +91,14 @@ async function start(): Promise<void> {
     records,
     inspector.watch,
   );
+}
+
+/** The page itself, too. Without that, or while developing, everything else works the same. */
+function keepOnDevice(room: Room): void {
+  if (!import.meta.env.PROD) return;
+  const elements = { notice: find('update', HTMLElement), button: find('update-now', HTMLButtonElement) };
+  const input = find('record-input', HTMLInputElement);
+  keepPage(elements, room, () => input.value !== '').catch(console.warn);
 }
 
 function showRoom(name: string): void {

@@ -1,7 +1,15 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
 import { serve } from '../../demo/server.mjs';
+
+const DEMO = fileURLToPath(new URL('../../demo/', import.meta.url));
 
 /** The built demo without its embedded relay: pages are told where their relay is, which is behind a proxy. */
 export interface DemoSite {
+  readonly port: number;
   address(room: string, relay: string): string;
   close(): Promise<void>;
 }
@@ -9,10 +17,36 @@ export interface DemoSite {
 /** `relay` of an address that has none. */
 export const LOCAL_ONLY = 'none';
 
-export async function openDemoSite(): Promise<DemoSite> {
-  const { url, close } = await serve({ port: 0, relay: false });
+/** At any free port, and of the usual build, unless said otherwise. */
+export async function openDemoSite(options: { port?: number; dist?: string } = {}): Promise<DemoSite> {
+  const { url, close } = await serve({ port: 0, ...options, relay: false });
   return {
+    port: Number(new URL(url).port),
     address: (room, relay) => `${url}/?${new URLSearchParams({ room, relay })}`,
     close,
   };
+}
+
+declare global {
+  /** Of another edition than the usual: which. */
+  var edition: string | undefined;
+}
+
+/** A build of the demo as it may be after the next release: it says of itself that it is another, and is the same besides. */
+export async function buildEdition(edition: string): Promise<{ dist: string; remove(): Promise<void> }> {
+  const dist = await mkdtemp(join(tmpdir(), 'mangrove-demo-'));
+  await build({
+    root: DEMO,
+    configFile: join(DEMO, 'vite.config.ts'),
+    logLevel: 'error',
+    build: { outDir: dist, emptyOutDir: true },
+    plugins: [
+      {
+        name: 'edition',
+        transform: (code, id) =>
+          id.endsWith('/demo/src/main.ts') ? `${code}\nglobalThis.edition = ${JSON.stringify(edition)};` : undefined,
+      },
+    ],
+  });
+  return { dist, remove: () => rm(dist, { recursive: true, force: true }) };
 }
