@@ -14,9 +14,9 @@ const PROJECTS = [
 const ENGINES = ['chromium', 'firefox', 'webkit'];
 const PLANTED_SAMPLE = ['--sample', '3'];
 
-/** Of the engines beside Chromium, what a run of everything has of them: the store, the page without its server, the editor. */
+/** Of the engines beside Chromium, what a run of everything has of them: keys, the store, the page without its server, the editor. */
 const SAMPLE = {
-  engine: ['test/browser/engine/idb-store.test.ts'],
+  engine: ['test/browser/engine/ed25519.test.ts', 'test/browser/engine/idb-store.test.ts'],
   browser: ['test/browser/offline.test.ts', 'test/browser/typing-together.test.ts'],
 };
 
