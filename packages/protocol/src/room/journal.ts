@@ -85,21 +85,35 @@ export function* appendToJournal(
   let clock = yield* readClock(tx);
   const rows: JournalRow[] = [];
   for (const { recovers, ...edit } of edits) {
-    assertBodyFits(edit);
     if (recovers !== undefined && !(yield* takeFromTrash(tx, recovers))) throw new MangroveError('NOT_IN_TRASH');
-    const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
-    const context = edit.name.kind === 'record' ? yield* readContextOfKey(tx, room, keyId) : EMPTY_CONTEXT;
     number++;
     clock = tickHlc(clock, nowMs);
-    assert(highestEntry(context) < clock, () => 'something was accepted whose stamp did not move the clock');
-    const row: JournalRow = { ...edit, number, keyId, writtenAt: clock, context };
-    tx.put('journal', journalKey(row), journalRowToBytes(row));
-    tx.put('names', nameKey(edit.name), idToBytes(keyId));
+    const row = { ...(yield* draftRow(tx, room, edit, clock)), number };
+    putRow(tx, row);
     rows.push(row);
   }
   writeNumber(tx, 'row', number);
   writeNumber(tx, 'clock', clock);
   return rows;
+}
+
+/** A row as it will be, all but its number: what its writer holds is taken now [CX5]. */
+export function* draftRow(
+  tx: Transaction,
+  room: RoomRef,
+  edit: Edit,
+  writtenAt: Hlc,
+): Steps<Omit<JournalRow, 'number'>> {
+  assertBodyFits(edit);
+  const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
+  const context = edit.name.kind === 'record' ? yield* readContextOfKey(tx, room, keyId) : EMPTY_CONTEXT;
+  assert(highestEntry(context) < writtenAt, () => 'something was accepted whose stamp did not move the clock');
+  return { ...edit, keyId, writtenAt, context };
+}
+
+export function putRow(tx: Transaction, row: JournalRow): void {
+  tx.put('journal', journalKey(row), journalRowToBytes(row));
+  tx.put('names', nameKey(row.name), idToBytes(row.keyId));
 }
 
 function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Context> {

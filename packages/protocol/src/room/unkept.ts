@@ -1,0 +1,74 @@
+import { highestEntry } from '../context.js';
+import { type Hlc, tickHlc } from '../hlc.js';
+import { type Plan, type Steps, Transaction } from '../store/plan.js';
+import type { RoomRef } from './accept.js';
+import { draftRow, type Edit, type JournalRow, putRow, readJournalOf } from './journal.js';
+import { readClock, readNumber, writeNumber } from './meta.js';
+
+/** Above every number that a journal gives, and below 2^53 until the year 2109. */
+const UNKEPT_FROM = 2 ** 52;
+
+/** Whether a row's number is only a name for it until a journal gives it one. */
+export function isUnkept(number: number): boolean {
+  return number >= UNKEPT_FROM;
+}
+
+/**
+ * The rows that edits would be, for a disk that takes nothing [JS7]. Reads only. `unkept`: what waits already and was written before.
+ * Throws as `appendToJournal` does.
+ */
+export function* draftUnkept(
+  tx: Transaction,
+  room: RoomRef,
+  edits: readonly Edit[],
+  unkept: readonly JournalRow[],
+  nowMs: number,
+): Steps<readonly JournalRow[]> {
+  let clock = Math.max(yield* readClock(tx), unkept.at(-1)?.writtenAt ?? 0) as Hlc;
+  const rows: JournalRow[] = [];
+  // What an edit recovers stays in the trash: taking it from there is a write too.
+  for (const { recovers: _, ...edit } of edits) {
+    clock = tickHlc(clock, nowMs);
+    rows.push({ ...(yield* draftRow(tx, room, edit, clock)), number: UNKEPT_FROM + clock });
+  }
+  return rows;
+}
+
+/** Puts rows that were written before into the journal, with the time and the context that they have [JS7, JS8]. */
+export function* keepRows(tx: Transaction, rows: readonly JournalRow[]): Steps<readonly JournalRow[]> {
+  let number = yield* readNumber(tx, 'row');
+  let clock: number = yield* readClock(tx);
+  const kept: JournalRow[] = [];
+  for (const row of rows) {
+    number++;
+    clock = Math.max(clock, row.writtenAt, highestEntry(row.context));
+    yield* putInOrder(tx, { ...row, number });
+    kept.push({ ...row, number });
+  }
+  writeNumber(tx, 'row', number);
+  writeNumber(tx, 'clock', clock);
+  return kept;
+}
+
+/** What a reader sees where these rows are on no disk: as if they were. The plan must only read. */
+export function withUnkept<Result>(plan: Plan<Result>, unkept: readonly JournalRow[]): Plan<Result> {
+  if (unkept.length === 0) return plan;
+  return () => {
+    const tx = new Transaction();
+    for (const row of unkept) putRow(tx, row);
+    return plan(tx);
+  };
+}
+
+/** Another tab may have kept a later write of the record first: of the rows of one record the last one counts, so contents change places. */
+function* putInOrder(tx: Transaction, row: JournalRow): Steps<void> {
+  if (row.name.kind === 'document') return putRow(tx, row);
+  const later = (yield* readJournalOf(tx, row.keyId)).filter(({ writtenAt }) => writtenAt > row.writtenAt);
+  const places = [...later, row];
+  const contents = [row, ...later.sort((a, b) => a.writtenAt - b.writtenAt)];
+  for (const [i, { number, folded }] of places.entries()) {
+    const { folded: _, ...content } = contents[i] as JournalRow;
+    const oldest = Math.min(folded?.oldest ?? content.writtenAt, content.writtenAt) as Hlc;
+    putRow(tx, { ...content, number, ...(folded && { folded: { ...folded, oldest } }) });
+  }
+}
