@@ -311,8 +311,8 @@ export class Room {
     this.#unjournaled += change;
   }
 
-  #receipt({ row, version }: WriteResult): Receipt {
-    return { version, rung: 'disk', reached: (rung, options = {}) => this.#reached([row], rung, options) };
+  #receipt({ row, version, rung: first }: WriteResult): Receipt {
+    return { version, rung: first, reached: (rung, options = {}) => this.#reached([row], rung, options) };
   }
 
   async #reached(rows: readonly number[] | 'all', rung: Rung, options: ReachedOptions): Promise<void> {

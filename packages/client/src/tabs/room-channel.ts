@@ -1,12 +1,14 @@
-import type { ErrorFacts, KeyId, NumberRange, ReplicaId } from '@mangrove/protocol';
+import type { ErrorFacts, JournalRow, KeyId, NumberRange, ReplicaId } from '@mangrove/protocol';
 import type { LinkStatus } from '../worker/status.js';
 
-/** What the tabs of one replica tell each other. Each notice is about rows that are committed: a tab never shows another's hopes. */
+/** What the tabs of one replica tell each other. But for `unkept` each notice is about rows that are committed: a tab never shows another's hopes. */
 export type TabNotice =
   /** A tab came; the owner answers with how things stand. */
   | { readonly kind: 'arrived' }
   | { readonly kind: 'left'; readonly tab: number }
   | { readonly kind: 'journaled'; readonly rows: readonly JournaledRow[] }
+  /** No disk takes them yet [JS7]: they are shown, and told as journaled when they are kept. */
+  | { readonly kind: 'unkept'; readonly tab: number; readonly rows: readonly JournalRow[] }
   | { readonly kind: 'sealed'; readonly deltas: readonly SealedRows[] }
   | { readonly kind: 'acknowledged'; readonly seqs: readonly number[] }
   /** Refused by the relay; what they stood for is in the journal again. */
@@ -42,6 +44,8 @@ export interface JournaledRow {
   readonly numbers: readonly NumberRange[];
   /** A document's update, for the other tabs to show. */
   readonly update: Uint8Array | undefined;
+  /** Its number while it was unkept. */
+  readonly was?: number;
 }
 
 export interface SealedRows {

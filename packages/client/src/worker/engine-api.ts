@@ -21,7 +21,7 @@ export interface EngineApi {
 
   openDocument(room: string, document: string): Promise<OpenedDocument>;
   closeDocument(room: string, document: string): Promise<void>;
-  /** Resolves when the updates are on disk. `imported`: vouched for by this replica, not made under the granted clientID. */
+  /** Resolves when the updates are on disk, or applied where the disk is full. `imported`: vouched for by this replica, not made under the granted clientID. */
   edit(room: string, document: string, edit: DocumentEdit): Promise<WriteResult>;
   presence(room: string, document: string, state: Uint8Array): Promise<void>;
 
@@ -104,6 +104,7 @@ export interface WriteResult {
   /** The journal row, by which a receipt asks how far the write has come. */
   readonly row: number;
   readonly version: string;
+  readonly rung: 'applied' | 'disk';
 }
 
 export interface ReachedWait {

@@ -1,6 +1,7 @@
 import {
   defaultLimits,
   type Edit,
+  type JournalRow,
   MangroveError,
   MemoryStore,
   type Plan,
@@ -9,10 +10,10 @@ import {
   type Store,
   type TransactOptions,
 } from '@mangrove/protocol';
-import { expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { roomRef } from '../../../../test/support/client-world.js';
-import type { JournaledRow } from '../tabs/room-channel.js';
 import { type Barrier, JournalWriter } from './journal-writer.js';
+import { Unkept } from './unkept.js';
 
 const REPLICA = '00000000000000aa' as ReplicaId;
 
@@ -23,6 +24,8 @@ class GatedStore implements Store {
   failure: Error | undefined;
   #gates: (() => void)[] = [];
   isOpen = true;
+  /** Takes no write, as Chromium does over the quota. */
+  isFull = false;
 
   async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
     this.options.push(options);
@@ -30,6 +33,7 @@ class GatedStore implements Store {
     const { failure } = this;
     this.failure = undefined;
     if (failure !== undefined) throw failure;
+    if (this.isFull && options.mode === 'write') throw new MangroveError('STORAGE_FULL');
     return this.inner.transact(plan, options);
   }
 
@@ -45,19 +49,20 @@ const NONE: Barrier = { follows: () => false, passed: async () => false };
 function open(barrier = NONE) {
   const store = new GatedStore();
   const told: number[][] = [];
-  const writer = new JournalWriter(
-    store,
-    roomRef(),
-    REPLICA,
-    () => 1_000,
-    (rows: readonly JournaledRow[]) => told.push(rows.map(({ number }) => number)),
-    barrier,
-  );
+  const unkept = new Unkept(1);
+  const toldUnkept: number[] = [];
+  const clock = { nowMs: 1_000 };
+  const host = {
+    nowMs: () => clock.nowMs,
+    journaled: (rows: readonly JournalRow[]) => told.push(rows.map(({ number }) => number)),
+    unkept: (rows: readonly JournalRow[]) => toldUnkept.push(rows.length),
+  };
+  const writer = new JournalWriter(store, roomRef(), REPLICA, unkept, host, barrier);
   const journal = (): Promise<number[]> =>
     store.inner
       .transact((tx) => readJournal(tx), { mode: 'read' })
       .then((rows) => rows.map(({ number }) => number).sort((a, b) => a - b));
-  return { store, told, writer, journal };
+  return { store, told, toldUnkept, unkept, clock, writer, journal };
 }
 
 const edit = (id: string, bytes = 1): Edit => ({
@@ -81,14 +86,14 @@ test('[JS1] what comes while a transaction is under way goes into the next one t
   store.release();
   await turn();
   store.release();
-  expect((await Promise.all(writes)).map(({ number }) => number)).toEqual([1, 2, 3]);
+  expect((await Promise.all(writes)).map(({ row }) => row.number)).toEqual([1, 2, 3]);
   expect(told).toEqual([[1], [2, 3]]);
   expect(store.options).toEqual(Array(2).fill({ mode: 'write', durability: 'strict' }));
 });
 
 test('[JS1] a row is told before its writer knows of it', async () => {
   const { told, writer } = open();
-  const row = await writer.append(edit('a'));
+  const { row } = await writer.append(edit('a'));
   expect(told).toEqual([[row.number]]);
 });
 
@@ -110,12 +115,12 @@ test('[JS1] a failing transaction rejects its own writers and later ones go on',
   store.release();
   await first;
   await turn();
-  store.failure = new MangroveError('STORAGE_FULL');
+  store.failure = new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test' });
   const third = writer.append(edit('d'));
   await turn();
   store.isOpen = true;
   store.release();
-  expect(await codes([first, ...second, third])).toEqual(['ok', 'STORAGE_FULL', 'STORAGE_FULL', 'ok']);
+  expect(await codes([first, ...second, third])).toEqual(['ok', 'STORAGE_UNAVAILABLE', 'STORAGE_UNAVAILABLE', 'ok']);
   expect(await journal()).toEqual([1, 2]);
 });
 
@@ -172,7 +177,126 @@ test('[JS1] a row whose seal does not come gets a barrier of its own, and fails 
   await turn();
   store.release();
   await turn();
-  store.failure = new MangroveError('STORAGE_FULL');
+  store.failure = new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test' });
   store.release();
-  expect(await codes([write])).toEqual(['STORAGE_FULL']);
+  expect(await codes([write])).toEqual(['STORAGE_UNAVAILABLE']);
+});
+
+describe('[JS7] a disk that is full', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const pass = async (clock: { nowMs: number }, ms: number): Promise<void> => {
+    clock.nowMs += ms;
+    vi.advanceTimersByTime(ms);
+    for (let i = 0; i < 20; i++) await turn();
+  };
+
+  test('a write is applied, shown, and on disk within a second after there is room', async () => {
+    const { store, told, unkept, writer, journal, clock } = open();
+    await writer.append(edit('a'));
+    store.isFull = true;
+    const { row, isKept } = await writer.append(edit('b'));
+    expect(isKept).toBe(false);
+    expect(unkept.ownRows()).toEqual([row]);
+    expect(await unkept.over(store).transact((tx) => readJournal(tx), { mode: 'read' })).toHaveLength(2);
+    expect(await journal()).toEqual([1]);
+    let isOnDisk = false;
+    void writer.idle().then(() => (isOnDisk = true));
+    await writer.applied();
+    await pass(clock, 60_000);
+    expect(isOnDisk).toBe(false);
+    store.isFull = false;
+    await pass(clock, 1_000);
+    expect(isOnDisk).toBe(true);
+    expect(await journal()).toEqual([1, 2]);
+    expect(told).toEqual([[1], [2]]);
+    expect(unkept.isEmpty).toBe(true);
+  });
+
+  test('what is written while there is room again stands after what was written before', async () => {
+    const { store, writer, journal, unkept, clock } = open();
+    store.isFull = true;
+    for (const id of ['a', 'b', 'c']) await writer.append(edit(id));
+    store.isFull = false;
+    clock.nowMs += 150;
+    const { row, isKept } = await writer.append(edit('d'));
+    expect([row.number, isKept]).toEqual([4, true]);
+    expect(await journal()).toEqual([1, 2, 3, 4]);
+    expect(unkept.isEmpty).toBe(true);
+  });
+
+  test('each write tries again, and the disk is not asked more than ten times a second', async () => {
+    const { store, writer, clock } = open();
+    store.isFull = true;
+    await writer.append(edit('first'));
+    const tries = () => store.options.filter(({ mode }) => mode === 'write').length;
+    const before = tries();
+    for (let i = 0; i < 100; i++) {
+      clock.nowMs += 10;
+      await writer.append(edit(`${i}`));
+    }
+    expect(tries() - before).toBeGreaterThanOrEqual(8);
+    expect(tries() - before).toBeLessThanOrEqual(11);
+    const quiet = tries();
+    for (let i = 0; i < 100; i++) await pass(clock, 100);
+    expect(tries() - quiet, 'ten seconds without a write').toBeLessThanOrEqual(13);
+  });
+
+  test('no more is held than a tab can bear', async () => {
+    const { store, writer } = open();
+    store.isFull = true;
+    const size = 5 * 1024 * 1024;
+    const writes = ['a', 'b', 'c', 'd'].map((id) => writer.append(edit(id, size)));
+    expect((await codes(writes)).filter((code) => code === 'STORAGE_FULL').length).toBeGreaterThan(0);
+    expect(await codes([writer.append(edit('small'))])).toEqual(['ok']);
+  });
+
+  test('a row whose barrier finds no room is on disk when there is some', async () => {
+    const { store, writer, clock } = open({ follows: () => true, passed: async () => false });
+    store.isOpen = false;
+    const write = writer.append(edit('a'));
+    await turn();
+    store.release();
+    await turn();
+    store.isFull = true;
+    store.release();
+    expect(await write).toMatchObject({ isKept: false, row: { number: 1 } });
+    let isOnDisk = false;
+    void writer.idle().then(() => (isOnDisk = true));
+    store.isOpen = true;
+    await pass(clock, 1_000);
+    expect(isOnDisk).toBe(false);
+    store.isFull = false;
+    await pass(clock, 1_000);
+    expect(isOnDisk).toBe(true);
+  });
+
+  test('closing tries once more, and ends', async () => {
+    const { store, writer, unkept } = open();
+    store.isFull = true;
+    await writer.append(edit('a'));
+    await writer.stop();
+    expect(unkept.ownWrites).toBe(1);
+    store.isFull = false;
+    await writer.stop();
+    expect(unkept.ownWrites).toBe(0);
+  });
+
+  test('a lost database is asked no more', async () => {
+    const { store, writer, clock } = open();
+    store.isFull = true;
+    await writer.append(edit('a'));
+    store.isFull = false;
+    const lost = new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test' });
+    store.failure = lost;
+    await pass(clock, 1_000);
+    const asked = store.options.length;
+    await pass(clock, 60_000);
+    expect(store.options).toHaveLength(asked);
+  });
 });

@@ -1,19 +1,22 @@
 import {
   assertRootSound,
   bytesToHeadStatement,
+  isMangroveError,
   readJournal,
   readNumber,
   readOutboxEntries,
+  readOwnReplica,
   readRoot,
   readSyncedAt,
   type ReplicaId,
   type RoomRef,
   type Steps,
+  type Store,
   takeIdentity,
   type Transaction,
 } from '@mangrove/protocol';
 import type { HeadSeq, JournaledRow } from '../tabs/room-channel.js';
-import { toNotice } from './journal-writer.js';
+import { toNotice } from './row-notices.js';
 import type { PendingBooks } from './pending.js';
 
 /** How a room stands when a tab opens it. */
@@ -41,15 +44,31 @@ export function* readMarks(tx: Transaction): Steps<Marks> {
   };
 }
 
+/** How a room stands for the replica that opens it. A full disk keeps no room from opening whose rows are this replica's already. */
+export async function openRows(store: Store, room: RoomRef, replica: ReplicaId): Promise<LoadedRoom> {
+  try {
+    return await store.transact((tx) => loadRoom(tx, room, replica), { mode: 'write' });
+  } catch (error) {
+    if (!isMangroveError(error) || error.code !== 'STORAGE_FULL') throw error;
+    const loaded = await store.transact((tx) => readOwnRoom(tx, replica), { mode: 'read' });
+    if (loaded === undefined) throw error;
+    return loaded;
+  }
+}
+
+function* readOwnRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom | undefined> {
+  return (yield* readOwnReplica(tx)) === replica ? yield* readRoom(tx, replica) : undefined;
+}
+
 /** Also makes the rows this replica's, where another identity has left them. */
-export function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<LoadedRoom> {
+function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<LoadedRoom> {
   yield* assertRootSound(tx, room);
   yield* takeIdentity(tx, room, replica);
   return yield* readRoom(tx, replica);
 }
 
 export function* readRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom> {
-  const rows = (yield* readJournal(tx)).map(toNotice);
+  const rows = (yield* readJournal(tx)).map((row) => toNotice(row));
   const heads = (yield* tx.rows('heads', { from: new Uint8Array() })).map(([, value]) => {
     const { replica: other, vector, timeMs } = bytesToHeadStatement(value);
     return { replica: other, seq: vector.get(replica) ?? 0, timeMs };

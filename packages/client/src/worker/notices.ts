@@ -1,10 +1,11 @@
 import { errorToFacts, type ReplicaId } from '@mangrove/protocol';
 import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
 import type { ChangeOrigin } from '../types.js';
-import { toReceivedKey } from './journal-writer.js';
 import type { Ownership } from './ownership.js';
 import type { Presences } from './presences.js';
 import type { RoomParts } from './room-parts.js';
+import { toNotice, toReceivedKey } from './row-notices.js';
+import type { Writes } from './writes.js';
 
 export interface NoticesHost {
   deliver(keys: readonly ReceivedKey[], origin: ChangeOrigin): void;
@@ -17,31 +18,50 @@ export class Notices {
   readonly #parts: Omit<RoomParts, 'collections'>;
   readonly #ownership: Ownership;
   readonly #presences: Presences;
+  readonly #writes: Writes;
   readonly #host: NoticesHost;
 
-  constructor(parts: Omit<RoomParts, 'collections'>, ownership: Ownership, presences: Presences, host: NoticesHost) {
+  constructor(
+    parts: Omit<RoomParts, 'collections'>,
+    ownership: Ownership,
+    presences: Presences,
+    writes: Writes,
+    host: NoticesHost,
+  ) {
     this.#parts = parts;
     this.#ownership = ownership;
     this.#presences = presences;
+    this.#writes = writes;
     this.#host = host;
   }
 
   heard(notice: TabNotice): void {
-    const { channel, documents, listener, pending, rungs, status } = this.#parts;
+    const { channel, documents, listener, pending, rungs, status, unkept } = this.#parts;
     const { owner } = this.#ownership;
     switch (notice.kind) {
       case 'arrived':
         listener.presenceWanted();
+        this.#writes.tellUnkept();
         if (owner !== undefined) channel.post({ kind: 'status', status: status.link });
         return;
       case 'left':
         this.#presences.left(notice.tab);
+        if (owner !== undefined) this.#writes.adopt();
         return;
       case 'journaled':
+        unkept.kept(notice.rows.flatMap(({ was }) => was ?? []));
         pending.journaled(notice.rows);
-        this.#host.deliver(notice.rows.map(toReceivedKey), 'tab');
+        this.#host.deliver(notice.rows.filter(({ was }) => was === undefined).map(toReceivedKey), 'tab');
         owner?.poke(notice.rows.length);
         break;
+      case 'unkept': {
+        this.#presences.met(notice.tab);
+        const rows = notice.rows.map((row) => toNotice(row)).filter(({ number }) => !pending.isKnown(number));
+        unkept.add(notice.tab, notice.rows);
+        pending.journaled(rows);
+        this.#host.deliver(rows.map(toReceivedKey), 'tab');
+        break;
+      }
       case 'sealed':
         pending.sealed(notice.deltas);
         break;

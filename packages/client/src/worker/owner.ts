@@ -23,10 +23,11 @@ import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
 import { Checkpointer } from './checkpointer.js';
 import { Collector } from './collector.js';
 import { Folder } from './folder.js';
-import { type Barrier, toNotice } from './journal-writer.js';
+import type { Barrier } from './journal-writer.js';
 import { Online } from './online.js';
 import type { Received } from './receive.js';
 import { ReplicaLink } from './replica-link.js';
+import { toNotice } from './row-notices.js';
 import type { RuntimeOptions } from './runtime-options.js';
 import { readMarks } from './load.js';
 import { Scrubber } from './scrubber.js';
@@ -220,7 +221,7 @@ export class Owner {
 
   #tellUnheard(rows: readonly JournalRow[]): void {
     const unheard = rows.filter((row) => !this.#host.isKnown(row.number));
-    if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
+    if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map((row) => toNotice(row)) });
   }
 
   /** A checkpoint or a floor: nobody's write, but an own delta that is to be sent. */
@@ -251,7 +252,7 @@ export class Owner {
     const holdMs = code === 'CLOCK_AHEAD' || code === 'UNDER_FLOOR' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS;
     this.#sealer.hold(holdMs);
     this.#collector.hold(holdMs);
-    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
+    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map((row) => toNotice(row)) });
   }
 
   /** [FL5] A floor has come that unsent deltas of ours lie under: they are in the journal again, and are sealed anew at once. */
@@ -259,7 +260,7 @@ export class Owner {
     const { replica } = this.#options.identity;
     const error = errorToFacts(new MangroveError('UNDER_FLOOR', { replica, seq: seqs[0] }));
     this.#fault(error);
-    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
+    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map((row) => toNotice(row)) });
     this.#sealer.poke();
   }
 

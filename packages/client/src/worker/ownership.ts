@@ -1,8 +1,11 @@
-import { errorToFacts } from '@mangrove/protocol';
+import { errorToFacts, isMangroveError } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { Leadership } from '../tabs/leadership.js';
 import { Owner, type OwnerHost } from './owner.js';
 import type { RuntimeOptions } from './runtime-options.js';
+
+/** A full disk takes no epoch, without which nothing is sealed. */
+const RETRY_FULL_AFTER_MS = 1_000;
 
 /** Whether this tab owns the replica, and the {@link Owner} that it has from then on. */
 export class Ownership {
@@ -59,7 +62,19 @@ export class Ownership {
   async #own(): Promise<void> {
     if (this.#isDeclined) return;
     this.#owner = new Owner(this.#env, this.#options, this.#host, this.#isPaused);
-    await this.#owner.start();
-    await this.#tookOver();
+    await this.#startWhenThereIsRoom(this.#owner);
+    if (!this.#isDeclined) await this.#tookOver();
+  }
+
+  async #startWhenThereIsRoom(owner: Owner): Promise<void> {
+    while (!this.#isDeclined) {
+      try {
+        return await owner.start();
+      } catch (error) {
+        if (!isMangroveError(error) || error.code !== 'STORAGE_FULL') throw error;
+        this.#host.status.fault(errorToFacts(error));
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_FULL_AFTER_MS));
+    }
   }
 }

@@ -1,8 +1,8 @@
-import { type ErrorFacts, errorFromFacts, type OutboxEntry } from '@mangrove/protocol';
+import { type ErrorFacts, errorFromFacts, isUnkept, type OutboxEntry } from '@mangrove/protocol';
 import type { RoomStatus } from '../types.js';
 import type { HeadSeq, JournaledRow, SealedRows } from '../tabs/room-channel.js';
 
-type RowFacts = Pick<JournaledRow, 'number' | 'bytes' | 'atMs' | 'numbers'>;
+type RowFacts = Pick<JournaledRow, 'number' | 'bytes' | 'atMs' | 'numbers' | 'was'>;
 
 const RECEIPTS_MAX = 65_536;
 const SEALED_MAX = 4_096;
@@ -59,7 +59,7 @@ export class Pending {
 
   /** Begins with what the store says, or begins again: a tab that crashed has not told all that it did. */
   load({ rows, outbox, row, seq }: PendingBooks): void {
-    for (const known of [...this.#rows.keys()]) this.#removeRow(known);
+    for (const known of [...this.#rows.keys()]) if (!isUnkept(known)) this.#removeRow(known);
     for (const known of [...this.#deltas.keys()]) this.#removeDelta(known);
     for (const row of rows) this.#addRow(row);
     for (const entry of outbox) this.#addDelta(entry.seq, { ...entry, atMs: entry.oldestAtMs });
@@ -98,9 +98,10 @@ export class Pending {
 
   journaled(rows: readonly RowFacts[]): void {
     for (const row of rows) {
-      const { number } = row;
-      if (this.#sealedRows.has(number) || (number <= this.#toldRow && !this.#rows.has(number))) continue;
-      this.#addRow(row);
+      const { number, was } = row;
+      const isLate = this.#sealedRows.has(number) || (number <= this.#toldRow && !this.#rows.has(number));
+      if (!isLate) this.#addRow(row);
+      if (was !== undefined) this.#renumber(was, number);
     }
   }
 
@@ -245,6 +246,18 @@ export class Pending {
       seqs: new Set(seqs.filter((seq) => this.#deltas.has(seq))),
       highest: Math.max(0, ...seqs),
     };
+  }
+
+  /** Whoever knows a row by the number that it had while it was unkept. */
+  #renumber(was: number, number: number): void {
+    this.#removeRow(was);
+    keep(this.#rowByRow, was, number, RECEIPTS_MAX);
+    if (this.#receipted.delete(was)) this.receipt(number);
+    for (const waiting of this.#waiting) {
+      if (!waiting.rows.delete(was)) continue;
+      waiting.rows.add(number);
+      if (!this.#rows.has(number)) this.#becomes(waiting, number, this.#sealedRows.get(number) ?? this.#highestSeq);
+    }
   }
 
   #rowNow(row: number): number {

@@ -8,20 +8,20 @@ import type { RoomParts } from './room-parts.js';
 /** Who else is there: the other tabs of this profile, and other replicas through the connection of the owner. */
 export class Presences {
   readonly #env: Environment;
-  readonly #parts: Pick<RoomParts, 'channel' | 'documents' | 'listener'>;
+  readonly #parts: Pick<RoomParts, 'channel' | 'documents' | 'listener' | 'unkept'>;
   readonly #owner: () => Owner | undefined;
   readonly #tab: number;
   #tabs: TabLives | undefined;
 
   constructor(
     env: Environment,
-    parts: Pick<RoomParts, 'channel' | 'documents' | 'listener'>,
+    parts: Pick<RoomParts, 'channel' | 'documents' | 'listener' | 'unkept'>,
     owner: () => Owner | undefined,
   ) {
     this.#env = env;
     this.#parts = parts;
     this.#owner = owner;
-    this.#tab = env.random.u32();
+    this.#tab = parts.unkept.tab;
   }
 
   /** `ended`: called when a tab has ended without saying so. */
@@ -51,6 +51,11 @@ export class Presences {
     this.#owner()?.sendPresence(tab, keyId, state);
   }
 
+  /** Another tab has something that would be lost with it. */
+  met(tab: number): void {
+    this.#tabs?.met(tab);
+  }
+
   /** Another tab has said that it ends. */
   left(tab: number): void {
     this.#tabs?.left(tab);
@@ -73,6 +78,7 @@ export class Presences {
   }
 
   #ended(tab: number): void {
+    this.#parts.unkept.tabEnded(tab);
     this.#parts.listener.peersGone(peerOfTab(tab));
     for (const keyId of this.#parts.documents.keyIds()) this.#owner()?.sendPresence(tab, keyId, new Uint8Array());
   }

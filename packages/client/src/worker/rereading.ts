@@ -2,7 +2,7 @@ import { bytesToHex, errorToFacts } from '@mangrove/protocol';
 import type { ReceivedKey } from '../tabs/room-channel.js';
 import type { ChangeOrigin } from '../types.js';
 import { openDocument } from './documents.js';
-import { toReceivedKey } from './journal-writer.js';
+import { toReceivedKey } from './row-notices.js';
 import { readRoom } from './load.js';
 import type { RoomParts } from './room-parts.js';
 import type { RuntimeOptions } from './runtime-options.js';
@@ -17,12 +17,12 @@ export interface RereadingHost {
 /** A tab may have ended without telling what it did last: the store knows. */
 export class Rereading {
   readonly #options: RuntimeOptions;
-  readonly #parts: Pick<RoomParts, 'documents' | 'pending' | 'rungs' | 'status'>;
+  readonly #parts: Pick<RoomParts, 'documents' | 'pending' | 'rungs' | 'shown' | 'status'>;
   readonly #host: RereadingHost;
 
   constructor(
     options: RuntimeOptions,
-    parts: Pick<RoomParts, 'documents' | 'pending' | 'rungs' | 'status'>,
+    parts: Pick<RoomParts, 'documents' | 'pending' | 'rungs' | 'shown' | 'status'>,
     host: RereadingHost,
   ) {
     this.#options = options;
@@ -33,7 +33,7 @@ export class Rereading {
   /** Counts and shows what this tab has not heard of. */
   async read(): Promise<void> {
     const { store, identity, config } = this.#options;
-    const { documents, pending, rungs, status } = this.#parts;
+    const { documents, pending, rungs, shown, status } = this.#parts;
     const loaded = await store.transact((tx) => readRoom(tx, identity.replica), { mode: 'read' });
     if (this.#host.isClosed()) return;
     const unheard = loaded.rows.filter((row) => !pending.isKnown(row.number));
@@ -43,7 +43,7 @@ export class Rereading {
     if (root !== status.link.root) {
       status.set({ root, ...loaded.marks });
       for (const id of documents.names()) {
-        const { state } = await openDocument(store, config.room, identity.replica, id, 0);
+        const { state } = await openDocument(shown, config.room, identity.replica, id, 0);
         documents.deliver([{ document: id, updates: [state] }]);
       }
     }

@@ -1,3 +1,4 @@
+import type { Store } from '@mangrove/protocol';
 import type { RoomChannel } from '../tabs/room-channel.js';
 import type { Collections } from './collections.js';
 import type { RoomListener } from './engine-api.js';
@@ -5,6 +6,7 @@ import type { OpenDocuments } from './open-documents.js';
 import type { Pending } from './pending.js';
 import type { Rungs } from './rungs.js';
 import type { StatusBoard } from './status-board.js';
+import type { Unkept } from './unkept.js';
 
 /** What every tab has of a room, and what those who act on it share. */
 export interface RoomParts {
@@ -15,4 +17,7 @@ export interface RoomParts {
   readonly rungs: Rungs;
   readonly documents: OpenDocuments;
   readonly collections: Collections;
+  readonly unkept: Unkept;
+  /** The store as it reads with what no disk has taken. */
+  readonly shown: Store;
 }

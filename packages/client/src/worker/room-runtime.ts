@@ -15,7 +15,7 @@ import type { BackupHost } from './backup/backup-host.js';
 import { Collections } from './collections.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { ReachedWait, RoomListener, WriteResult } from './engine-api.js';
-import { type LoadedRoom, loadRoom } from './load.js';
+import { type LoadedRoom, openRows } from './load.js';
 import { Notices } from './notices.js';
 import { OpenDocuments } from './open-documents.js';
 import type { Owner } from './owner.js';
@@ -29,6 +29,7 @@ import type { RuntimeOptions } from './runtime-options.js';
 import { INITIAL_STATUS } from './status.js';
 import { StatusBoard } from './status-board.js';
 import { Trash } from './trash.js';
+import { Unkept } from './unkept.js';
 import { Writes } from './writes.js';
 
 /**
@@ -61,7 +62,7 @@ export class RoomRuntime {
     const heard: TabNotice[] = [];
     channel.listen((notice) => heard.push(notice));
     try {
-      const loaded = await store.transact((tx) => loadRoom(tx, config.room, identity.replica), { mode: 'write' });
+      const loaded = await openRows(store, config.room, identity.replica);
       const runtime = new RoomRuntime(env, options, listener, channel, loaded);
       for (const notice of heard) runtime.#notices.heard(notice);
       runtime.#begin(name);
@@ -94,7 +95,7 @@ export class RoomRuntime {
     this.#ownership = this.#makeOwnership();
     this.writes = new Writes(env, options, this.#parts, owner);
     this.trash = new Trash(options.store, options.config.room, (edit) => this.#recover(edit));
-    this.#notices = new Notices(this.#parts, this.#ownership, this.#presences, {
+    this.#notices = new Notices(this.#parts, this.#ownership, this.#presences, this.writes, {
       deliver,
       readSoon: () => this.#rereading.readSoon(),
       reopen: (spent) => this.#reopen(spent),
@@ -108,10 +109,10 @@ export class RoomRuntime {
 
   async openDocument(id: string): Promise<OpenedDocument> {
     assertName('document', id);
-    const { store, config, identity } = this.#options;
+    const { config, identity } = this.#options;
     // Open before reading: what is committed meanwhile is told, and applying it twice changes nothing.
     this.#parts.documents.open(id, this.#keyIdOf(id));
-    return openDocument(store, config.room, identity.replica, id, this.#env.random.u32());
+    return openDocument(this.#parts.shown, config.room, identity.replica, id, this.#env.random.u32());
   }
 
   closeDocument(id: string): void {
@@ -124,7 +125,7 @@ export class RoomRuntime {
 
   async reached(wait: ReachedWait): Promise<void> {
     const { rungs, status } = this.#parts;
-    await rungs.reached(wait, this.writes.idle());
+    await rungs.reached(wait, wait.rung === 'applied' ? this.writes.applied() : this.writes.idle());
     status.tellNow();
   }
 
@@ -171,7 +172,7 @@ export class RoomRuntime {
     this.#isClosed = true;
     this.#ownership.decline();
     // What the page has handed over is on disk before the tab is gone.
-    await this.writes.idle();
+    await this.writes.stop();
     this.#presences.leave();
     // What is under way is told to the other tabs before another one takes over.
     await this.#ownership.stop();
@@ -183,7 +184,10 @@ export class RoomRuntime {
   }
 
   #begin(name: string): void {
-    this.#presences.begin(name, () => this.#rereading.readSoon());
+    this.#presences.begin(name, () => {
+      if (this.#ownership.owner !== undefined) this.writes.adopt();
+      this.#rereading.readSoon();
+    });
     this.#ownership.begin(name);
   }
 
@@ -191,6 +195,8 @@ export class RoomRuntime {
     const { store, config, identity, relays, storage } = this.#options;
     const nowMs = (): number => this.#env.clock.nowMs();
     const pending = new Pending();
+    const unkept = new Unkept(this.#env.random.u32());
+    const shown = unkept.over(store);
     pending.load(loaded);
     pending.heads(loaded.heads);
     const initial = {
@@ -203,6 +209,7 @@ export class RoomRuntime {
     } as const;
     const status: StatusBoard = new StatusBoard(initial, pending, {
       nowMs,
+      isFull: () => !unkept.isEmpty,
       tell: (shown, metrics) => listener.status(shown, metrics),
       changed: (link) => {
         if (this.#ownership.owner !== undefined) channel.post({ kind: 'status', status: link });
@@ -212,10 +219,10 @@ export class RoomRuntime {
     const isInSync = (): boolean => status.room.sync === 'in-sync';
     const rungs = new Rungs(pending, relays.length > 0, config.limits, nowMs, isInSync);
     const documents = new OpenDocuments(listener);
-    const collections = new Collections(store, config.room, identity.replica, (collection, changes) =>
+    const collections = new Collections(shown, config.room, identity.replica, (collection, changes) =>
       listener.changes(collection, changes),
     );
-    return { listener, channel, pending, status, rungs, documents, collections };
+    return { listener, channel, pending, status, rungs, documents, collections, unkept, shown };
   }
 
   #makeOwnership(): Ownership {
@@ -232,6 +239,7 @@ export class RoomRuntime {
     };
     return new Ownership(this.#env, this.#options, host, async () => {
       channel.post({ kind: 'took-over' });
+      this.writes.adopt();
       await this.#rereading.read();
     });
   }

@@ -5,6 +5,8 @@ import { RETRIES_MAX, sealOnce } from './seal-once.js';
 
 /** After a failure, which is told, sealing is tried again by itself. */
 const RETRY_AFTER_MS = 5_000;
+/** Room may come at any time, and what waits for it is to be sent soon after. */
+const RETRY_FULL_AFTER_MS = 1_000;
 
 export interface SealerHost {
   /** True while there is someone to send to: sealing sooner would split what could leave as one delta. */
@@ -50,7 +52,8 @@ export class Sealer implements Barrier {
       },
       (error: unknown) => {
         this.#running = undefined;
-        this.hold(RETRY_AFTER_MS);
+        const isFull = isMangroveError(error) && error.code === 'STORAGE_FULL';
+        this.hold(isFull ? RETRY_FULL_AFTER_MS : RETRY_AFTER_MS);
         this.#tellProgress();
         this.#host.failed(error);
       },

@@ -5,6 +5,8 @@ import { lastErrorOf, type LinkStatus, roomStatus } from './status.js';
 
 export interface StatusBoardHost {
   nowMs(): number;
+  /** Whether something is applied that no disk takes. */
+  isFull(): boolean;
   /** At most once in a turn of the event loop. */
   tell(status: RoomStatus, metrics: Metrics): void;
   /** At once after each change: somebody may wait for what is true now. */
@@ -30,7 +32,8 @@ export class StatusBoard {
   }
 
   get room(): RoomStatus {
-    return roomStatus(this.#link, this.#pending.summary(this.#host.nowMs()));
+    const storage = this.#host.isFull() ? 'full' : this.#link.storage;
+    return roomStatus({ ...this.#link, storage }, this.#pending.summary(this.#host.nowMs()));
   }
 
   set(change: Partial<LinkStatus>): void {

@@ -1,3 +1,4 @@
+import { MangroveError } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { ClientWorld, type Profile, type RelayDisk, type Tab } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
@@ -8,6 +9,8 @@ const STEPS = 60;
 interface Device {
   readonly profile: Profile;
   readonly tabs: Tab[];
+  /** Its disk takes nothing that is written. */
+  isFull: boolean;
 }
 
 /** What a seed makes happen; everything that was reported as on disk has to be everywhere in the end. */
@@ -20,12 +23,17 @@ class Weather {
   #oldDisk: RelayDisk;
   #count = 0;
 
-  constructor(seed: number) {
+  readonly #mayBeFull: boolean;
+
+  constructor(seed: number, options: { readonly mayBeFull: boolean }) {
     this.world = new ClientWorld(seed);
+    this.#mayBeFull = options.mayBeFull;
     this.#oldDisk = this.world.relay.disk.copy();
     for (let i = 0; i < 3; i++) {
       const profile = this.world.profile();
-      this.devices.push({ profile, tabs: [profile.tab()] });
+      const device: Device = { profile, tabs: [], isFull: false };
+      this.devices.push(device);
+      this.#openTab(device);
     }
   }
 
@@ -52,7 +60,7 @@ class Weather {
         device.profile.network.latencyMs = this.world.u32() % 300;
       },
       openTab: () => {
-        if (device.tabs.length < 3) device.tabs.push(device.profile.tab());
+        if (device.tabs.length < 3) this.#openTab(device);
       },
       closeTab: () => {
         if (tab !== undefined) void this.#leave(device, tab).close();
@@ -80,6 +88,16 @@ class Weather {
       wait: () => this.world.pass(this.world.u32() % 3_000),
       waitLonger: () => this.world.pass(this.world.u32() % 20_000, 500),
       turns: () => this.world.quiet(this.world.u32() % 30),
+      ...(this.#mayBeFull && {
+        // A disk that was full before the room was there is another matter.
+        fill: async () => {
+          if (tab !== undefined) await this.world.run(tab.room().ready);
+          device.isFull = tab !== undefined;
+        },
+        makeRoom: () => {
+          device.isFull = false;
+        },
+      }),
     };
     const name = this.pick(Object.keys(steps));
     this.trace.push(`${name} ${this.devices.indexOf(device)}.${tab === undefined ? '-' : device.tabs.indexOf(tab)}`);
@@ -87,8 +105,10 @@ class Weather {
   }
 
   async heal(): Promise<Room[]> {
-    for (const { profile, tabs } of this.devices) {
-      if (tabs.length === 0) tabs.push(profile.tab());
+    for (const device of this.devices) {
+      const { profile, tabs } = device;
+      if (tabs.length === 0) this.#openTab(device);
+      device.isFull = false;
       profile.skewMs = 0;
       profile.network.isUp = true;
       profile.network.latencyMs = 0;
@@ -103,6 +123,14 @@ class Weather {
     return rooms;
   }
 
+  #openTab(device: Device): void {
+    const tab = device.profile.tab();
+    device.tabs.push(tab);
+    tab.beforeTransact = ({ mode }) => {
+      if (device.isFull && mode === 'write') throw new MangroveError('STORAGE_FULL');
+    };
+  }
+
   #leave(device: Device, tab: Tab): Tab {
     device.tabs.splice(device.tabs.indexOf(tab), 1);
     return tab;
@@ -114,6 +142,7 @@ class Weather {
       .room()
       .collection('writes')
       .put(id, id)
+      .then((receipt) => (receipt.rung === 'disk' ? undefined : receipt.reached('disk')))
       .then(
         () => this.promised.add(id),
         () => {},
@@ -131,7 +160,8 @@ class Weather {
     const token = `<${++this.#count}>`;
     const note = tab.room().document('note');
     note.ydoc.getText('t').insert(note.ydoc.getText('t').length, token);
-    note.flush().then(
+    const onDisk = this.#mayBeFull ? note.reached('disk') : note.flush();
+    onDisk.then(
       () => tab.isGone || this.typed.add(token),
       () => {},
     );
@@ -141,39 +171,47 @@ class Weather {
 const listOf = async (world: ClientWorld, room: Room, collection: string): Promise<unknown> =>
   world.run(room.collection(collection).entries());
 
-test.each(Array.from({ length: SEEDS }, (_, i) => i + 1))(
+const seeds = Array.from({ length: SEEDS }, (_, i) => i + 1);
+
+test.each(seeds)(
   '[SY5] in any weather nothing that was on disk is lost, and all agree when it is over: seed %i',
-  async (seed) => {
-    const weather = new Weather(seed);
-    const { world } = weather;
-    try {
-      for (let i = 0; i < STEPS; i++) await weather.step();
-      const rooms = await weather.heal();
-      await world.until('all in sync', async () => {
-        const root = await world.relay.root('team');
-        return rooms.every(
-          ({ status }) => status.sync === 'in-sync' && status.root === root && status.pending.writes === 0,
-        );
-      });
-      const [first] = rooms as [Room];
-      const writes = (await listOf(world, first, 'writes')) as [string, unknown][];
-      const ids = new Set(writes.map(([id]) => id));
-      expect([...weather.promised].filter((id) => !ids.has(id))).toEqual([]);
-      const notes = rooms.map((room) => room.document('note'));
-      await world.run(Promise.all(notes.map((note) => note.ready)));
-      await world.quiet();
-      const text = notes[0]?.ydoc.getText('t').toString() ?? '';
-      expect([...weather.typed].filter((token) => !text.includes(token))).toEqual([]);
-      for (const [i, room] of rooms.entries()) {
-        expect(await listOf(world, room, 'writes')).toEqual(writes);
-        expect(await listOf(world, room, 'todos')).toEqual(await listOf(world, first, 'todos'));
-        expect(notes[i]?.ydoc.getText('t').toString()).toBe(text);
-      }
-      expect(world.bugs).toEqual([]);
-    } catch (error) {
-      throw new Error(`seed ${seed}: ${weather.trace.join(', ')}`, { cause: error });
-    } finally {
-      await world.close();
-    }
-  },
+  (seed) => comeThrough(seed, { mayBeFull: false }),
 );
+
+test.each(seeds)('[SY5] [JS7] the same with disks that are full for a while: seed %i', (seed) =>
+  comeThrough(seed, { mayBeFull: true }),
+);
+
+async function comeThrough(seed: number, options: { readonly mayBeFull: boolean }): Promise<void> {
+  const weather = new Weather(seed, options);
+  const { world } = weather;
+  try {
+    for (let i = 0; i < STEPS; i++) await weather.step();
+    const rooms = await weather.heal();
+    await world.until('all in sync', async () => {
+      const root = await world.relay.root('team');
+      return rooms.every(
+        ({ status }) => status.sync === 'in-sync' && status.root === root && status.pending.writes === 0,
+      );
+    });
+    const [first] = rooms as [Room];
+    const writes = (await listOf(world, first, 'writes')) as [string, unknown][];
+    const ids = new Set(writes.map(([id]) => id));
+    expect([...weather.promised].filter((id) => !ids.has(id))).toEqual([]);
+    const notes = rooms.map((room) => room.document('note'));
+    await world.run(Promise.all(notes.map((note) => note.ready)));
+    await world.quiet();
+    const text = notes[0]?.ydoc.getText('t').toString() ?? '';
+    expect([...weather.typed].filter((token) => !text.includes(token))).toEqual([]);
+    for (const [i, room] of rooms.entries()) {
+      expect(await listOf(world, room, 'writes')).toEqual(writes);
+      expect(await listOf(world, room, 'todos')).toEqual(await listOf(world, first, 'todos'));
+      expect(notes[i]?.ydoc.getText('t').toString()).toBe(text);
+    }
+    expect(world.bugs).toEqual([]);
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${weather.trace.join(', ')}`, { cause: error });
+  } finally {
+    await world.close();
+  }
+}

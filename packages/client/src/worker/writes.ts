@@ -1,4 +1,4 @@
-import { deriveClientId, type Edit, errorToFacts, FLAG } from '@mangrove/protocol';
+import { deriveClientId, type Edit, errorToFacts, FLAG, type JournalRow } from '@mangrove/protocol';
 import { mergeUpdates } from '../documents/merge.js';
 import type { Environment } from '../environment.js';
 import type { JournaledRow } from '../tabs/room-channel.js';
@@ -8,19 +8,20 @@ import { JournalWriter } from './journal-writer.js';
 import type { Owner } from './owner.js';
 import { recordName, versionOf } from './records.js';
 import type { RoomParts } from './room-parts.js';
+import { toNotice } from './row-notices.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
 /** What this tab's page writes, on its way into the journal. */
 export class Writes {
   readonly #options: RuntimeOptions;
-  readonly #parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status'>;
+  readonly #parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept'>;
   readonly #owner: () => Owner | undefined;
   readonly #journal: JournalWriter;
 
   constructor(
     env: Environment,
     options: RuntimeOptions,
-    parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status'>,
+    parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept'>,
     owner: () => Owner | undefined,
   ) {
     const { store, config, identity } = options;
@@ -28,7 +29,12 @@ export class Writes {
     this.#parts = parts;
     this.#owner = owner;
     const nowMs = (): number => env.clock.nowMs();
-    this.#journal = new JournalWriter(store, config.room, identity.replica, nowMs, (rows) => this.#journaled(rows), {
+    const host = {
+      nowMs,
+      journaled: (rows: readonly JournalRow[], were: readonly number[]) => this.#journaled(rows, were),
+      unkept: (rows: readonly JournalRow[], error: unknown) => this.#unkept(rows, error),
+    };
+    this.#journal = new JournalWriter(store, config.room, identity.replica, parts.unkept, host, {
       follows: () => owner()?.barrier.follows() ?? false,
       passed: async (row) => (await owner()?.barrier.passed(row)) ?? false,
     });
@@ -54,11 +60,43 @@ export class Writes {
     return this.write({ name: recordName(collection, id), flags, nonces: [], payload: payload ?? new Uint8Array() });
   }
 
-  /** Resolves when it is on disk. */
+  /** When everything that was handed over before is applied, or has failed. */
+  applied(): Promise<void> {
+    return this.#journal.applied();
+  }
+
+  /** When everything that was handed over before is on disk, or has failed. */
+  idle(): Promise<void> {
+    return this.#journal.idle();
+  }
+
+  /** When what the page has handed over is on disk, or the disk does not take it. */
+  stop(): Promise<void> {
+    return this.#journal.stop();
+  }
+
+  /** What tabs that have ended left unkept is this tab's from now on. */
+  adopt(): void {
+    const { channel, unkept } = this.#parts;
+    const rows = unkept.adopt();
+    if (rows.length === 0) return;
+    channel.post({ kind: 'unkept', tab: unkept.tab, rows });
+    this.#journal.adopted();
+  }
+
+  /** To a tab that has just come. */
+  tellUnkept(): void {
+    const { channel, unkept } = this.#parts;
+    const rows = unkept.ownRows();
+    if (rows.length > 0) channel.post({ kind: 'unkept', tab: unkept.tab, rows });
+  }
+
+  /** Resolves when it is on disk, or applied where the disk is full. */
   async write(edit: Edit): Promise<WriteResult> {
     try {
-      const row = await this.#journal.append(edit);
-      return { row: row.number, version: versionOf(this.#options.identity.replica, row.writtenAt) };
+      const { row, isKept } = await this.#journal.append(edit);
+      const version = versionOf(this.#options.identity.replica, row.writtenAt);
+      return { row: row.number, version, rung: isKept ? 'disk' : 'applied' };
     } catch (error) {
       this.#parts.status.fault(errorToFacts(error));
       throw error;
@@ -68,18 +106,32 @@ export class Writes {
     }
   }
 
-  /** When everything that was handed over before is on disk, or has failed. */
-  idle(): Promise<void> {
-    return this.#journal.idle();
-  }
-
-  #journaled(rows: readonly JournaledRow[]): void {
-    const { channel, collections, pending, status } = this.#parts;
-    pending.journaled(rows);
+  #journaled(rows: readonly JournalRow[], were: readonly number[]): void {
+    const { channel, pending, status } = this.#parts;
+    const notices = rows.map((row, i) => toNotice(row, were[i]));
+    this.#count(notices);
     for (const row of rows) pending.receipt(row.number);
-    collections.changed(rows, 'local');
-    channel.post({ kind: 'journaled', rows });
+    channel.post({ kind: 'journaled', rows: notices });
     status.touch();
     this.#owner()?.poke(rows.length);
+  }
+
+  #unkept(rows: readonly JournalRow[], error: unknown): void {
+    const { channel, pending, status, unkept } = this.#parts;
+    this.#count(rows.map((row) => toNotice(row)));
+    for (const row of rows) pending.receipt(row.number);
+    channel.post({ kind: 'unkept', tab: unkept.tab, rows });
+    if (error !== undefined) status.fault(errorToFacts(error));
+    status.touch();
+  }
+
+  /** What was shown while it was unkept is no change any more. */
+  #count(notices: readonly JournaledRow[]): void {
+    const { collections, pending } = this.#parts;
+    pending.journaled(notices);
+    collections.changed(
+      notices.filter(({ was }) => was === undefined),
+      'local',
+    );
   }
 }
