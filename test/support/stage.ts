@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type DemoSite, LOCAL_ONLY, openDemoSite } from './demo-site.js';
-import type { Engine } from './engines/engine.js';
+import type { Engine, Session } from './engines/engine.js';
 import { openEngine } from './engines/engines.js';
 import { Notebook } from './notebook.js';
 import { Person } from './person.js';
@@ -21,6 +21,8 @@ export interface ArriveOptions {
   readonly site?: DemoSite;
   /** Their network is cut until the test heals it, so that nothing comes before somebody looks. */
   readonly isCutOff?: boolean;
+  /** Called before the page is opened. */
+  readonly prepare?: (session: Session, origin: string) => Promise<void>;
 }
 
 /** What a test needs to put people in front of browsers. Everything a test opens is closed after it. */
@@ -82,6 +84,7 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
     const person = new Person({ name, session, networkTrouble, address, network, notebook });
     people.push(person);
     if (options.isCutOff === true) person.network.cut();
+    await options.prepare?.(session, new URL(address).origin);
     await person.openTab();
     await person.callThemself(name);
     return person;

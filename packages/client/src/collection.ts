@@ -45,7 +45,7 @@ export class Collection<T = Value> {
   }
 
   /**
-   * Resolves when the write is applied, and on disk. It replaces what this replica held of the record and stands beside what it did
+   * Resolves when the write is on disk, or applied where the disk is full: the receipt tells which. It replaces what this replica held of the record and stands beside what it did
    * not. Rejects: `NAME_INVALID`, `VALUE_INVALID`, `VALUE_TOO_LARGE`, `STORAGE_FULL`, `STORAGE_UNAVAILABLE`, `CLOSED`.
    */
   async put(id: string, value: T): Promise<Receipt> {

@@ -1,4 +1,4 @@
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { requireBrowser } from '../../../scripts/lib/ensure-browser.mjs';
 import type { Engine, Session, Tab } from './engine.js';
 import { PlaywrightEngine, PlaywrightSession, PlaywrightTab } from './playwright-engine.js';
@@ -34,6 +34,11 @@ export function openChromium(): Engine {
 export function chromiumPage(tab: Tab): Page {
   if (!(tab instanceof PlaywrightTab)) throw new Error('only a tab of Chromium has this');
   return tab.page;
+}
+
+export function chromiumContext(session: Session): BrowserContext {
+  if (!(session instanceof PlaywrightSession)) throw new Error('only Chromium has this');
+  return session.context;
 }
 
 export function chromiumBrowser(session: Session): Browser {

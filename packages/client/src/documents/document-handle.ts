@@ -124,7 +124,7 @@ export class DocumentHandle {
     Y.transact(this.ydoc, apply, this, false);
   }
 
-  /** Hands over what was typed; resolves when it is on disk. Rejects when some of it never will be. */
+  /** Hands over what was typed; resolves when it is on disk, or applied. Rejects when some of it never will be. */
   async flush(): Promise<void> {
     await this.ready;
     await this.#outgoing.flush();

@@ -1,7 +1,7 @@
 import { isMangroveError } from '@mangrove/protocol';
 import type { DocumentEdit } from '../worker/engine-api.js';
 
-/** After this long what could not be kept is tried again: the disk was full, or is opened anew. */
+/** After this long what could not be kept is tried again: the disk is full beyond what a worker holds, or is opened anew. */
 const RETRY_AFTER_MS = 5_000;
 
 export interface OutgoingHost {
@@ -17,7 +17,7 @@ interface Unkept {
 }
 
 /**
- * What was typed and is not on disk yet. Updates wait for the end of the turn of the event loop, so that a burst is one message to
+ * What was typed and the worker has not taken yet. Updates wait for the end of the turn of the event loop, so that a burst is one message to
  * the worker. What could not be kept is tried again: the clocks of a Yjs client have no gaps, so without it nobody else could
  * use what is typed later.
  */
@@ -58,7 +58,7 @@ export class Outgoing {
     this.#handedOver = Promise.all([this.#handedOver, done]);
   }
 
-  /** Resolves when all is on disk. Rejects when something of it never will be, as the room's status says as well. */
+  /** Resolves when the worker has taken all. Rejects when something of it will never be kept, as the room's status says as well. */
   async flush(): Promise<void> {
     this.handOver();
     await this.#handedOver;

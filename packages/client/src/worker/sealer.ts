@@ -1,4 +1,4 @@
-import type { RoomRef, SealedDraft, Store } from '@mangrove/protocol';
+import { isMangroveError, type RoomRef, type SealedDraft, type Store } from '@mangrove/protocol';
 import type { Environment, Identity } from '../environment.js';
 import type { Barrier } from './journal-writer.js';
 import { RETRIES_MAX, sealOnce } from './seal-once.js';

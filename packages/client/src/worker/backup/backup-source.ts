@@ -13,7 +13,7 @@ import {
   textToMark,
 } from '@mangrove/protocol';
 import type { BackupPiece } from '../engine-api.js';
-import { toNotice } from '../journal-writer.js';
+import { toNotice } from '../row-notices.js';
 import { RETRIES_MAX, sealedRows, sealOnce } from '../seal-once.js';
 import type { BackupHost } from './backup-host.js';
 

@@ -11,7 +11,7 @@ import {
   readRoot,
 } from '@mangrove/protocol';
 import { Certifier } from '../certifier.js';
-import { setBarrier, toNotice } from '../journal-writer.js';
+import { setBarrier, toNotice } from '../row-notices.js';
 import { receive, type Received } from '../receive.js';
 import type { BorrowedRoom } from './backup-host.js';
 
