@@ -71,7 +71,7 @@ export default {
       from: { path: '^packages/[^/]+/src/', pathNot: isTest },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
     },
-    onlyIn('idb', 'packages/client/src/stores/idb-store.ts'),
+    onlyIn('idb', 'packages/client/src/stores/idb-open.ts'),
     onlyIn('comlink', 'packages/client/src/rpc/'),
     onlyIn('partysocket', 'packages/client/src/transports/socket-transport.ts'),
     onlyIn('yjs', ['packages/client/src/documents/', 'packages/client/src/awareness/'], ['yjs', 'y-protocols']),

@@ -49,6 +49,8 @@ export class GrowthWorld {
       verifier: createVerifier(),
       clock: { nowMs: () => this.nowMs() },
       random: { u32: () => new DataView(nodeRandom.bytes(4).buffer).getUint32(0) },
+      hasBuckets: false,
+      deleteElsewhere: async () => {},
       openDatabase: async () => ({
         isPersistent: true,
         room: () => ({ transact: store.transact.bind(store), close: async () => {} }),

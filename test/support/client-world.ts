@@ -9,6 +9,7 @@ import {
   errorToFacts,
   FrameJoiner,
   type Limits,
+  MangroveError,
   MemoryStore,
   type Message,
   type LinkMemory,
@@ -396,13 +397,20 @@ export class Tab {
   readonly #leaving = new Map<string, Promise<void>>();
   /** Where its rows and keys are. */
   readonly #device: Profile;
+  /** Where they are when the device's storage has failed. */
+  readonly #refuge: Profile;
   readonly #inMemory: boolean;
+  /** Where its rows are now. */
+  #place: Profile;
+  #onLost: ((error: MangroveError) => void) | undefined;
   #isGone = false;
 
   constructor(profile: Profile, relays: readonly string[], inMemory: boolean) {
     this.profile = profile;
     this.relays = relays;
-    this.#device = inMemory ? new Profile(profile.world, profile.skewMs) : profile;
+    this.#device = profile;
+    this.#refuge = new Profile(profile.world, profile.skewMs);
+    this.#place = profile;
     this.#inMemory = inMemory;
     this.engine = crossing(createEngine(this.#environment(), 'world', profile.world.limits));
     profile.world.opened(this);
@@ -444,6 +452,12 @@ export class Tab {
     for (const leadership of this.#leaderships) leadership.release();
   }
 
+  /** The device's database is gone for this tab, with or without its rows. */
+  loseDatabase(failure: 'deleted' | 'lost' | 'newer'): void {
+    if (failure === 'deleted') this.#device.stores.clear();
+    this.#onLost?.(new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test takes it', failure }));
+  }
+
   /** Takes the lock away while the tab goes on, as one that was frozen would. */
   loseLock(): void {
     for (const leadership of this.#leaderships) leadership.release();
@@ -457,9 +471,17 @@ export class Tab {
       verifier,
       clock: { nowMs: () => world.nowMs + profile.skewMs },
       random: { u32: () => world.u32() },
-      openDatabase: async () => this.#database(),
+      hasBuckets: false,
+      deleteElsewhere: async () => {},
+      openDatabase: async (_, place, onLost) => {
+        if (place === 'main' && this.#inMemory)
+          throw new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test denies it', failure: 'denied' });
+        this.#onLost = onLost;
+        this.#place = place === 'main' ? this.#device : this.#refuge;
+        return this.#database(this.#place);
+      },
       openIdentity: async (_, roomId, spent) => {
-        const { replica, signer } = this.#device.identity(roomId, spent);
+        const { replica, signer } = this.#place.identity(roomId, spent);
         const sign = async (message: Uint8Array): Promise<Uint8Array> => {
           await this.beforeSign();
           return signer.sign(message);
@@ -480,19 +502,21 @@ export class Tab {
     };
   }
 
-  #database(): Database {
-    const { stores } = this.#device;
+  #database({ stores }: Profile): Database {
+    let isClosed = false;
     return {
-      isPersistent: !this.#inMemory,
+      isPersistent: stores === this.#device.stores,
       room: (roomId) => {
         let store = stores.get(roomId);
         if (store === undefined) stores.set(roomId, (store = new MemoryStore()));
-        return new TabStore(store, this);
+        return new TabStore(store, this, () => isClosed);
       },
       readIdentity: async () => undefined,
       writeIdentity: async () => {},
       deleteAll: async () => stores.clear(),
-      close: async () => {},
+      close: async () => {
+        isClosed = true;
+      },
     };
   }
 }
@@ -504,13 +528,16 @@ interface Waiting {
 class TabStore implements Store {
   readonly #store: Store;
   readonly #tab: Tab;
+  readonly #isClosed: () => boolean;
 
-  constructor(store: Store, tab: Tab) {
+  constructor(store: Store, tab: Tab, isClosed: () => boolean) {
     this.#store = store;
     this.#tab = tab;
+    this.#isClosed = isClosed;
   }
 
   async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
+    if (this.#isClosed()) throw new MangroveError('CLOSED', { what: 'database' });
     await this.#tab.beforeTransact(options);
     if (this.#tab.isGone) return await new Promise<never>(() => {});
     const result = await this.#store.transact(plan, options);

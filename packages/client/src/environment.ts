@@ -1,5 +1,6 @@
-import type { Hash, ReplicaId, RoomId, Signer, Verifier } from '@mangrove/protocol';
+import type { Hash, MangroveError, ReplicaId, RoomId, Signer, Verifier } from '@mangrove/protocol';
 import type { Database } from './stores/database.js';
+import type { Place } from './stores/places.js';
 import type { RoomChannel } from './tabs/room-channel.js';
 import type { Leadership } from './tabs/leadership.js';
 import type { Transport, TransportEvents } from './transports/transport.js';
@@ -16,7 +17,12 @@ export interface Environment {
   readonly verifier: Verifier;
   readonly clock: { nowMs(): number };
   readonly random: { u32(): number };
-  openDatabase(name: string, onLost: (error: unknown) => void): Promise<Database>;
+  /** Whether there is such a place as a bucket. */
+  readonly hasBuckets: boolean;
+  /** Memory never fails. `onLost`: the database cannot be used any more, and is told of at most once. */
+  openDatabase(name: string, place: Place, onLost: (error: MangroveError) => void): Promise<Database>;
+  /** Deletes what the client may have left in other places than this one; what cannot be deleted stays. */
+  deleteElsewhere(name: string, place: Place): Promise<void>;
   /** This profile's key in a room. `spent`: where the stored one has this id, another copy of the profile uses it; make a new one. */
   openIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<Identity>;
   openChannel(name: string): RoomChannel;

@@ -129,6 +129,7 @@ export class Room {
         onStatus: (listener) => this.on('status', listener),
         hasRelay: this.#host.relays.length > 0,
         reached: (rung, options) => this.#reached('all', rung, options),
+        synced: () => this.#wait((wait) => this.#engine.synced(this.name, wait), undefined),
         receipt: (written) => this.#receipt(written),
         unjournaled: (change) => this.#countUnjournaled(change),
         released: () => this.#documents.delete(name),
@@ -284,8 +285,8 @@ export class Room {
       presenceWanted: () => {
         for (const document of this.#documents.values()) document.presence.announce();
       },
-      reopened: () => {
-        for (const document of this.#documents.values()) document.regrant();
+      reopened: (hasMoved) => {
+        for (const document of this.#documents.values()) document.regrant(hasMoved);
         for (const collection of this.#collections.values()) collection.rewatch();
       },
       token: async () => {

@@ -161,7 +161,7 @@ export {
   readSiblings,
 } from './room/journal.js';
 export { collectionPrefix, nameKey } from './room/name-key.js';
-export { draftUnkept, isUnkept, keepRows, withUnkept } from './room/unkept.js';
+export { compareWritten, draftUnkept, isUnkept, keepRows, unkeptNumber, withUnkept } from './room/unkept.js';
 export {
   acceptAndLog,
   isCursorValid,

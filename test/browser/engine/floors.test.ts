@@ -51,7 +51,7 @@ class Profile {
     const env: Environment = {
       ...web,
       clock,
-      openDatabase: async (name, onLost) => (this.#database = await web.openDatabase(name, onLost)),
+      openDatabase: async (name, place, onLost) => (this.#database = await web.openDatabase(name, place, onLost)),
       connect: (_, __, events) => connect(this.#relay, events),
     };
     this.#engine = createEngine(env, this.name, defaultLimits);

@@ -7,6 +7,7 @@ import type { RoomStatus, Rung } from '../types.js';
 import { Versions } from '../versions.js';
 import type { DocumentEdit, EngineApi, WriteResult } from '../worker/engine-api.js';
 import { updateFault } from './guard.js';
+import { missingIn } from './missing.js';
 import { Outgoing } from './outgoing.js';
 import { type DocumentProvider, ProviderEmitter } from './provider.js';
 import { stateToDoc, updateToRevert } from './revert.js';
@@ -20,6 +21,8 @@ export interface DocumentHost {
   status(): RoomStatus;
   onStatus(listener: (status: RoomStatus) => void): () => void;
   reached(rung: Rung, options: ReachedOptions): Promise<void>;
+  /** What others have of the room is here, and what the worker has is there. */
+  synced(): Promise<void>;
   receipt(written: WriteResult): Receipt;
   unjournaled(change: number): void;
   released(): void;
@@ -144,9 +147,10 @@ export class DocumentHandle {
   }
 
   /** Called by the room when this profile took another identity: what is typed from now on is the new one's. */
-  regrant(): void {
+  regrant(hasMoved: boolean): void {
     this.#outgoing.handOver();
-    this.#ignoreClosed(this.ready.then(() => this.#grant()));
+    const granted = this.ready.then(() => this.#grant());
+    this.#ignoreClosed(hasMoved ? granted.then(() => this.#bring()) : granted);
   }
 
   async #open(): Promise<void> {
@@ -167,6 +171,22 @@ export class DocumentHandle {
     this.#granted = { nonce, clientId };
     this.ydoc.clientID = clientId;
     this.presence.start(clientId);
+  }
+
+  /**
+   * [JS8] The database failed, and this page may show what was in it alone. First what the relay has is waited for, so that no more than
+   * the rest is written once more; until then the page's document is as safe as memory would be.
+   */
+  async #bring(): Promise<void> {
+    this.#host.unjournaled(1);
+    try {
+      if (this.#host.hasRelay && this.#host.status().storage !== 'indexeddb') await this.#host.synced();
+      const { state } = await this.#host.engine().openDocument(this.#host.room, this.name);
+      const update = missingIn(state, this.ydoc);
+      if (update !== undefined) await this.#send({ updates: [update], nonce: 0, clientId: 0, imported: true });
+    } finally {
+      this.#host.unjournaled(-1);
+    }
   }
 
   /** A handle of the same name that was made meanwhile goes on hearing. */

@@ -77,7 +77,7 @@ function toListener(remote: Comlink.Remote<RoomListener>, notices: Notices): Roo
     peerPresence: (document, peer, state) => notices.tell(remote.peerPresence(document, peer, state)),
     peersGone: (prefix) => notices.tell(remote.peersGone(prefix)),
     presenceWanted: () => notices.tell(remote.presenceWanted()),
-    reopened: () => notices.tell(remote.reopened()),
+    reopened: (hasMoved) => notices.tell(remote.reopened(hasMoved)),
     token: () => remote.token() as Promise<string | undefined>,
   };
 }

@@ -1,32 +1,26 @@
-import { deleteDB, type IDBPDatabase, openDB, unwrap } from 'idb';
-import {
-  idToBytes,
-  MangroveError,
-  type Plan,
-  type RoomId,
-  type Store,
-  TABLES,
-  type TransactOptions,
-} from '@mangrove/protocol';
+import { idToBytes, MangroveError, type Plan, type RoomId, type Store, type TransactOptions } from '@mangrove/protocol';
 import type { Database, DatabaseHooks, StoredIdentity } from './database.js';
+import { deleteDatabase, IDENTITIES, openDatabase, siteDatabases, toMangroveError } from './idb-open.js';
+import { unavailable } from './places.js';
 import { IdbFailure, readValue, runInTransaction, writeValue } from './idb-transaction.js';
 
 /**
  * Opens the database, and makes it when there is none. Rejects with `STORAGE_UNAVAILABLE` where site data are denied, the
  * database is broken, or another tab holds an older version open for more than five seconds.
  */
-export async function openIdbDatabase(name: string, hooks: DatabaseHooks): Promise<IdbDatabase> {
-  const database = new IdbDatabase(name, hooks);
+export async function openIdbDatabase(
+  name: string,
+  hooks: DatabaseHooks,
+  factory: IDBFactory | undefined = siteDatabases(),
+): Promise<IdbDatabase> {
+  if (factory === undefined) throw unavailable('denied', 'this browser gives no IndexedDB here');
+  const database = new IdbDatabase(name, hooks, factory);
   await database.open();
   return database;
 }
 
-/** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`; 3, `tombstones`, `floors` and `trash`. A further table asks for the next number. */
-const VERSION = 3;
-const IDENTITIES = 'identities';
 /** Sixteen bytes of a hash tell rooms apart, and every row pays for them. */
 const ROOM_PREFIX_BYTES = 16;
-const BLOCKED_MS_MAX = 5_000;
 const REOPEN_PAUSE_MS = 250;
 
 /** One open connection to the database. */
@@ -48,6 +42,7 @@ export class IdbDatabase implements Database {
   readonly isPersistent = true;
   readonly #name: string;
   readonly #hooks: DatabaseHooks;
+  readonly #factory: IDBFactory;
   /** Undefined while the database is opened again, and after its end. */
   #connection: Connection | undefined;
   /** Why nothing is accepted any more. */
@@ -56,9 +51,10 @@ export class IdbDatabase implements Database {
   #waiting: Waiting[] = [];
   #turns = 0;
 
-  constructor(name: string, hooks: DatabaseHooks) {
+  constructor(name: string, hooks: DatabaseHooks, factory: IDBFactory) {
     this.#name = name;
     this.#hooks = hooks;
+    this.#factory = factory;
   }
 
   /** Called once, by {@link openIdbDatabase}. */
@@ -81,11 +77,7 @@ export class IdbDatabase implements Database {
 
   async deleteAll(): Promise<void> {
     await this.close();
-    const reason = 'another tab keeps the database from being deleted';
-    await orBlocked(reason, async (blocked) => {
-      await deleteDB(this.#name, { blocked });
-      return undefined;
-    });
+    await deleteDatabase(this.#name, this.#factory);
   }
 
   async close(): Promise<void> {
@@ -198,27 +190,17 @@ export class IdbDatabase implements Database {
 
   async #connect(isReopened: boolean): Promise<Connection> {
     let connection: Connection | undefined;
-    let isCleared = false;
-    const opened = await orBlocked('another tab holds an older version of the database open', (blocked) =>
-      openDB(this.#name, VERSION, {
-        blocked,
-        upgrade(db, oldVersion, _newVersion, tx) {
-          // It rejects together with the opening, where the reason is seen to.
-          tx.done.catch(() => {});
-          // A database that was there a moment ago was deleted. Made anew it would pass for a new user's, so it is not made.
-          isCleared = isReopened && oldVersion === 0;
-          if (isCleared) tx.abort();
-          else createTables(db);
-        },
-        blocking: (_version, next) =>
-          this.#lose(unavailable(next === null ? 'its data are being deleted' : 'another tab has a newer version')),
-        terminated: () =>
-          connection && this.#drop(connection, new DOMException('the connection was lost', 'AbortError')),
-      }),
-    ).catch((error: unknown) => {
-      throw isCleared ? unavailable('its data were deleted') : error;
+    const db = await openDatabase(this.#factory, this.#name, {
+      mayCreate: !isReopened,
+      blocking: (next) =>
+        this.#lose(
+          next === null
+            ? unavailable('deleted', 'its data are being deleted')
+            : unavailable('newer', 'another tab has a newer version'),
+        ),
+      terminated: () => connection && this.#drop(connection, new DOMException('the connection was lost', 'AbortError')),
     });
-    connection = { db: unwrap(opened), isReopened, hasServed: false };
+    connection = { db, isReopened, hasServed: false };
     return connection;
   }
 }
@@ -241,46 +223,7 @@ class IdbStore implements Store {
   }
 }
 
-function createTables(db: IDBPDatabase): void {
-  for (const table of [...TABLES, IDENTITIES]) {
-    if (!db.objectStoreNames.contains(table)) db.createObjectStore(table);
-  }
-}
-
-/** A blocked request waits for other tabs without an end; after a while the user had better know. */
-async function orBlocked<Result extends { close(): void } | undefined>(
-  reason: string,
-  request: (blocked: () => void) => Promise<Result>,
-): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let giveUp: (error: MangroveError) => void = () => {};
-  const blocked = new Promise<never>((_, reject) => (giveUp = reject));
-  const settled = request(() => {
-    timer = setTimeout(() => giveUp(unavailable(reason)), BLOCKED_MS_MAX);
-  });
-  try {
-    return await Promise.race([settled, blocked]);
-  } catch (error) {
-    // A database that opens after all must not hold up the tabs that wait for it.
-    settled.then((db) => db?.close()).catch(() => {});
-    throw toMangroveError(error);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Whether the connection is of no further use, whatever one asks it. */
 function isLoss(cause: unknown): boolean {
   return cause instanceof DOMException && ['InvalidStateError', 'UnknownError', 'AbortError'].includes(cause.name);
-}
-
-function toMangroveError(cause: unknown): MangroveError {
-  if (cause instanceof MangroveError) return cause;
-  if (cause instanceof Error && cause.name === 'QuotaExceededError')
-    return new MangroveError('STORAGE_FULL', {}, { cause });
-  return unavailable(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause), cause);
-}
-
-function unavailable(reason: string, cause?: unknown): MangroveError {
-  return new MangroveError('STORAGE_UNAVAILABLE', { reason }, { cause });
 }

@@ -126,7 +126,10 @@ export interface RoomListener {
   peersGone(peer: string): void;
   /** Somebody came: tell our presence again. */
   presenceWanted(): void;
-  /** The room was opened anew under another identity: documents need new clientIDs, collections are to be watched again. */
-  reopened(): void;
+  /**
+   * The room was opened anew under another identity: documents need new clientIDs, collections are to be watched again. `hasMoved`: in
+   * another database, as the former has failed.
+   */
+  reopened(hasMoved: boolean): void;
   token(): Promise<string | undefined>;
 }

@@ -284,7 +284,8 @@ export class JournalWriter {
     const bytes = [...edits, ...unkept].reduce((sum, { payload }) => sum + payload.length, 0);
     if (bytes > UNKEPT_BYTES_MAX || edits.length + unkept.length > UNKEPT_ROWS_MAX)
       throw new MangroveError('STORAGE_FULL');
-    return yield* draftUnkept(tx, this.#room, edits, unkept, this.#host.nowMs());
+    const nextNumber = () => this.#unkept.nextNumber();
+    return yield* draftUnkept(tx, this.#room, edits, unkept, this.#host.nowMs(), nextNumber);
   }
 
   *#keepRows(tx: Transaction, rows: readonly JournalRow[]): Steps<readonly JournalRow[]> {

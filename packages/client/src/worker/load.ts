@@ -2,6 +2,7 @@ import {
   assertRootSound,
   bytesToHeadStatement,
   isMangroveError,
+  type JournalRow,
   readJournal,
   readNumber,
   readOutboxEntries,
@@ -16,6 +17,7 @@ import {
   type Transaction,
 } from '@mangrove/protocol';
 import type { HeadSeq, JournaledRow } from '../tabs/room-channel.js';
+import { type Carried, carry } from './carried.js';
 import { toNotice } from './row-notices.js';
 import type { PendingBooks } from './pending.js';
 
@@ -26,6 +28,10 @@ export interface LoadedRoom extends PendingBooks {
   readonly syncedAtMs: number;
   readonly marks: Marks;
   readonly heads: readonly HeadSeq[];
+  /** The journal as it is, for a store that may fail. */
+  readonly journal: readonly JournalRow[];
+  /** The numbers that rows have here which were carried over from another store, in the order in which they were. */
+  readonly carried: readonly number[];
 }
 
 /** Deltas that are not quite like the others. */
@@ -45,11 +51,16 @@ export function* readMarks(tx: Transaction): Steps<Marks> {
 }
 
 /** How a room stands for the replica that opens it. A full disk keeps no room from opening whose rows are this replica's already. */
-export async function openRows(store: Store, room: RoomRef, replica: ReplicaId): Promise<LoadedRoom> {
+export async function openRows(
+  store: Store,
+  room: RoomRef,
+  replica: ReplicaId,
+  carried: Carried | undefined,
+): Promise<LoadedRoom> {
   try {
-    return await store.transact((tx) => loadRoom(tx, room, replica), { mode: 'write' });
+    return await store.transact((tx) => loadRoom(tx, room, replica, carried), { mode: 'write' });
   } catch (error) {
-    if (!isMangroveError(error) || error.code !== 'STORAGE_FULL') throw error;
+    if (carried !== undefined || !isMangroveError(error) || error.code !== 'STORAGE_FULL') throw error;
     const loaded = await store.transact((tx) => readOwnRoom(tx, replica), { mode: 'read' });
     if (loaded === undefined) throw error;
     return loaded;
@@ -61,14 +72,21 @@ function* readOwnRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom | u
 }
 
 /** Also makes the rows this replica's, where another identity has left them. */
-function* loadRoom(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<LoadedRoom> {
+function* loadRoom(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  carried: Carried | undefined,
+): Steps<LoadedRoom> {
   yield* assertRootSound(tx, room);
   yield* takeIdentity(tx, room, replica);
-  return yield* readRoom(tx, replica);
+  const numbers = carried === undefined ? [] : yield* carry(tx, carried);
+  return { ...(yield* readRoom(tx, replica)), carried: numbers };
 }
 
 export function* readRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom> {
-  const rows = (yield* readJournal(tx)).map((row) => toNotice(row));
+  const journal = yield* readJournal(tx);
+  const rows = journal.map((row) => toNotice(row));
   const heads = (yield* tx.rows('heads', { from: new Uint8Array() })).map(([, value]) => {
     const { replica: other, vector, timeMs } = bytesToHeadStatement(value);
     return { replica: other, seq: vector.get(replica) ?? 0, timeMs };
@@ -82,5 +100,7 @@ export function* readRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom
     syncedAtMs: yield* readSyncedAt(tx),
     marks: yield* readMarks(tx),
     heads,
+    journal,
+    carried: [],
   };
 }

@@ -36,7 +36,7 @@ export class Notices {
   }
 
   heard(notice: TabNotice): void {
-    const { channel, documents, listener, pending, rungs, status, unkept } = this.#parts;
+    const { channel, documents, listener, pending, rungs, status, unkept, unsent } = this.#parts;
     const { owner } = this.#ownership;
     switch (notice.kind) {
       case 'arrived':
@@ -64,12 +64,15 @@ export class Notices {
       }
       case 'sealed':
         pending.sealed(notice.deltas);
+        unsent.sealed(notice.deltas);
         break;
       case 'acknowledged':
         pending.acknowledged(notice.seqs);
+        unsent.acknowledged(notice.seqs);
         break;
       case 'withdrawn':
         pending.withdrawn(notice.seqs, notice.error, notice.rows);
+        unsent.withdrawn(notice.seqs, notice.rows[0]?.number);
         break;
       case 'heads':
         pending.heads(notice.heads);

@@ -1,4 +1,4 @@
-import { type ErrorFacts, errorFromFacts, isUnkept, type OutboxEntry } from '@mangrove/protocol';
+import { type ErrorFacts, errorFromFacts, isUnkept, MangroveError, type OutboxEntry } from '@mangrove/protocol';
 import type { RoomStatus } from '../types.js';
 import type { HeadSeq, JournaledRow, SealedRows } from '../tabs/room-channel.js';
 
@@ -51,11 +51,35 @@ export class Pending {
   readonly #headSeqs = new Map<string, HeadSeq>();
   readonly #waiting = new Set<Waiting>();
   #highestSeq = 0;
+  #lastRow = 0;
+  /** Writes that went with a store that failed. */
+  readonly #lost: ReadonlySet<number>;
   /** Up to here the store has told; a notice about less than that is late and says nothing new. */
   #toldRow = 0;
   #toldSeq = 0;
   /** The last rows that were told as sealed, by their seq: notices of two tabs can cross, so they may yet be told as journaled. */
   readonly #sealedRows = new Map<number, number>();
+
+  constructor(lost: readonly number[] = []) {
+    this.#lost = new Set(lost);
+  }
+
+  /** The highest number of a row that was told. */
+  get lastRow(): number {
+    return this.#lastRow;
+  }
+
+  /** Writes that a receipt was given for, and that no relay has. */
+  receiptsWaiting(): readonly number[] {
+    const sealed = [...this.#seqByRow].filter(([, seq]) => this.#deltas.has(seq)).map(([row]) => row);
+    return [...this.#receipted, ...sealed];
+  }
+
+  /** A row is in this store under another number than the one that its receipt names. */
+  renumbered(was: number, number: number): void {
+    this.receipt(number);
+    this.#renumber(was, number);
+  }
 
   /** Begins with what the store says, or begins again: a tab that crashed has not told all that it did. */
   load({ rows, outbox, row, seq }: PendingBooks): void {
@@ -65,6 +89,7 @@ export class Pending {
     for (const entry of outbox) this.#addDelta(entry.seq, { ...entry, atMs: entry.oldestAtMs });
     this.#highestSeq = Math.max(this.#highestSeq, seq);
     this.#toldRow = row;
+    this.#lastRow = Math.max(this.#lastRow, row);
     this.#toldSeq = seq;
     // A row that has left the journal unheard is in one of the deltas, nobody can say in which: in the last one at the latest.
     const last = outbox.at(-1)?.seq ?? seq;
@@ -99,6 +124,7 @@ export class Pending {
   journaled(rows: readonly RowFacts[]): void {
     for (const row of rows) {
       const { number, was } = row;
+      if (!isUnkept(number)) this.#lastRow = Math.max(this.#lastRow, number);
       const isLate = this.#sealedRows.has(number) || (number <= this.#toldRow && !this.#rows.has(number));
       if (!isLate) this.#addRow(row);
       if (was !== undefined) this.#renumber(was, number);
@@ -172,6 +198,8 @@ export class Pending {
     rows: readonly number[] | 'all',
     isEnough: (highest: number) => boolean = () => true,
   ): { promise: Promise<void>; cancel(error: Error): void } {
+    const gone = rows === 'all' ? [] : rows.filter((row) => this.#lost.has(row));
+    if (gone.length > 0) throw new MangroveError('STORAGE_LOST', { writes: gone.length });
     let waiting: Waiting | undefined;
     const promise = new Promise<void>((resolve, reject) => {
       waiting = { ...this.#start(rows), isEnough, resolve, reject };

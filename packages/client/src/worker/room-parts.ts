@@ -7,6 +7,7 @@ import type { Pending } from './pending.js';
 import type { Rungs } from './rungs.js';
 import type { StatusBoard } from './status-board.js';
 import type { Unkept } from './unkept.js';
+import type { Unsent } from './unsent.js';
 
 /** What every tab has of a room, and what those who act on it share. */
 export interface RoomParts {
@@ -18,6 +19,7 @@ export interface RoomParts {
   readonly documents: OpenDocuments;
   readonly collections: Collections;
   readonly unkept: Unkept;
+  readonly unsent: Unsent;
   /** The store as it reads with what no disk has taken. */
   readonly shown: Store;
 }

@@ -12,6 +12,7 @@ import type { Environment } from '../environment.js';
 import type { ReceivedKey, RoomChannel, TabNotice } from '../tabs/room-channel.js';
 import type { ChangeOrigin, RoomStatus } from '../types.js';
 import type { BackupHost } from './backup/backup-host.js';
+import type { Carried } from './carried.js';
 import { Collections } from './collections.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { ReachedWait, RoomListener, WriteResult } from './engine-api.js';
@@ -30,6 +31,7 @@ import { INITIAL_STATUS } from './status.js';
 import { StatusBoard } from './status-board.js';
 import { Trash } from './trash.js';
 import { Unkept } from './unkept.js';
+import { Unsent } from './unsent.js';
 import { Writes } from './writes.js';
 
 /**
@@ -55,17 +57,16 @@ export class RoomRuntime {
   static async open(env: Environment, options: RuntimeOptions, listener: RoomListener): Promise<RoomRuntime> {
     const { store, config, identity, database } = options;
     // Tabs that have no common storage are replicas of their own, and none of them must wait for another.
-    const isShared = options.storage !== 'memory';
-    const name = `mangrove:${database}:${config.room.roomId}${isShared ? '' : `:${identity.replica}`}`;
+    const name = `mangrove:${database}:${config.room.roomId}${options.isPersistent ? '' : `:${identity.replica}`}`;
     // Heard before it is read, so that nothing falls between the two.
     const channel = env.openChannel(name);
     const heard: TabNotice[] = [];
     channel.listen((notice) => heard.push(notice));
     try {
-      const loaded = await openRows(store, config.room, identity.replica);
+      const loaded = await openRows(store, config.room, identity.replica, options.carried);
       const runtime = new RoomRuntime(env, options, listener, channel, loaded);
-      for (const notice of heard) runtime.#notices.heard(notice);
       runtime.#begin(name);
+      for (const notice of heard) runtime.#notices.heard(notice);
       return runtime;
     } catch (error) {
       channel.close();
@@ -162,11 +163,6 @@ export class RoomRuntime {
     this.#parts.status.fault(error);
   }
 
-  storageLost(error: ErrorFacts): void {
-    this.#parts.status.set({ storage: 'lost' });
-    this.#parts.status.fault(error);
-  }
-
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -183,6 +179,16 @@ export class RoomRuntime {
     this.#parts.channel.close();
   }
 
+  /** Closes a room whose store has failed. */
+  async leave(): Promise<Carried> {
+    await this.close();
+    const { pending, unkept, unsent } = this.#parts;
+    const isOwner = this.#ownership.owner !== undefined;
+    const rows = [...unsent.rows(isOwner), ...unkept.ownRows()];
+    const known = new Set(rows.map(({ number }) => number));
+    return { rows, row: pending.lastRow, lost: pending.receiptsWaiting().filter((row) => !known.has(row)) };
+  }
+
   #begin(name: string): void {
     this.#presences.begin(name, () => {
       if (this.#ownership.owner !== undefined) this.writes.adopt();
@@ -192,12 +198,18 @@ export class RoomRuntime {
   }
 
   #makeParts(listener: RoomListener, channel: RoomChannel, loaded: LoadedRoom): RoomParts {
-    const { store, config, identity, relays, storage } = this.#options;
+    const { store, config, identity, relays, storage, carried, isPersistent } = this.#options;
     const nowMs = (): number => this.#env.clock.nowMs();
-    const pending = new Pending();
+    const pending = new Pending(carried?.lost);
+    const unsent = new Unsent();
+    unsent.load(loaded.journal);
     const unkept = new Unkept(this.#env.random.u32());
     const shown = unkept.over(store);
     pending.load(loaded);
+    for (const [i, number] of loaded.carried.entries()) {
+      const row = carried?.rows[i];
+      if (row !== undefined) pending.renumbered(row.number, number);
+    }
     pending.heads(loaded.heads);
     const initial = {
       ...INITIAL_STATUS,
@@ -217,12 +229,13 @@ export class RoomRuntime {
       },
     });
     const isInSync = (): boolean => status.room.sync === 'in-sync';
-    const rungs = new Rungs(pending, relays.length > 0, config.limits, nowMs, isInSync);
+    const hasRelay = relays.length > 0;
+    const rungs = new Rungs(pending, { hasRelay, hasDisk: isPersistent }, config.limits, nowMs, isInSync);
     const documents = new OpenDocuments(listener);
     const collections = new Collections(shown, config.room, identity.replica, (collection, changes) =>
       listener.changes(collection, changes),
     );
-    return { listener, channel, pending, status, rungs, documents, collections, unkept, shown };
+    return { listener, channel, pending, status, rungs, documents, collections, unkept, unsent, shown };
   }
 
   #makeOwnership(): Ownership {

@@ -9,12 +9,12 @@ const OTHER = ['0000000000000001', '0000000000000002', '0000000000000003'] as Re
 const journaled = Promise.resolve();
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function open({ hasRelay = true } = {}) {
+function open({ hasRelay = true, hasDisk = true } = {}) {
   const pending = new Pending();
   const room = { isInSync: false };
   const rungs = new Rungs(
     pending,
-    hasRelay,
+    { hasRelay, hasDisk },
     defaultLimits,
     () => NOW_MS,
     () => room.isInSync,

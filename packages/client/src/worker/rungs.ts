@@ -1,4 +1,5 @@
 import { type Limits, MangroveError } from '@mangrove/protocol';
+import { unavailable } from '../stores/places.js';
 import type { ReachedWait } from './engine-api.js';
 import type { Pending } from './pending.js';
 
@@ -6,6 +7,7 @@ import type { Pending } from './pending.js';
 export class Rungs {
   readonly #pending: Pending;
   readonly #hasRelay: boolean;
+  readonly #hasDisk: boolean;
   readonly #limits: Limits;
   readonly #nowMs: () => number;
   readonly #isInSync: () => boolean;
@@ -13,9 +15,16 @@ export class Rungs {
   readonly #syncWaits = new Set<() => void>();
   #closed: Error | undefined;
 
-  constructor(pending: Pending, hasRelay: boolean, limits: Limits, nowMs: () => number, isInSync: () => boolean) {
+  constructor(
+    pending: Pending,
+    room: { readonly hasRelay: boolean; readonly hasDisk: boolean },
+    limits: Limits,
+    nowMs: () => number,
+    isInSync: () => boolean,
+  ) {
     this.#pending = pending;
-    this.#hasRelay = hasRelay;
+    this.#hasRelay = room.hasRelay;
+    this.#hasDisk = room.hasDisk;
     this.#limits = limits;
     this.#nowMs = nowMs;
     this.#isInSync = isInSync;
@@ -23,7 +32,9 @@ export class Rungs {
 
   /** `journaled`: when what was handed over before is on disk, which is all that the first two rungs take. */
   async reached({ name, rows, rung, count }: ReachedWait, journaled: Promise<void>): Promise<void> {
-    if (rung === 'applied' || rung === 'disk') return journaled;
+    if (rung === 'applied' || (rung === 'disk' && this.#hasDisk)) return journaled;
+    // What is on a relay's disk is safer than what is on this one: without an own disk that is what counts.
+    if (rung === 'disk' && !this.#hasRelay) throw unavailable('lost', 'this tab keeps everything in memory');
     await this.#wait(name, journaled, () => this.#pending.wait(rows, (seq) => this.#isEnough(seq, rung, count)));
   }
 
@@ -78,7 +89,7 @@ export class Rungs {
   }
 
   #isEnough(seq: number, rung: ReachedWait['rung'], count: number): boolean {
-    if (rung === 'relay') return true;
+    if (rung === 'relay' || rung === 'disk') return true;
     const { holding, known } = this.#pending.holders(seq, this.#nowMs() - this.#limits.replicaExpiryMs);
     return rung === 'replicas' ? holding >= count : holding >= known;
   }

@@ -1,4 +1,4 @@
-import { type JournalRow, type Store, withUnkept } from '@mangrove/protocol';
+import { compareWritten, type JournalRow, type Store, unkeptNumber, withUnkept } from '@mangrove/protocol';
 
 /**
  * What was written in any tab and no disk has taken [JS7]: every tab shows it, and the one that wrote it tries again. When that tab
@@ -9,6 +9,7 @@ export class Unkept {
   readonly tab: number;
   readonly #rowsByTab = new Map<number, Map<number, JournalRow>>();
   readonly #ended = new Set<number>();
+  #drafted = 0;
 
   constructor(tab: number) {
     this.tab = tab;
@@ -26,11 +27,15 @@ export class Unkept {
   /** Of all tabs, in the order in which they were written. */
   rows(): readonly JournalRow[] {
     const rows = [...this.#rowsByTab.values()].flatMap((ofTab) => [...ofTab.values()]);
-    return rows.sort((a, b) => a.number - b.number);
+    return rows.sort(compareWritten);
   }
 
   ownRows(): readonly JournalRow[] {
-    return [...(this.#rowsByTab.get(this.tab)?.values() ?? [])];
+    return [...(this.#rowsByTab.get(this.tab)?.values() ?? [])].sort(compareWritten);
+  }
+
+  nextNumber(): number {
+    return unkeptNumber(this.tab, this.#drafted++);
   }
 
   add(tab: number, rows: readonly JournalRow[]): void {

@@ -1,5 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Environment } from '../environment.js';
+import { deleteBucket, hasBuckets, openBucket } from '../stores/buckets.js';
+import { deleteDatabase, siteDatabases } from '../stores/idb-open.js';
 import { openIdbDatabase } from '../stores/idb-store.js';
 import { MemoryDatabase } from '../stores/memory-database.js';
 import { leadByLock } from '../tabs/leadership.js';
@@ -14,13 +16,15 @@ export function webEnvironment(): Environment {
     verifier: webVerifier,
     clock: { nowMs: () => Date.now() },
     random: { u32: () => crypto.getRandomValues(new Uint32Array(1))[0] as number },
-    openDatabase: async (name, onLost) => {
-      try {
-        return await openIdbDatabase(name, { onClosed: onLost });
-      } catch {
-        // Denied or broken storage: the app goes on in memory, as the room's status says; what the relay has comes back.
-        return new MemoryDatabase();
-      }
+    hasBuckets: hasBuckets(),
+    openDatabase: async (name, place, onLost) => {
+      if (place === 'memory') return new MemoryDatabase();
+      const factory = place === 'main' ? siteDatabases() : await openBucket();
+      return openIdbDatabase(name, { onClosed: onLost }, factory);
+    },
+    deleteElsewhere: async (name, place) => {
+      if (place !== 'main') await deleteDatabase(name).catch(() => {});
+      if (place !== 'bucket') await deleteBucket();
     },
     openIdentity: openWebIdentity,
     openChannel: openBroadcastChannel,

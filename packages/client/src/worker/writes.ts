@@ -14,14 +14,14 @@ import type { RuntimeOptions } from './runtime-options.js';
 /** What this tab's page writes, on its way into the journal. */
 export class Writes {
   readonly #options: RuntimeOptions;
-  readonly #parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept'>;
+  readonly #parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept' | 'unsent'>;
   readonly #owner: () => Owner | undefined;
   readonly #journal: JournalWriter;
 
   constructor(
     env: Environment,
     options: RuntimeOptions,
-    parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept'>,
+    parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept' | 'unsent'>,
     owner: () => Owner | undefined,
   ) {
     const { store, config, identity } = options;
@@ -96,7 +96,7 @@ export class Writes {
     try {
       const { row, isKept } = await this.#journal.append(edit);
       const version = versionOf(this.#options.identity.replica, row.writtenAt);
-      return { row: row.number, version, rung: isKept ? 'disk' : 'applied' };
+      return { row: row.number, version, rung: isKept && this.#options.isPersistent ? 'disk' : 'applied' };
     } catch (error) {
       this.#parts.status.fault(errorToFacts(error));
       throw error;
@@ -107,7 +107,8 @@ export class Writes {
   }
 
   #journaled(rows: readonly JournalRow[], were: readonly number[]): void {
-    const { channel, pending, status } = this.#parts;
+    const { channel, pending, status, unsent } = this.#parts;
+    unsent.journaled(rows);
     const notices = rows.map((row, i) => toNotice(row, were[i]));
     this.#count(notices);
     for (const row of rows) pending.receipt(row.number);

@@ -8,7 +8,7 @@ import type { KeyName, ReplicaId } from '../ids.js';
 import { MemoryTables } from '../store/memory-store.js';
 import { acceptDeltas } from './accept.js';
 import { appendToJournal, type Edit, type JournalRow, readJournal, readJournalOf } from './journal.js';
-import { draftUnkept, isUnkept, keepRows, withUnkept } from './unkept.js';
+import { draftUnkept, isUnkept, keepRows, unkeptNumber, withUnkept } from './unkept.js';
 
 const other = replicaOf(1) as ReplicaId;
 const NOW = 1_000_000;
@@ -24,12 +24,15 @@ const write = (id: string, text: string): Edit => ({
 
 function openJournal() {
   const tables = new MemoryTables();
+  let drafted = 0;
   const self = {
     tables,
     append: (nowMs: number, ...edits: Edit[]) =>
       tables.transact((tx) => appendToJournal(tx, room, edits, nowMs)).result,
     draft: (nowMs: number, edits: readonly Edit[], unkept: readonly JournalRow[] = []) => {
-      const { result, writes } = tables.transact((tx) => draftUnkept(tx, room, edits, unkept, nowMs));
+      const { result, writes } = tables.transact((tx) =>
+        draftUnkept(tx, room, edits, unkept, nowMs, () => unkeptNumber(7, drafted++)),
+      );
       expect(writes, 'a draft writes nothing').toEqual([]);
       return result;
     },

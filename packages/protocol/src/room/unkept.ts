@@ -5,17 +5,29 @@ import type { RoomRef } from './accept.js';
 import { draftRow, type Edit, type JournalRow, putRow, readJournalOf } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 
-/** Above every number that a journal gives, and below 2^53 until the year 2109. */
+/** Above every number that a journal gives. */
 const UNKEPT_FROM = 2 ** 52;
+/** So many writers at once, each with so many rows, make 2^51 numbers. */
+const WRITERS = 2 ** 20;
+const ROWS_OF_WRITER = 2 ** 31;
 
 /** Whether a row's number is only a name for it until a journal gives it one. */
 export function isUnkept(number: number): boolean {
   return number >= UNKEPT_FROM;
 }
 
+/** The name of the `count`-th row of a writer, who is known by a random number: clocks of two tabs may show the same. */
+export function unkeptNumber(writer: number, count: number): number {
+  return UNKEPT_FROM + (writer % WRITERS) * ROWS_OF_WRITER + (count % ROWS_OF_WRITER);
+}
+
+export function compareWritten(a: JournalRow, b: JournalRow): number {
+  return a.writtenAt - b.writtenAt || a.number - b.number;
+}
+
 /**
  * The rows that edits would be, for a disk that takes nothing [JS7]. Reads only. `unkept`: what waits already and was written before.
- * Throws as `appendToJournal` does.
+ * `nextNumber` gives each row its name. Throws as `appendToJournal` does.
  */
 export function* draftUnkept(
   tx: Transaction,
@@ -23,13 +35,14 @@ export function* draftUnkept(
   edits: readonly Edit[],
   unkept: readonly JournalRow[],
   nowMs: number,
+  nextNumber: () => number,
 ): Steps<readonly JournalRow[]> {
   let clock = Math.max(yield* readClock(tx), unkept.at(-1)?.writtenAt ?? 0) as Hlc;
   const rows: JournalRow[] = [];
   // What an edit recovers stays in the trash: taking it from there is a write too.
   for (const { recovers: _, ...edit } of edits) {
     clock = tickHlc(clock, nowMs);
-    rows.push({ ...(yield* draftRow(tx, room, edit, clock)), number: UNKEPT_FROM + clock });
+    rows.push({ ...(yield* draftRow(tx, room, edit, clock)), number: nextNumber() });
   }
   return rows;
 }
@@ -50,12 +63,12 @@ export function* keepRows(tx: Transaction, rows: readonly JournalRow[]): Steps<r
   return kept;
 }
 
-/** What a reader sees where these rows are on no disk: as if they were. The plan must only read. */
+/** What a reader sees where these rows, in the order of writing, are on no disk: as if they were. The plan must only read. */
 export function withUnkept<Result>(plan: Plan<Result>, unkept: readonly JournalRow[]): Plan<Result> {
   if (unkept.length === 0) return plan;
   return () => {
     const tx = new Transaction();
-    for (const row of unkept) putRow(tx, row);
+    for (const [i, row] of unkept.entries()) putRow(tx, { ...row, number: UNKEPT_FROM + i });
     return plan(tx);
   };
 }

@@ -11,8 +11,9 @@ import {
   readRoot,
 } from '@mangrove/protocol';
 import { Certifier } from '../certifier.js';
-import { setBarrier, toNotice } from '../row-notices.js';
+import { setBarrier } from '../journal-writer.js';
 import { receive, type Received } from '../receive.js';
+import { toNotice } from '../row-notices.js';
 import type { BorrowedRoom } from './backup-host.js';
 
 /** One transaction takes so much, as much as a relay would send at once. */

@@ -1,0 +1,81 @@
+import { errorToFacts, type ErrorFacts, type MangroveError } from '@mangrove/protocol';
+import type { Environment } from '../environment.js';
+import type { Database } from '../stores/database.js';
+import { failureOf, type Place, refugeFrom, storageStatus } from '../stores/places.js';
+import type { RoomStatus } from '../types.js';
+
+/** A database that rooms are opened in. */
+export interface Opened {
+  readonly database: Database;
+  readonly place: Place;
+  readonly storage: RoomStatus['storage'];
+  /** Why it is not the one that it should be. */
+  readonly failure: ErrorFacts | undefined;
+}
+
+/** The database of a client: the one it has, and where its rooms go when that fails. Nothing goes back to one that has failed. */
+export class Databases {
+  readonly #env: Environment;
+  readonly #name: string;
+  /** The rooms of the failed one are to be opened in the next one. */
+  readonly #moved: (failure: ErrorFacts) => void;
+  #current: Promise<Opened> | undefined;
+  #hadRows = false;
+  #isEnded = false;
+
+  constructor(env: Environment, name: string, moved: (failure: ErrorFacts) => void) {
+    this.#env = env;
+    this.#name = name;
+    this.#moved = moved;
+  }
+
+  current(): Promise<Opened> {
+    this.#current ??= this.#open('main', undefined);
+    return this.#current;
+  }
+
+  /** Whether a room that could not be opened there is to be opened in the next one. */
+  async failed(opened: Opened, error: unknown): Promise<boolean> {
+    if ((await this.current()) !== opened) return true;
+    if (failureOf(error) === undefined || opened.place === 'memory' || this.#isEnded) return false;
+    this.#move(opened, error);
+    return true;
+  }
+
+  async shutDown(deleteData: boolean): Promise<void> {
+    this.#isEnded = true;
+    const opened = await this.#current;
+    if (deleteData) await (opened ?? (await this.current())).database.deleteAll();
+    else await opened?.database.close();
+    if (deleteData) await this.#env.deleteElsewhere(this.#name, opened?.place ?? 'main');
+    this.#current = undefined;
+    this.#isEnded = false;
+  }
+
+  #move(from: Opened, error: unknown): void {
+    if (this.#isEnded) return;
+    this.#hadRows ||= from.place !== 'memory';
+    const failure = errorToFacts(error);
+    this.#current = this.#open(refugeFrom(from.place, failureOf(error) ?? 'lost', this.#env.hasBuckets), failure);
+    // What fails for want of room fails once more when it is closed, which nobody needs to wait for.
+    from.database.close().catch(() => {});
+    this.#moved(failure);
+  }
+
+  async #open(place: Place, failure: ErrorFacts | undefined): Promise<Opened> {
+    let opened: Opened | undefined;
+    const onLost = (error: MangroveError): void => {
+      // Lost before anybody has it: whoever uses it first finds out.
+      if (opened !== undefined) this.#move(opened, error);
+    };
+    try {
+      const database = await this.#env.openDatabase(this.#name, place, onLost);
+      opened = { database, place, storage: storageStatus(place, this.#hadRows), failure };
+      return opened;
+    } catch (error) {
+      const reason = failureOf(error);
+      if (place === 'memory' || reason === undefined) throw error;
+      return this.#open(refugeFrom(place, reason, this.#env.hasBuckets), errorToFacts(error));
+    }
+  }
+}

@@ -1,0 +1,214 @@
+import {
+  deriveRoomId,
+  errorToFacts,
+  type ErrorFacts,
+  HealingStore,
+  isMangroveError,
+  type Limits,
+  MangroveError,
+  type ReplicaId,
+  type RoomConfig,
+} from '@mangrove/protocol';
+import type { Environment } from '../environment.js';
+import type { Carried } from './carried.js';
+import { Databases, type Opened } from './databases.js';
+import type { BorrowedRoom } from './backup/backup-host.js';
+import type { RoomListener, RoomOptions } from './engine-api.js';
+import { RoomRuntime } from './room-runtime.js';
+
+/** The one configuration that this version builds; it is bound into the room's id. */
+export const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
+
+/** A room that a page has open, whichever runtime it has at the moment. */
+interface OpenRoom {
+  readonly options: RoomOptions;
+  readonly listener: RoomListener;
+  isPaused: boolean;
+  runtime: Promise<RoomRuntime>;
+  /** The database that the runtime is in. */
+  opened: Opened | undefined;
+}
+
+/** Of a room that no page has open. */
+const NOBODY: RoomListener = {
+  status: () => {},
+  updates: () => {},
+  changes: () => {},
+  peerPresence: () => {},
+  peersGone: () => {},
+  presenceWanted: () => {},
+  reopened: () => {},
+  token: async () => undefined,
+};
+
+/** Until the opening has begun. */
+const NEVER = new Promise<never>(() => {});
+
+interface Opening {
+  /** The identity of before, which another copy of the profile uses. */
+  readonly spent?: ReplicaId;
+  readonly carried?: Carried | undefined;
+}
+
+/** The open rooms of one client in one tab's worker: opened anew, under the same handle, where identity or database fails. */
+export class Rooms {
+  readonly #env: Environment;
+  readonly #name: string;
+  readonly #limits: Limits;
+  readonly #rooms = new Map<string, OpenRoom>();
+  readonly #databases: Databases;
+
+  constructor(env: Environment, databaseName: string, limits: Limits) {
+    this.#env = env;
+    this.#name = databaseName;
+    this.#limits = limits;
+    this.#databases = new Databases(env, databaseName, (failure) => {
+      for (const room of this.#rooms.values()) this.#moveRoom(room, failure);
+    });
+  }
+
+  async open(options: RoomOptions, listener: RoomListener): Promise<RoomRuntime> {
+    const room: OpenRoom = { options, listener, isPaused: false, runtime: NEVER, opened: undefined };
+    room.runtime = this.#open(room, {});
+    this.#rooms.set(options.room, room);
+    // A room that could not be opened can be tried again.
+    room.runtime.catch(() => {
+      if (this.#rooms.get(options.room) === room) this.#rooms.delete(options.room);
+    });
+    return await room.runtime;
+  }
+
+  /** Asks the room's runtime, and the next one where that one ended meanwhile. Rejects with `CLOSED` where there is none. */
+  async ask<Answer>(name: string, ask: (runtime: RoomRuntime) => Answer | Promise<Answer>): Promise<Answer> {
+    for (;;) {
+      const room = this.#rooms.get(name);
+      if (room === undefined) throw new MangroveError('CLOSED', { what: 'room' });
+      const { runtime } = room;
+      try {
+        return await ask(await runtime);
+      } catch (error) {
+        if (room.runtime === runtime || !isEnd(error)) throw error;
+      }
+    }
+  }
+
+  async pause(name: string, isPaused: boolean): Promise<void> {
+    const room = this.#rooms.get(name);
+    if (room !== undefined) room.isPaused = isPaused;
+    await this.ask(name, (runtime) => runtime.pause(isPaused));
+  }
+
+  async close(name: string): Promise<void> {
+    const room = this.#rooms.get(name);
+    this.#rooms.delete(name);
+    await (await room?.runtime)?.close();
+  }
+
+  /** A room that is not open on this page is opened for as long as it takes, without a network. */
+  async borrow(name: string, opening: Opening = {}): Promise<BorrowedRoom> {
+    const open = this.#rooms.get(name);
+    const alone = {
+      options: { room: name, relays: [] },
+      listener: NOBODY,
+      isPaused: false,
+      runtime: NEVER,
+      opened: undefined,
+    };
+    const runtime = await (open?.runtime ?? this.#open(alone, opening));
+    const host = runtime.backupHost;
+    const release = async (): Promise<void> => (open === undefined ? runtime.close() : undefined);
+    const renewed = async (): Promise<BorrowedRoom> => {
+      const { replica } = host.options.identity;
+      // All tabs open the room anew, this one before it is borrowed again.
+      host.tell({ kind: 'identity-spent', replica });
+      await release();
+      return this.borrow(name, { spent: replica });
+    };
+    return { host, release, renewed };
+  }
+
+  async shutDown(deleteData: boolean): Promise<void> {
+    await Promise.all([...this.#rooms.keys()].map((name) => this.close(name)));
+    await this.#databases.shutDown(deleteData);
+  }
+
+  async #open(room: OpenRoom, opening: Opening): Promise<RoomRuntime> {
+    const opened = await this.#databases.current();
+    try {
+      const runtime = await this.#openIn(opened, room, opening);
+      room.opened = opened;
+      if (opened.failure !== undefined) runtime.fault(opened.failure);
+      if (room.isPaused) runtime.pause(true);
+      return runtime;
+    } catch (error) {
+      if (!(await this.#databases.failed(opened, error))) throw error;
+      return this.#open(room, opening);
+    }
+  }
+
+  async #openIn({ database, place, storage }: Opened, room: OpenRoom, opening: Opening): Promise<RoomRuntime> {
+    const env = this.#env;
+    const { options, listener } = room;
+    const roomId = deriveRoomId(env.hash, options.room, ROOM_CONFIG);
+    const identity = await env.openIdentity(database, roomId, opening.spent);
+    const runtime = await RoomRuntime.open(
+      env,
+      {
+        ...options,
+        config: { room: { hash: env.hash, roomId }, roomConfig: ROOM_CONFIG, limits: this.#limits },
+        identity,
+        store: new HealingStore(database.room(roomId), { hash: env.hash, roomId }),
+        storage,
+        isPersistent: database.isPersistent,
+        database: place === 'main' ? this.#name : `${place}:${this.#name}`,
+        carried: opening.carried,
+        reopen: (replica) => this.#takeNewIdentity(room, replica),
+      },
+      listener,
+    );
+    // Another tab may have taken a new identity in the meantime; then this one is opened under it too.
+    if ((await env.openIdentity(database, roomId)).replica === identity.replica) return runtime;
+    await runtime.close();
+    return this.#openIn({ database, place, storage, failure: undefined }, room, {});
+  }
+
+  #takeNewIdentity(room: OpenRoom, spent: ReplicaId): void {
+    this.#replace(room, async (former) => {
+      await former?.close();
+      const runtime = await this.#open(room, { spent });
+      runtime.fault(errorToFacts(new MangroveError('DOT_REUSED', { replica: spent, seq: 'of an acknowledged delta' })));
+      return runtime;
+    });
+  }
+
+  /** [JS8] Into the next database, with what this tab has written and nobody else has. */
+  #moveRoom(room: OpenRoom, failure: ErrorFacts): void {
+    this.#replace(room, async (former) => {
+      // It was being opened when the database failed, and has been opened in the next one.
+      if (former !== undefined && room.opened === (await this.#databases.current())) return former;
+      const carried = await former?.leave();
+      const runtime = await this.#open(room, { carried });
+      runtime.fault(failure);
+      if (carried !== undefined && carried.lost.length > 0)
+        runtime.fault(errorToFacts(new MangroveError('STORAGE_LOST', { writes: carried.lost.length })));
+      return runtime;
+    });
+  }
+
+  #replace(room: OpenRoom, replace: (former: RoomRuntime | undefined) => Promise<RoomRuntime>): void {
+    const former = room.runtime;
+    const before = room.opened;
+    const replaced = former.then(replace, () => replace(undefined));
+    room.runtime = replaced;
+    replaced.then(
+      // The page has nothing yet of a room that is being opened for the first time.
+      () => before !== undefined && room.listener.reopened(room.opened !== before),
+      (error: unknown) => reportError(error),
+    );
+  }
+}
+
+/** What a runtime rejects with that has ended, or whose database has. */
+function isEnd(error: unknown): boolean {
+  return isMangroveError(error) && (error.code === 'CLOSED' || error.code === 'STORAGE_UNAVAILABLE');
+}
