@@ -138,17 +138,34 @@ function showNetworkSwitch(room: Room, hasRelay: boolean): void {
   const button = find('network', HTMLButtonElement);
   const show = (): void => button.setAttribute('aria-checked', String(hasRelay && room.status.connection !== 'paused'));
   button.disabled = !hasRelay;
-  if (hasRelay && sessionStorage.getItem(OFFLINE_KEY) !== null) room.pause();
+  if (hasRelay && isOfflineWanted()) room.pause();
   button.addEventListener('click', () => {
     if (room.status.connection === 'paused') {
       room.resume();
-      sessionStorage.removeItem(OFFLINE_KEY);
+      rememberOffline(false);
     } else {
       room.pause();
-      sessionStorage.setItem(OFFLINE_KEY, '');
+      rememberOffline(true);
     }
     show();
   });
   room.on('status', show);
   show();
+}
+
+function isOfflineWanted(): boolean {
+  try {
+    return sessionStorage.getItem(OFFLINE_KEY) !== null;
+  } catch {
+    return false;
+  }
+}
+
+function rememberOffline(isOffline: boolean): void {
+  try {
+    if (isOffline) sessionStorage.setItem(OFFLINE_KEY, '');
+    else sessionStorage.removeItem(OFFLINE_KEY);
+  } catch {
+    // Storage is denied: the switch lasts as long as the page.
+  }
 }

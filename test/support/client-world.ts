@@ -472,6 +472,7 @@ export class Tab {
       clock: { nowMs: () => world.nowMs + profile.skewMs },
       random: { u32: () => world.u32() },
       hasBuckets: false,
+      openRescued: async () => undefined,
       deleteElsewhere: async () => {},
       openDatabase: async (_, place, onLost) => {
         if (place === 'main' && this.#inMemory)

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, Session } from './engines/engine.js';
@@ -16,6 +16,26 @@ export class Profile {
   private constructor(folder: string, engine: Engine) {
     this.folder = folder;
     this.#engine = engine;
+  }
+
+  /** As a person does who allows no cookies and no site data, in the settings of Chromium. */
+  async denySiteData(): Promise<void> {
+    const preferences = { profile: { default_content_setting_values: { cookies: 2 } } };
+    await mkdir(join(this.folder, 'Default'), { recursive: true });
+    await writeFile(join(this.folder, 'Default', 'Preferences'), JSON.stringify(preferences));
+  }
+
+  /** As a disk does that loses a file: Chromium opens no database of the site any more. */
+  async breakDatabases(): Promise<void> {
+    const folder = join(this.folder, 'Default', 'IndexedDB');
+    for (const name of await readdir(folder, { recursive: true })) {
+      if (/MANIFEST-\d+$/.test(name)) await rm(join(folder, name));
+    }
+  }
+
+  /** The databases of the site are gone, what is in buckets is not. */
+  async forgetDatabases(): Promise<void> {
+    await rm(join(this.folder, 'Default', 'IndexedDB'), { recursive: true, force: true });
   }
 
   async open(): Promise<Session> {

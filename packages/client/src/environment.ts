@@ -21,6 +21,8 @@ export interface Environment {
   readonly hasBuckets: boolean;
   /** Memory never fails. `onLost`: the database cannot be used any more, and is told of at most once. */
   openDatabase(name: string, place: Place, onLost: (error: MangroveError) => void): Promise<Database>;
+  /** What an earlier visit has left in a bucket, now that the site's own database opens again. */
+  openRescued(name: string): Promise<Database | undefined>;
   /** Deletes what the client may have left in other places than this one; what cannot be deleted stays. */
   deleteElsewhere(name: string, place: Place): Promise<void>;
   /** This profile's key in a room. `spent`: where the stored one has this id, another copy of the profile uses it; make a new one. */

@@ -152,6 +152,7 @@ export { type Folding, type FoldOptions, foldJournal } from './room/fold.js';
 export {
   appendToJournal,
   type Edit,
+  journalKey,
   type JournalRow,
   type KeyState,
   type NumberRange,

@@ -20,10 +20,17 @@ export function leadByLock(locks: LockManager, name: string): Leadership {
         return held;
       })
       .catch((error: unknown) => {
-        if (!abort.signal.aborted) reject(error);
+        // Who denies site data denies locks too: there is nothing to share then, and nobody to wait for.
+        if (isDenied(error)) resolve();
+        else if (!abort.signal.aborted) reject(error);
       });
   });
   return { acquired, release: () => release() };
+}
+
+/** Whether the browser gives no locks here at all. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'SecurityError';
 }
 
 /** Where there are no other tabs: in tests, in Node, in memory. */

@@ -1,9 +1,14 @@
 import {
   asImport,
   type JournalRow,
+  journalKey,
   keepRows,
+  readJournal,
   readNumber,
+  type ReplicaId,
+  type RoomRef,
   type Steps,
+  takeIdentity,
   type Transaction,
   writeNumber,
 } from '@mangrove/protocol';
@@ -22,4 +27,16 @@ export interface Carried {
 export function* carry(tx: Transaction, { rows, row }: Carried): Steps<readonly number[]> {
   writeNumber(tx, 'row', Math.max(row, yield* readNumber(tx, 'row')));
   return (yield* keepRows(tx, rows.map(asImport))).map(({ number }) => number);
+}
+
+/** What a bucket holds of a room that no relay has acknowledged, for the replica of the database that opens again. */
+export function* readRescued(tx: Transaction, room: RoomRef, replica: ReplicaId): Steps<Carried> {
+  yield* takeIdentity(tx, room, replica);
+  const rows = [...(yield* readJournal(tx))].sort((a, b) => a.number - b.number);
+  return { rows, row: 0, lost: [] };
+}
+
+/** Only when they are in the other database: in between they are in both, and are the same. */
+export function* forgetRescued(tx: Transaction, rows: readonly JournalRow[]): Steps<void> {
+  for (const row of rows) tx.delete('journal', journalKey(row));
 }

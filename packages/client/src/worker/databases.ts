@@ -11,6 +11,8 @@ export interface Opened {
   readonly storage: RoomStatus['storage'];
   /** Why it is not the one that it should be. */
   readonly failure: ErrorFacts | undefined;
+  /** Where rooms may have been kept meanwhile, when the site's own database did not open. */
+  readonly rescued: Database | undefined;
 }
 
 /** The database of a client: the one it has, and where its rooms go when that fails. Nothing goes back to one that has failed. */
@@ -47,6 +49,7 @@ export class Databases {
     const opened = await this.#current;
     if (deleteData) await (opened ?? (await this.current())).database.deleteAll();
     else await opened?.database.close();
+    await opened?.rescued?.close();
     if (deleteData) await this.#env.deleteElsewhere(this.#name, opened?.place ?? 'main');
     this.#current = undefined;
     this.#isEnded = false;
@@ -59,6 +62,7 @@ export class Databases {
     this.#current = this.#open(refugeFrom(from.place, failureOf(error) ?? 'lost', this.#env.hasBuckets), failure);
     // What fails for want of room fails once more when it is closed, which nobody needs to wait for.
     from.database.close().catch(() => {});
+    from.rescued?.close().catch(() => {});
     this.#moved(failure);
   }
 
@@ -70,7 +74,8 @@ export class Databases {
     };
     try {
       const database = await this.#env.openDatabase(this.#name, place, onLost);
-      opened = { database, place, storage: storageStatus(place, this.#hadRows), failure };
+      const rescued = place === 'main' ? await this.#env.openRescued(this.#name) : undefined;
+      opened = { database, place, storage: storageStatus(place, this.#hadRows), failure, rescued };
       return opened;
     } catch (error) {
       const reason = failureOf(error);

@@ -8,9 +8,10 @@ import {
   MangroveError,
   type ReplicaId,
   type RoomConfig,
+  type Transaction,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
-import type { Carried } from './carried.js';
+import { type Carried, forgetRescued, readRescued } from './carried.js';
 import { Databases, type Opened } from './databases.js';
 import type { BorrowedRoom } from './backup/backup-host.js';
 import type { RoomListener, RoomOptions } from './engine-api.js';
@@ -146,30 +147,37 @@ export class Rooms {
     }
   }
 
-  async #openIn({ database, place, storage }: Opened, room: OpenRoom, opening: Opening): Promise<RoomRuntime> {
+  async #openIn(opened: Opened, room: OpenRoom, opening: Opening): Promise<RoomRuntime> {
     const env = this.#env;
+    const { database, place, storage } = opened;
     const { options, listener } = room;
     const roomId = deriveRoomId(env.hash, options.room, ROOM_CONFIG);
     const identity = await env.openIdentity(database, roomId, opening.spent);
+    const ref = { hash: env.hash, roomId };
+    const rescued = opened.rescued?.room(roomId);
+    const read = (tx: Transaction) => readRescued(tx, ref, identity.replica);
+    const carried = opening.carried ?? (await rescued?.transact(read, { mode: 'write' }));
     const runtime = await RoomRuntime.open(
       env,
       {
         ...options,
-        config: { room: { hash: env.hash, roomId }, roomConfig: ROOM_CONFIG, limits: this.#limits },
+        config: { room: ref, roomConfig: ROOM_CONFIG, limits: this.#limits },
         identity,
-        store: new HealingStore(database.room(roomId), { hash: env.hash, roomId }),
+        store: new HealingStore(database.room(roomId), ref),
         storage,
         isPersistent: database.isPersistent,
         database: place === 'main' ? this.#name : `${place}:${this.#name}`,
-        carried: opening.carried,
+        carried,
         reopen: (replica) => this.#takeNewIdentity(room, replica),
       },
       listener,
     );
+    const { rows = [] } = carried ?? {};
+    if (rows.length > 0) await rescued?.transact((tx) => forgetRescued(tx, rows), { mode: 'write' });
     // Another tab may have taken a new identity in the meantime; then this one is opened under it too.
     if ((await env.openIdentity(database, roomId)).replica === identity.replica) return runtime;
     await runtime.close();
-    return this.#openIn({ database, place, storage, failure: undefined }, room, {});
+    return this.#openIn(opened, room, {});
   }
 
   #takeNewIdentity(room: OpenRoom, spent: ReplicaId): void {

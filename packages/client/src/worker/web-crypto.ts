@@ -10,6 +10,7 @@ import {
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Identity } from '../environment.js';
 import type { Database, StoredIdentity } from '../stores/database.js';
+import { isDenied } from '../tabs/leadership.js';
 
 const ED25519 = { name: 'Ed25519' };
 /** One chance in a hundred, so many times in a row, is none. */
@@ -48,7 +49,7 @@ function createIdentity(
   roomId: RoomId,
   isUsable: (identity: StoredIdentity | undefined) => identity is StoredIdentity,
 ): Promise<StoredIdentity> {
-  return navigator.locks.request(`mangrove-identity:${roomId}`, async () => {
+  const create = async (): Promise<StoredIdentity> => {
     const existing = await database.readIdentity(roomId);
     if (isUsable(existing)) return existing;
     const pair = await generateKeys();
@@ -56,6 +57,10 @@ function createIdentity(
     const identity: StoredIdentity = { publicKey, privateKey: pair.privateKey };
     await database.writeIdentity(roomId, identity);
     return identity;
+  };
+  return navigator.locks.request(`mangrove-identity:${roomId}`, create).catch((error: unknown) => {
+    if (isDenied(error)) return create();
+    throw error;
   });
 }
 

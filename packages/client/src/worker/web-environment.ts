@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Environment } from '../environment.js';
-import { deleteBucket, hasBuckets, openBucket } from '../stores/buckets.js';
+import { deleteBucket, hasBuckets, isBucketThere, openBucket } from '../stores/buckets.js';
 import { deleteDatabase, siteDatabases } from '../stores/idb-open.js';
 import { openIdbDatabase } from '../stores/idb-store.js';
 import { MemoryDatabase } from '../stores/memory-database.js';
@@ -21,6 +21,10 @@ export function webEnvironment(): Environment {
       if (place === 'memory') return new MemoryDatabase();
       const factory = place === 'main' ? siteDatabases() : await openBucket();
       return openIdbDatabase(name, { onClosed: onLost }, factory);
+    },
+    openRescued: async (name) => {
+      if (!(await isBucketThere())) return undefined;
+      return openIdbDatabase(name, { onClosed: () => {} }, await openBucket()).catch(() => undefined);
     },
     deleteElsewhere: async (name, place) => {
       if (place !== 'main') await deleteDatabase(name).catch(() => {});
