@@ -92,6 +92,9 @@ export class NodeReplica {
       verifier: createVerifier(),
       clock: { nowMs: () => Date.now() },
       random: { u32: () => randomBytes(4).readUInt32BE() },
+      hasBuckets: false,
+      openRescued: async () => undefined,
+      deleteElsewhere: async () => {},
       openDatabase: async () => ({
         isPersistent: true,
         room: () => ({ transact: store.transact.bind(store), close: async () => {} }),
