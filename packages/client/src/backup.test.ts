@@ -264,6 +264,7 @@ describe('backing up and restoring', () => {
     if (row !== undefined) store.tables.table('deltas').delete(row[0]);
     await restore(ann, file);
     expect(ann.room().status.pending.writes).toBe(1);
+    expect(store.tables.table('outbox').size).toBe(1);
     profile.network.isUp = true;
     const bob = world.profile().tab();
     await world.agree(ann.room(), bob.room());

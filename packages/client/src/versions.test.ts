@@ -152,11 +152,7 @@ describe('versions of a document', () => {
       const bytes = recordPayloadToBytes({ value: valueToBytes(next as Value) });
       return world.run(ann.engine.put('team', collection, key, bytes));
     };
-    await put(
-      VERSION_PARTS,
-      part,
-      value.map((byte) => byte ^ 1),
-    );
+    await put(VERSION_PARTS, part, value.with(5, (value[5] as number) ^ 1));
     expect(await codeOf(note.versions.view(id))).toBe('VERSION_UNAVAILABLE');
     await world.run(ann.engine.put('team', VERSION_PARTS, part, undefined));
     expect(await codeOf(note.versions.restore(id))).toBe('VERSION_UNAVAILABLE');
