@@ -49,8 +49,8 @@ export class Collector {
   #pruning: ReturnType<typeof setTimeout> | undefined;
   #notBeforeMs = 0;
   #hasChanged = true;
-  /** Its time came while something was on its way: the next moment in which all is settled is as good as any later one. */
-  #isOverdue = false;
+  /** Until then the first moment in which all is settled will do, where its time came while something was on its way: before the next one's turn. */
+  #lateUntilMs = 0;
   #running: Promise<void> = Promise.resolve();
   #isStopped = false;
 
@@ -92,9 +92,13 @@ export class Collector {
     if (this.#isStopped || this.#timer !== undefined || !this.#host.canCollect()) return;
     const jitter = this.#env.random.u32() / UINT32_RANGE;
     const turnMs = checkpointDelayMs(this.#identity.replica, this.#host.online(), jitter, limits.checkpointStepMs);
-    const heldMs = this.#notBeforeMs - this.#env.clock.nowMs();
-    // Not while the others are still saying how they stand.
-    const delayMs = this.#isOverdue ? heldMs : limits.checkpointStepMs + Math.max(turnMs, heldMs);
+    const nowMs = this.#env.clock.nowMs();
+    let delayMs = this.#notBeforeMs - nowMs;
+    if (nowMs >= this.#lateUntilMs) {
+      // Not while the others are still saying how they stand.
+      delayMs = limits.checkpointStepMs + Math.max(turnMs, delayMs);
+      this.#lateUntilMs = nowMs + delayMs + limits.checkpointStepMs / 2;
+    }
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#run(() => this.#look());
@@ -118,16 +122,15 @@ export class Collector {
   }
 
   async #look(): Promise<void> {
-    if (this.#isStopped) return;
-    // Where somebody writes without a pause such moments are short, and would be over after another wait.
-    this.#isOverdue = !this.#host.canCollect();
-    if (this.#isOverdue) return;
-    this.#hasChanged = false;
+    // Where somebody writes without a pause the moments in which all is settled are short, and would be over after another wait.
+    if (this.#isStopped || !this.#host.canCollect()) return;
+    this.#lateUntilMs = 0;
     const { room, limits } = this.#config;
+    const nowMs = this.#env.clock.nowMs();
+    this.#hasChanged = false;
     await this.#pruneAll((tx) => pruneTombstones(tx, room, PRUNE_ROWS_MAX));
     if (!(await this.#store.transact((tx) => mayFloorBeDue(tx, limits), { mode: 'read' }))) return;
     const { replica, signer } = this.#identity;
-    const nowMs = this.#env.clock.nowMs();
     await this.#store.transact(
       function* (tx) {
         for (const statement of yield* readKnown(tx, replica, nowMs, limits)) yield* proveByHead(tx, room, statement);

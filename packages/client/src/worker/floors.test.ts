@@ -173,8 +173,8 @@ describe('floors', () => {
     expect(await floorsOf(profiles[0] as Profile)).toHaveLength(1);
   });
 
-  test.each([1, 2])(
-    '[FL11] a room of %i that is written to without a pause is collected all the same',
+  test.each([1, 2, 5])(
+    '[FL11] a room of %i that is written to without a pause is collected all the same, by one at a time',
     async (count) => {
       const profiles = names('', count).map(() => world.profile());
       const rooms = profiles.map((profile) => profile.tab().room());
@@ -182,18 +182,39 @@ describe('floors', () => {
       await world.agree(...rooms);
       // Never as long as one waits for one's turn.
       const gapMs = checkpointStepMs / 10;
+      let most = 0;
       for (const id of names('gone ', 5 * FEW)) {
         await put(writer, [id]);
         await world.pass(gapMs, 25);
         await remove(writer, [id]);
         await world.pass(gapMs, 25);
+        most = Math.max(most, (await floorsOf(profiles[0] as Profile)).length);
       }
+      expect(most).toBe(1);
       for (const profile of profiles) {
         expect(await floorsOf(profile)).toHaveLength(1);
         expect(countOf(profile, 'tombstones')).toBeLessThan(3 * FEW);
       }
     },
   );
+
+  test('[CP4] of several whose time came while the relay was away one writes when it is back', async () => {
+    const profiles = names('', 4).map(() => world.profile());
+    const rooms = profiles.map((profile) => profile.tab().room());
+    const gone = names('gone ', FEW);
+    await put(rooms[0] as Room, gone);
+    await world.agree(...rooms);
+    await world.pass(SETTLED_MS);
+    await remove(rooms[0] as Room, gone);
+    await world.agree(...rooms);
+    for (const { network } of profiles) network.isUp = false;
+    await world.pass(SETTLED_MS);
+    for (const { network } of profiles) network.isUp = true;
+    await world.pass(SETTLED_MS);
+    await world.agree(...rooms);
+    expect(await floorsOf(profiles[0] as Profile)).toHaveLength(1);
+    expect(countOf(profiles[0] as Profile, 'deltas')).toBe(1);
+  });
 
   test('[JS3] an owner whose lock another tab has taken writes none', async () => {
     const profile = world.profile();

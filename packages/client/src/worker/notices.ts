@@ -93,7 +93,7 @@ export class Notices {
         this.#host.readSoon();
         return;
       case 'presence':
-        this.#presences.tabShows(notice.tab, notice.keyId, notice.state);
+        this.#presences.show(notice.tab, notice.keyId, notice.state);
         return;
       case 'peer-presence':
         documents.showPeer(notice.peer, notice.keyId, notice.state);

@@ -45,7 +45,7 @@ export class Presences {
   }
 
   /** Another tab tells its presence: the owner passes it on. */
-  tabShows(tab: number, keyId: KeyId, state: Uint8Array): void {
+  show(tab: number, keyId: KeyId, state: Uint8Array): void {
     this.#tabs?.met(tab);
     this.#parts.documents.showPeer(peerOfTab(tab), keyId, state);
     this.#owner()?.sendPresence(tab, keyId, state);
