@@ -234,6 +234,12 @@ const ERRORS = {
     message: 'It is not in the trash.',
     remedy: 'List it again.',
   },
+  STORAGE_LOST: {
+    wire: 37,
+    retryable: false,
+    message: 'The storage of this device was lost, and with it {writes} writes that no relay had.',
+    remedy: 'What a relay or another replica has comes back by itself. Keep this tab open until the room is in sync.',
+  },
   BACKUP_CUT: {
     wire: 40,
     retryable: false,
@@ -252,12 +258,6 @@ const ERRORS = {
     retryable: true,
     message: 'The version {id} cannot be read: {reason}.',
     remedy: 'Try again when the room is in sync. One that was deleted, or that only history had, does not come back.',
-  },
-  STORAGE_LOST: {
-    wire: 37,
-    retryable: false,
-    message: 'The storage of this device was lost, and with it {writes} writes that no relay had.',
-    remedy: 'What a relay or another replica has comes back by itself. Keep this tab open until the room is in sync.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 
