@@ -235,6 +235,30 @@ describe('closing', () => {
     await expect(room.synced()).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
+  test('[API] what a listener was told last is how it stands: one write, one keystroke', async () => {
+    const tab = world.profile().tab();
+    const room = tab.room();
+    await world.agree(room);
+    const note = await openNote(tab);
+    room.pause();
+    await world.until('paused', () => room.status.connection === 'paused');
+    let told = room.status;
+    room.on('status', (status) => {
+      told = status;
+    });
+    await world.run(room.collection('todos').put('a', 1));
+    await world.pass(1_000);
+    expect(told.pending).toMatchObject({ writes: 1 });
+    note.ydoc.getText('t').insert(0, 'x');
+    await world.run(note.flush());
+    await world.pass(1_000);
+    expect(told.pending).toMatchObject({ writes: 2 });
+    expect({ ...told, pending: { ...told.pending, oldestAgeMs: 0 } }).toEqual({
+      ...room.status,
+      pending: { ...room.status.pending, oldestAgeMs: 0 },
+    });
+  });
+
   test('[API] who is shown the status is told at last that a closed room is not looked at any more', async () => {
     const room = world.profile().tab().room();
     await world.agree(room);

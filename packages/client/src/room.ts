@@ -305,11 +305,17 @@ export class Room {
 
   #setStatus(status: RoomStatus): void {
     this.#status = Object.freeze(status);
+    this.#tell();
+  }
+
+  #tell(): void {
     for (const listener of [...this.#statusListeners]) listener(this.status);
   }
 
+  /** The worker tells of a write before it answers for it, so what was told then has counted it twice. */
   #countUnjournaled(change: number): void {
     this.#unjournaled += change;
+    if (change < 0) this.#tell();
   }
 
   #receipt({ row, version, rung: first }: WriteResult): Receipt {
