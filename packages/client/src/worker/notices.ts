@@ -86,7 +86,7 @@ export class Notices {
         return;
       case 'status':
         if (owner !== undefined) return;
-        this.#ownership.setPaused(notice.status.connection === 'paused');
+        this.#ownership.learnPaused(notice.status.connection === 'paused');
         status.set(notice.status);
         return;
       case 'took-over':

@@ -16,7 +16,8 @@ export class Ownership {
   readonly #tookOver: () => Promise<void>;
   #leadership: Leadership | undefined;
   #owner: Owner | undefined;
-  #isPaused = false;
+  /** Undefined until anybody has said anything of the network. */
+  #isPaused: boolean | undefined;
   #isDeclined = false;
 
   constructor(env: Environment, options: RuntimeOptions, host: OwnerHost, tookOver: () => Promise<void>) {
@@ -45,6 +46,11 @@ export class Ownership {
     this.#owner?.setPaused(isPaused);
   }
 
+  /** As a status shows it, which may be older than what was said of the network since. */
+  learnPaused(isPaused: boolean): void {
+    if (this.#isPaused === undefined) this.setPaused(isPaused);
+  }
+
   /** Becomes no owner any more; one that it has goes on until it is stopped. */
   decline(): void {
     this.#isDeclined = true;
@@ -61,7 +67,7 @@ export class Ownership {
 
   async #own(): Promise<void> {
     if (this.#isDeclined) return;
-    this.#owner = new Owner(this.#env, this.#options, this.#host, this.#isPaused);
+    this.#owner = new Owner(this.#env, this.#options, this.#host, this.#isPaused ?? false);
     await this.#startWhenThereIsRoom(this.#owner);
     if (!this.#isDeclined) await this.#tookOver();
   }

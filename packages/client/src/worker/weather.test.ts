@@ -105,6 +105,8 @@ class Weather {
   }
 
   async heal(): Promise<Room[]> {
+    // Whoever pauses in one tab and resumes in another does so one after the other: what was said is heard before the next.
+    await this.world.pass(1_000);
     for (const device of this.devices) {
       const { profile, tabs } = device;
       if (tabs.length === 0) this.#openTab(device);
