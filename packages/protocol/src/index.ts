@@ -316,6 +316,7 @@ export { PROTOCOL_VERSION } from './wire/version.js';
 export type { OutboxEntry } from './room/outbox-entry.js';
 export { type OutboxPage, readOutboxPage } from './room/outbox.js';
 export {
+  keepsTombstones,
   nameToTrashed,
   pruneTombstones,
   pruneTrash,

@@ -182,7 +182,7 @@ test(`[FL5, FL11, FL15] scenarios 10 and 26: ${RECORDS} records made and deleted
   await vi.waitUntil(async () => (await ann.count('tombstones')) === 0, { timeout: 120_000, interval: 200 });
   await ann.engine.synced(ROOM, 3);
   expect(await ann.count('deltas')).toBe(3);
-  await vi.waitUntil(async () => (await ann.count('names')) === 2, { timeout: 30_000, interval: 200 });
+  await vi.waitUntil(async () => (await ann.count('names')) === 2, { timeout: 60_000, interval: 200 });
   expect(relayStore.tables.table('deltas').size).toBe(3);
 
   const root = ann.status?.root;

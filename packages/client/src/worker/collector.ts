@@ -4,6 +4,7 @@ import {
   type Delta,
   draftFloor,
   isMangroveError,
+  keepsTombstones,
   type LinkConfig,
   mayFloorBeDue,
   proveByHead,
@@ -129,6 +130,8 @@ export class Collector {
     const nowMs = this.#env.clock.nowMs();
     this.#hasChanged = false;
     await this.#pruneAll((tx) => pruneTombstones(tx, room, PRUNE_ROWS_MAX));
+    // Whether the own floor is taken may be told last, when nothing else changes any more.
+    if (await this.#store.transact(keepsTombstones, { mode: 'read' })) this.#plan();
     if (!(await this.#store.transact((tx) => mayFloorBeDue(tx, limits), { mode: 'read' }))) return;
     const { replica, signer } = this.#identity;
     await this.#store.transact(

@@ -127,6 +127,11 @@ export function assertReadableTrash(room: RoomRef, key: Uint8Array, row: Uint8Ar
   if (key[0] === DELTA) rowToSwept(room, row);
 }
 
+/** Whether tombstones are there in case an own floor is refused. */
+export function* keepsTombstones(tx: Transaction): Steps<boolean> {
+  return (yield* tx.keys('trash', { from: Uint8Array.of(SINCE), to: at(1), limit: 1 })).length > 0;
+}
+
 function* prune(tx: Transaction, fromMs: number, beforeMs: number, limit: number): Steps<number> {
   const keys = yield* tx.keys('trash', { from: at(fromMs), to: at(Math.max(fromMs, Math.floor(beforeMs))), limit });
   for (const key of keys) {
