@@ -94,7 +94,8 @@ export class Collector {
     const jitter = this.#env.random.u32() / UINT32_RANGE;
     const turnMs = checkpointDelayMs(this.#identity.replica, this.#host.online(), jitter, limits.checkpointStepMs);
     const nowMs = this.#env.clock.nowMs();
-    let delayMs = this.#notBeforeMs - nowMs;
+    // A timer takes 32 bits: what is long past would be far ahead.
+    let delayMs = Math.max(0, this.#notBeforeMs - nowMs);
     if (nowMs >= this.#lateUntilMs) {
       // Not while the others are still saying how they stand.
       delayMs = limits.checkpointStepMs + Math.max(turnMs, delayMs);
