@@ -77,7 +77,8 @@ describe('a key of one’s own', () => {
       .mockRejectedValueOnce(failure)
       .mockRejectedValueOnce(failure);
     expect((await generateKeys()).privateKey.extractable).toBe(false);
-    expect(generate).toHaveBeenCalledTimes(3);
+    // Or once more, where the engine fails by itself as well.
+    expect(generate.mock.calls.length).toBeGreaterThanOrEqual(3);
   });
 
   test('an engine that makes none says so, at once where trying again is of no use', async () => {
