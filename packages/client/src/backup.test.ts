@@ -72,6 +72,32 @@ const rootIn = async (profile: Profile): Promise<string> =>
   Buffer.from((await profile.store('team').transact(readRoot, { mode: 'read' })).root).toString('hex');
 
 describe('backing up and restoring', () => {
+  test('[BK5] what another tab wrote and never told is shown by the tab that seals it for a backup', async () => {
+    const profile = world.profile();
+    const [first, second] = [profile.tab(LOCAL), profile.tab(LOCAL)];
+    await world.run(Promise.all([first.room().ready, second.room().ready]));
+    const heard: [string, string][] = [];
+    second
+      .room()
+      .collection('todos')
+      .subscribe((changes) => {
+        for (const { id, origin } of changes) heard.push([id, origin]);
+      });
+    await world.quiet();
+    first.isMute = true;
+    await write(first.room(), { a: 'one', b: 'two' });
+    await type(first.room(), 'unheard');
+    const note = second.room().document('note');
+    await world.run(note.ready);
+    await backUp(second.room());
+    await world.quiet();
+    expect(heard.sort()).toEqual([
+      ['a', 'tab'],
+      ['b', 'tab'],
+    ]);
+    expect(second.room().status.pending.writes).toBe(3);
+  });
+
   test('[BK5, BK9] a room that never met a relay comes back whole on another device, open or not, and twice is once', async () => {
     const ann = world.profile().tab(LOCAL);
     await write(ann.room(), { a: 'one', b: 'two', c: 'three' });

@@ -86,7 +86,7 @@ function* loadRoom(
 
 export function* readRoom(tx: Transaction, replica: ReplicaId): Steps<LoadedRoom> {
   const journal = yield* readJournal(tx);
-  const rows = journal.map((row) => toNotice(row));
+  const rows = journal.map(toNotice);
   const heads = (yield* tx.rows('heads', { from: new Uint8Array() })).map(([, value]) => {
     const { replica: other, vector, timeMs } = bytesToHeadStatement(value);
     return { replica: other, seq: vector.get(replica) ?? 0, timeMs };

@@ -56,7 +56,7 @@ export class Notices {
         break;
       case 'unkept': {
         this.#presences.met(notice.tab);
-        const rows = notice.rows.map((row) => toNotice(row)).filter(({ number }) => !pending.isKnown(number));
+        const rows = notice.rows.map(toNotice).filter(({ number }) => !pending.isKnown(number));
         unkept.add(notice.tab, notice.rows);
         pending.journaled(rows);
         this.#host.deliver(rows.map(toReceivedKey), 'tab');

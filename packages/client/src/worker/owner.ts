@@ -221,7 +221,7 @@ export class Owner {
 
   #tellUnheard(rows: readonly JournalRow[]): void {
     const unheard = rows.filter((row) => !this.#host.isKnown(row.number));
-    if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map((row) => toNotice(row)) });
+    if (unheard.length > 0) this.#host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
   }
 
   /** A checkpoint or a floor: nobody's write, but an own delta that is to be sent. */
@@ -252,7 +252,7 @@ export class Owner {
     const holdMs = code === 'CLOCK_AHEAD' || code === 'UNDER_FLOOR' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS;
     this.#sealer.hold(holdMs);
     this.#collector.hold(holdMs);
-    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map((row) => toNotice(row)) });
+    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
   }
 
   /** [FL5] A floor has come that unsent deltas of ours lie under: they are in the journal again, and are sealed anew at once. */
@@ -260,7 +260,7 @@ export class Owner {
     const { replica } = this.#options.identity;
     const error = errorToFacts(new MangroveError('UNDER_FLOOR', { replica, seq: seqs[0] }));
     this.#fault(error);
-    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map((row) => toNotice(row)) });
+    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
     this.#sealer.poke();
   }
 

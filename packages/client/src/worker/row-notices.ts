@@ -1,8 +1,8 @@
 import { hlcToMs, type JournalRow, numbersOf, oldestOf } from '@mangrove/protocol';
 import type { JournaledRow, ReceivedKey } from '../tabs/room-channel.js';
 
-/** A row as the tabs tell each other of it. `was`: the number under which it was told as unkept. */
-export function toNotice(row: JournalRow, was?: number): JournaledRow {
+/** A row as the tabs tell each other of it. */
+export function toNotice(row: JournalRow): JournaledRow {
   const { number, keyId, name, payload } = row;
   const isDocument = name.kind === 'document';
   return {
@@ -15,7 +15,6 @@ export function toNotice(row: JournalRow, was?: number): JournaledRow {
     atMs: hlcToMs(oldestOf(row)),
     numbers: numbersOf(row),
     update: isDocument ? payload : undefined,
-    ...(was !== undefined && { was }),
   };
 }
 

@@ -109,7 +109,10 @@ export class Writes {
   #journaled(rows: readonly JournalRow[], were: readonly number[]): void {
     const { channel, pending, status, unsent } = this.#parts;
     unsent.journaled(rows);
-    const notices = rows.map((row, i) => toNotice(row, were[i]));
+    const notices = rows.map((row, i) => {
+      const was = were[i];
+      return { ...toNotice(row), ...(was !== undefined && { was }) };
+    });
     this.#count(notices);
     for (const row of rows) pending.receipt(row.number);
     channel.post({ kind: 'journaled', rows: notices });
@@ -119,7 +122,7 @@ export class Writes {
 
   #unkept(rows: readonly JournalRow[], error: unknown): void {
     const { channel, pending, status, unkept } = this.#parts;
-    this.#count(rows.map((row) => toNotice(row)));
+    this.#count(rows.map(toNotice));
     for (const row of rows) pending.receipt(row.number);
     channel.post({ kind: 'unkept', tab: unkept.tab, rows });
     if (error !== undefined) status.fault(errorToFacts(error));
