@@ -1,21 +1,15 @@
 import { certificateMessage, defaultLimits, hlcFromMs, isMangroveError, readRoot } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { makeDelta, publicKeyOf, record, replicaOf, room as fixtureRoom } from '../../../test/interop/fixture.js';
 import { framesOf, framesToFile, tablesOf } from '../../../test/support/backups.js';
-import { ClientWorld, type Profile, type Tab } from '../../../test/support/client-world.js';
+import { ClientWorld, type Profile, type Tab, setWorld } from '../../../test/support/client-world.js';
 import { makeKeys } from '../../../test/support/keys.js';
 import { restoreFrom } from './backup.js';
 import type { Room } from './room.js';
 import type { RestoreResult } from './types.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const LOCAL = { relays: [] };
 

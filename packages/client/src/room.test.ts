@@ -1,17 +1,11 @@
 import { defaultLimits } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { ClientWorld, type Tab } from '../../../test/support/client-world.js';
+import { type ClientWorld, type Tab, setWorld } from '../../../test/support/client-world.js';
 import type { Room } from './room.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const text = (room: Room, id = 'note'): string => room.document(id).ydoc.getText('t').toString();
 

@@ -6,20 +6,14 @@ import {
   VERSION_PARTS,
   VERSIONS,
 } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type * as Y from 'yjs';
-import { ClientWorld, type Tab } from '../../../test/support/client-world.js';
+import { type ClientWorld, type Tab, setWorld } from '../../../test/support/client-world.js';
 import type { DocumentHandle } from './documents/document-handle.js';
 import type { Version } from './types.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 async function openNote(tab: Tab): Promise<DocumentHandle> {
   const note = tab.room().document('note');

@@ -12,20 +12,20 @@ import {
   updateOfDelta,
   writeNumber,
 } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { ClientWorld, messageToRelay, type Profile, roomRef } from '../../../../test/support/client-world.js';
+import {
+  type ClientWorld,
+  messageToRelay,
+  type Profile,
+  roomRef,
+  setWorld,
+} from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 import { documentName } from './documents.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const ref = roomRef();
 const keyId = deriveKeyId(ref.hash, ref.roomId, documentName('note'));

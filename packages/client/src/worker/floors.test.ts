@@ -10,8 +10,8 @@ import {
   type ReplicaId,
   type TABLES,
 } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClientWorld, type Profile, roomRef } from '../../../../test/support/client-world.js';
+import { describe, expect, test } from 'vitest';
+import { type ClientWorld, type Profile, roomRef, setWorld } from '../../../../test/support/client-world.js';
 import { forgeFloor } from '../../../../test/support/forged-floor.js';
 import type { Room } from '../room.js';
 import { recordName } from './records.js';
@@ -24,13 +24,7 @@ const { checkpointStepMs, replicaExpiryMs, retainSupersededMs, trashMs } = defau
 const SETTLED_MS = 60_000 + 8 * checkpointStepMs;
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld(1, limits);
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh), limits);
 
 const ref = roomRef();
 const floorKeyId = deriveFloorKeyId(ref.hash, ref.roomId);

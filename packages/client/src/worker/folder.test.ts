@@ -1,18 +1,12 @@
 import { bytesToDelta, readJournal, readOutboxEntries } from '@mangrove/protocol';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { ClientWorld, type Profile, roomRef } from '../../../../test/support/client-world.js';
+import { type ClientWorld, type Profile, roomRef, setWorld } from '../../../../test/support/client-world.js';
 import { mergeUpdates } from '../documents/merge.js';
 import type { Room } from '../room.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const deltasOf = (profile: Profile) =>
   profile

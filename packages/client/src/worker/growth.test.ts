@@ -1,17 +1,11 @@
 import { TABLES } from '@mangrove/protocol';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ClientWorld, type Profile } from '../../../../test/support/client-world.js';
+import { expect, test } from 'vitest';
+import { type ClientWorld, type Profile, setWorld } from '../../../../test/support/client-world.js';
 
 // `bench/growth` does the same a million times and measures; here it is enough that nothing grows with the number of edits.
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const CALM_MS = 10_000;
 /** A tail of the least weight that is merged, with its index, and as much again while it waits for its turn; unmerged it were five times as much. */

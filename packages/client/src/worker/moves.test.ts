@@ -1,16 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClientWorld } from '../../../../test/support/client-world.js';
+import { describe, expect, test } from 'vitest';
+import { type ClientWorld, setWorld } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  const { bugs } = world;
-  await world.close();
-  expect(bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const todos = (room: Room) => room.collection<string>('todos');
 const put = (room: Room, id: string, value: string) => world.run(todos(room).put(id, value));

@@ -14,14 +14,15 @@ import {
   valueToBytes,
   LinkMemory,
 } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
-  ClientWorld,
+  type ClientWorld,
   frameOf,
   messageFromRelay,
   messageToRelay,
   type Profile,
   roomRef,
+  setWorld,
 } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 
@@ -29,13 +30,7 @@ const MINUTE_MS = 60_000;
 const YEAR_MS = 365 * 24 * 60 * MINUTE_MS;
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const readValue = async (room: Room, id: string): Promise<unknown> =>
   (await world.run(room.collection('todos').get(id)))?.value;

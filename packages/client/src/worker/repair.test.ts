@@ -1,17 +1,9 @@
 import { defaultLimits } from '@mangrove/protocol';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ClientWorld } from '../../../../test/support/client-world.js';
+import { expect, test } from 'vitest';
+import { type ClientWorld, setWorld } from '../../../../test/support/client-world.js';
 
 let world: ClientWorld;
-
-beforeEach(() => {
-  world = new ClientWorld();
-});
-
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const EVERYTHING = { from: new Uint8Array() };
 const { scrubStepMs, checkMsMin, checkMsMax } = defaultLimits;

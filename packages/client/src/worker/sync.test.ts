@@ -1,16 +1,16 @@
 import { bytesToU64, readOutboxEntries, removeDelta, readSiblings, deriveKeyId, LinkMemory } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClientWorld, messageToRelay, type Profile, roomRef } from '../../../../test/support/client-world.js';
+import { describe, expect, test } from 'vitest';
+import {
+  type ClientWorld,
+  messageToRelay,
+  type Profile,
+  roomRef,
+  setWorld,
+} from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const textOf = async (room: Room): Promise<string> => {
   const note = room.document('note');

@@ -1,16 +1,10 @@
 import { countOutbox, readJournal, LinkMemory } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClientWorld, messageToRelay, type Profile } from '../../../../test/support/client-world.js';
+import { describe, expect, test } from 'vitest';
+import { type ClientWorld, messageToRelay, type Profile, setWorld } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 async function todosOf(room: Room): Promise<Record<string, unknown>> {
   const entries = await world.run(room.collection('todos').entries());

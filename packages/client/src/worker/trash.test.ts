@@ -9,8 +9,8 @@ import {
   readSiblings,
   signDelta,
 } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClientWorld, type Profile, roomRef } from '../../../../test/support/client-world.js';
+import { describe, expect, test } from 'vitest';
+import { type ClientWorld, type Profile, roomRef, setWorld } from '../../../../test/support/client-world.js';
 import { forgeFloor } from '../../../../test/support/forged-floor.js';
 import type { Room } from '../room.js';
 import type { TrashEntry } from '../types.js';
@@ -18,13 +18,7 @@ import { documentName } from './documents.js';
 import { recordName } from './records.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  await world.close();
-  expect(world.bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 const ref = roomRef();
 const list = (room: Room) => world.run(room.trash());

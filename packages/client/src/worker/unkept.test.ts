@@ -1,17 +1,10 @@
 import { MangroveError } from '@mangrove/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ClientWorld, type Profile, type Tab } from '../../../../test/support/client-world.js';
+import { describe, expect, test } from 'vitest';
+import { type ClientWorld, type Profile, type Tab, setWorld } from '../../../../test/support/client-world.js';
 import type { Room } from '../room.js';
 
 let world: ClientWorld;
-beforeEach(() => {
-  world = new ClientWorld();
-});
-afterEach(async () => {
-  const { bugs } = world;
-  await world.close();
-  expect(bugs).toEqual([]);
-});
+setWorld((fresh) => (world = fresh));
 
 /** Tabs of one profile, on a disk that a test can fill. */
 async function openTabs(count: number): Promise<{ profile: Profile; tabs: Tab[]; disk: { isFull: boolean } }> {

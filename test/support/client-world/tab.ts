@@ -1,0 +1,176 @@
+import { MangroveError, MemoryStore, type Plan, type Store, type TransactOptions } from '@mangrove/protocol';
+import type { Environment } from '../../../packages/client/src/environment.js';
+import { Room, type RoomOptions } from '../../../packages/client/src/room.js';
+import type { Database } from '../../../packages/client/src/stores/database.js';
+import type { Leadership } from '../../../packages/client/src/tabs/leadership.js';
+import { createEngine } from '../../../packages/client/src/worker/engine.js';
+import type { EngineApi } from '../../../packages/client/src/worker/engine-api.js';
+import { hash } from '../keys.js';
+import { crossing } from './crossing.js';
+import { MemoryTransport } from './network.js';
+import type { Profile } from './profile.js';
+import { verifier } from './verifier.js';
+
+/** One tab: a worker's engine and the page's handles, with messages between them as a browser passes them on. */
+export class Tab {
+  readonly profile: Profile;
+  readonly engine: EngineApi;
+  readonly relays: readonly string[];
+  /** Called before each transaction of this tab; what it throws or waits for happens to the transaction. */
+  beforeTransact: (options: TransactOptions) => void | Promise<void> = () => {};
+  /** Called before each signature. */
+  beforeSign: () => void | Promise<void> = () => {};
+  /** Holds notices of this tab to the others back while true. */
+  isMute = false;
+  readonly transports = new Set<MemoryTransport>();
+  readonly #leaderships = new Set<Leadership>();
+  readonly #rooms = new Map<string, Room>();
+  readonly #leaving = new Map<string, Promise<void>>();
+  /** Where its rows and keys are. */
+  readonly #device: Profile;
+  /** Where they are when the device's storage has failed. */
+  readonly #refuge: Profile;
+  readonly #inMemory: boolean;
+  /** Where its rows are now. */
+  #place: Profile;
+  #onLost: ((error: MangroveError) => void) | undefined;
+  #isGone = false;
+
+  constructor(profile: Profile, relays: readonly string[], inMemory: boolean) {
+    this.profile = profile;
+    this.relays = relays;
+    this.#device = profile;
+    this.#refuge = profile.refuge();
+    this.#place = profile;
+    this.#inMemory = inMemory;
+    this.engine = crossing(createEngine(this.#environment(), 'world', profile.world.limits));
+    profile.world.opened(this);
+  }
+
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  room(name = 'team', options: RoomOptions = {}): Room {
+    let room = this.#rooms.get(name);
+    if (room === undefined) {
+      room = new Room(name, options, {
+        relays: this.relays,
+        limits: this.profile.world.limits,
+        engine: () => this.engine,
+        closed: (closed, done) => {
+          this.#rooms.delete(closed);
+          this.#leaving.set(closed, done);
+        },
+        left: (left) => this.#leaving.get(left) ?? Promise.resolve(),
+      });
+      this.#rooms.set(name, room);
+    }
+    return room;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isGone) return;
+    for (const room of [...this.#rooms.values()]) room.close();
+    await Promise.all(this.#leaving.values());
+    await this.engine.shutDown(false);
+  }
+
+  /** As a browser ends a tab that is killed: nothing more is written or said, and the lock is free. */
+  crash(): void {
+    this.#isGone = true;
+    for (const transport of this.transports) transport.vanish();
+    for (const leadership of this.#leaderships) leadership.release();
+  }
+
+  /** The device's database is gone for this tab, with or without its rows. */
+  loseDatabase(failure: 'deleted' | 'lost' | 'newer'): void {
+    if (failure === 'deleted') this.#device.stores.clear();
+    this.#onLost?.(new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test takes it', failure }));
+  }
+
+  /** Takes the lock away while the tab goes on, as one that was frozen would. */
+  loseLock(): void {
+    for (const leadership of this.#leaderships) leadership.release();
+  }
+
+  #environment(): Environment {
+    const { profile } = this;
+    const { world } = profile;
+    return {
+      hash,
+      verifier,
+      clock: { nowMs: () => world.nowMs + profile.skewMs },
+      random: { u32: () => world.u32() },
+      hasBuckets: false,
+      openRescued: async () => undefined,
+      deleteElsewhere: async () => {},
+      openDatabase: async (_, place, onLost) => {
+        if (place === 'main' && this.#inMemory)
+          throw new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test denies it', failure: 'denied' });
+        this.#onLost = onLost;
+        this.#place = place === 'main' ? this.#device : this.#refuge;
+        return this.#database(this.#place);
+      },
+      openIdentity: async (_, roomId, spent) => {
+        const { replica, signer } = this.#place.identity(roomId, spent);
+        const sign = async (message: Uint8Array): Promise<Uint8Array> => {
+          await this.beforeSign();
+          return signer.sign(message);
+        };
+        return { replica, signer: { publicKey: signer.publicKey, sign } };
+      },
+      openChannel: (name) => profile.channel(name, this),
+      lead: (name) => {
+        const leadership = profile.lead(name);
+        this.#leaderships.add(leadership);
+        return leadership;
+      },
+      connect: (_, room, events) => {
+        const transport = new MemoryTransport(profile, room, events);
+        this.transports.add(transport);
+        return transport;
+      },
+    };
+  }
+
+  #database({ stores }: Profile): Database {
+    let isClosed = false;
+    return {
+      isPersistent: stores === this.#device.stores,
+      room: (roomId) => {
+        let store = stores.get(roomId);
+        if (store === undefined) stores.set(roomId, (store = new MemoryStore()));
+        return new TabStore(store, this, () => isClosed);
+      },
+      readIdentity: async () => undefined,
+      writeIdentity: async () => {},
+      deleteAll: async () => stores.clear(),
+      close: async () => {
+        isClosed = true;
+      },
+    };
+  }
+}
+
+class TabStore implements Store {
+  readonly #store: Store;
+  readonly #tab: Tab;
+  readonly #isClosed: () => boolean;
+
+  constructor(store: Store, tab: Tab, isClosed: () => boolean) {
+    this.#store = store;
+    this.#tab = tab;
+    this.#isClosed = isClosed;
+  }
+
+  async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
+    if (this.#isClosed()) throw new MangroveError('CLOSED', { what: 'database' });
+    await this.#tab.beforeTransact(options);
+    if (this.#tab.isGone) return await new Promise<never>(() => {});
+    const result = await this.#store.transact(plan, options);
+    return this.#tab.isGone ? await new Promise<never>(() => {}) : result;
+  }
+
+  async close(): Promise<void> {}
+}
