@@ -1,21 +1,8 @@
-import { type BackupStream, type Client, createClient, isMangroveError, type Room } from '@mangrove/client';
-import { afterEach, expect, test } from 'vitest';
+import { type BackupStream, isMangroveError, type Room } from '@mangrove/client';
+import { expect, test } from 'vitest';
+import { setClients } from './real-clients.js';
 
-/** Real workers, IndexedDB and locks; without a relay, so that what is here is only here. */
-const clients: Client[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.destroy({ deleteLocalData: true }).catch(() => {});
-});
-
-/** Two clients of one name are two tabs of one profile. */
-function open(name = `mangrove-test-${crypto.randomUUID()}`): { client: Client; room: Room; name: string } {
-  const worker = () =>
-    new Worker(new URL('../../../packages/client/src/worker/entry.ts', import.meta.url), { type: 'module' });
-  const client = createClient({ name, worker });
-  clients.push(client);
-  return { client, room: client.room('shelf'), name };
-}
+const open = setClients('shelf');
 
 const fileOf = (stream: BackupStream): Promise<Blob> => new Response(stream).blob();
 

@@ -1,21 +1,7 @@
-import { type Client, createClient, type Room } from '@mangrove/client';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { setClients } from './real-clients.js';
 
-/** Real workers, IndexedDB and locks, without a relay. */
-const clients: Client[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) await client.destroy({ deleteLocalData: true }).catch(() => {});
-});
-
-/** Two clients of one name are two tabs of one profile. */
-function open(name = `mangrove-test-${crypto.randomUUID()}`): { client: Client; room: Room; name: string } {
-  const worker = () =>
-    new Worker(new URL('../../../packages/client/src/worker/entry.ts', import.meta.url), { type: 'module' });
-  const client = createClient({ name, worker });
-  clients.push(client);
-  return { client, room: client.room('desk'), name };
-}
+const open = setClients('desk');
 
 test('[VS1, VS4] a version that one tab saves is seen and restored in another, after a reload, and from a backup', async () => {
   const first = open();
