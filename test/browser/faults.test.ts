@@ -102,6 +102,20 @@ test.runIf(isLong)('[E2E3] a connection that fell silent for good is noticed and
   expect(await anna.text()).toBe('Are you there? ');
 });
 
+test('[SY15] a page that hears that it is offline asks its silent relay at once, and says so in seconds', async () => {
+  const anna = await stage.arrive('Anna');
+  await anna.waitUntilInSync();
+  anna.network.hold('down');
+  anna.network.hold('up');
+  const atMs = Date.now();
+  await anna.page.evaluate(() => void dispatchEvent(new Event('offline')));
+  await anna.waitForStatus('told of it', ({ connection }) => connection !== 'connected');
+  expect(Date.now() - atMs, 'well before a silence is noticed by itself').toBeLessThan(8_000);
+  anna.network.release('up');
+  anna.network.release('down');
+  await anna.waitUntilInSync();
+});
+
 test('[E2E3] [JS1] a tab is closed in the middle of typing and opened again: what was on disk is there', async () => {
   const profile = await stage.newProfile();
   const [anna, ben] = [await stage.arrive('Anna', { profile }), await stage.arrive('Ben')];

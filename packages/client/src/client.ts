@@ -1,7 +1,8 @@
 import { assertName, defaultLimits, type Limits, MangroveError } from '@mangrove/protocol';
 import { restoreFrom } from './backup.js';
 import { Room, type RoomHost, type RoomOptions } from './room.js';
-import { wrapEngine } from './rpc/wrap.js';
+import type { NetworkWord } from './rpc/expose.js';
+import { wrapEngine, type WrappedEngine } from './rpc/wrap.js';
 import type { RestoreResult } from './types.js';
 import type { EngineApi } from './worker/engine-api.js';
 
@@ -29,6 +30,8 @@ export interface Client {
   destroy(options: { readonly deleteLocalData: true }): Promise<void>;
 }
 
+const NETWORK_WORDS: readonly NetworkWord[] = ['online', 'offline'];
+
 /** Synchronous, and does nothing yet: the worker starts with the first room that is used. Throws `NAME_INVALID`, `NOT_SUPPORTED`. */
 export function createClient(options: ClientOptions): Client {
   assertOptions(options);
@@ -36,16 +39,18 @@ export function createClient(options: ClientOptions): Client {
   const limits = { ...defaultLimits, ...options.limits };
   const rooms = new Map<string, { readonly room: Room; readonly options: RoomOptions }>();
   let worker: Worker | undefined;
-  let engine: EngineApi | undefined;
+  let wrapped: WrappedEngine | undefined;
   let isClosed = false;
 
   const start = (): EngineApi => {
-    if (engine === undefined) {
+    if (wrapped === undefined) {
       worker = (options.worker ?? startWorker)();
-      engine = wrapEngine(worker, { database: options.name, limits });
+      wrapped = wrapEngine(worker, { database: options.name, limits });
+      for (const word of NETWORK_WORDS) globalThis.addEventListener?.(word, tellNetwork);
     }
-    return engine;
+    return wrapped.engine;
   };
+  const tellNetwork = ({ type }: Event): void => wrapped?.network(type as NetworkWord);
   const leaving = new Map<string, Promise<void>>();
   const host: RoomHost = {
     relays,
@@ -63,7 +68,8 @@ export function createClient(options: ClientOptions): Client {
     for (const { room } of [...rooms.values()]) room.close();
     isClosed = true;
     await Promise.all(leaving.values());
-    if (engine !== undefined || deleteData) await start().shutDown(deleteData);
+    if (wrapped !== undefined || deleteData) await start().shutDown(deleteData);
+    for (const word of NETWORK_WORDS) globalThis.removeEventListener?.(word, tellNetwork);
     worker?.terminate();
   };
 

@@ -16,7 +16,12 @@ export interface EngineOptions {
 export interface EngineEndpoint {
   start(options: EngineOptions): void;
   call(method: keyof EngineApi, ...args: unknown[]): Promise<Outcome>;
+  /** The page has heard this of the network: not every platform tells its workers, and an app may say so itself. */
+  network(word: NetworkWord): void;
 }
+
+/** Events of a page and of a worker alike. */
+export type NetworkWord = 'online' | 'offline';
 
 /** Makes an engine callable from the page that started this worker. */
 export function exposeEngine(createEngine: (options: EngineOptions) => EngineApi): void {
@@ -41,6 +46,8 @@ export function exposeEngine(createEngine: (options: EngineOptions) => EngineApi
       await notices.heard();
       return outcome.ok ? Comlink.transfer(outcome, transferred(method, outcome.value)) : outcome;
     },
+    // Where the worker has heard it too, whoever listens asks once more, which does no harm.
+    network: (word) => void globalThis.dispatchEvent(new Event(word)),
   };
   Comlink.expose(endpoint);
 }

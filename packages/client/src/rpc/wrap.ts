@@ -1,7 +1,7 @@
 import * as Comlink from 'comlink';
 import { errorFromFacts, MangroveError } from '@mangrove/protocol';
 import type { EngineApi, RoomListener } from '../worker/engine-api.js';
-import type { EngineEndpoint, EngineOptions } from './expose.js';
+import type { EngineEndpoint, EngineOptions, NetworkWord } from './expose.js';
 
 const METHODS: readonly (keyof EngineApi)[] = [
   'openRoom',
@@ -36,8 +36,15 @@ const METHODS: readonly (keyof EngineApi)[] = [
   'shutDown',
 ];
 
-/** The engine in a worker, as if it were here: errors arrive as the class they were thrown as. */
-export function wrapEngine(worker: Worker, options: EngineOptions): EngineApi {
+export interface WrappedEngine {
+  /** As if it were here: errors arrive as the class they were thrown as. */
+  readonly engine: EngineApi;
+  /** Tells the worker what the page has heard. */
+  network(word: NetworkWord): void;
+}
+
+/** The engine in a worker. */
+export function wrapEngine(worker: Worker, options: EngineOptions): WrappedEngine {
   const endpoint = Comlink.wrap<EngineEndpoint>(worker);
   endpoint.start(options).then(
     () => {
@@ -63,5 +70,8 @@ export function wrapEngine(worker: Worker, options: EngineOptions): EngineApi {
   const engine = Object.fromEntries(
     METHODS.map((method) => [method, (...args: unknown[]) => call(method, args)]),
   ) as unknown as EngineApi;
-  return { ...engine, openRoom: (room, listener) => engine.openRoom(room, Comlink.proxy(listener) as RoomListener) };
+  return {
+    engine: { ...engine, openRoom: (room, listener) => engine.openRoom(room, Comlink.proxy(listener) as RoomListener) },
+    network: (word) => void endpoint.network(word).catch(() => {}),
+  };
 }
