@@ -1,6 +1,6 @@
 import type { RoomStatus } from '@mangrove/client';
-import { describe, expect, test } from 'vitest';
-import { describeStatus } from './status.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { describeStatus, mountStatus } from './status.ts';
 
 const ROOT = `3fa9${'0'.repeat(60)}`;
 const SYNCED_AT_MS = 1_000_000;
@@ -123,5 +123,24 @@ describe('trouble', () => {
     const staleness = { lastSyncedAtMs: null, lagVersions: 9, exceeded: true };
     const { detail } = describeIt({ quarantined: 2, staleness, connection: 'offline' });
     expect(detail).toBe('what you see is older than this room allows · 2 deltas could not be read and set aside');
+  });
+});
+
+describe('what is said when', () => {
+  test('that something waits is said at once after it was said that nothing does, though other news wait for calm', () => {
+    vi.useFakeTimers();
+    const element = () => ({ dataset: {}, textContent: '' }) as unknown as HTMLElement;
+    const elements = { strip: element(), status: element(), detail: element() };
+    const show = mountStatus(elements);
+    const offline = { ...CALM, connection: 'offline', sync: 'behind' } as const;
+    show(offline, 0);
+    expect(elements.status.textContent).toBe('Offline: nothing waiting');
+    show({ ...offline, ...waiting(1, 0) }, 0);
+    expect(elements.status.textContent).toBe('Offline: 1 edit waiting, safe on this device');
+    show({ ...offline, ...waiting(2, 0) }, 0);
+    expect(elements.status.textContent).toBe('Offline: 1 edit waiting, safe on this device');
+    vi.advanceTimersByTime(1_000);
+    expect(elements.status.textContent).toBe('Offline: 2 edits waiting, safe on this device');
+    vi.useRealTimers();
   });
 });

@@ -141,6 +141,8 @@ const SPEAK_MS_MAX = 2_000;
 export function mountStatus(elements: StatusElements): (status: RoomStatus, elapsedMs: number) => void {
   let shown: StatusText | undefined;
   let next: StatusText;
+  let isWaitingShown = false;
+  let isWaiting = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let heldSinceMs = 0;
 
@@ -148,6 +150,7 @@ export function mountStatus(elements: StatusElements): (status: RoomStatus, elap
     clearTimeout(timer);
     timer = undefined;
     shown = next;
+    isWaitingShown = isWaiting;
     elements.strip.dataset.tone = next.tone;
     setText(elements.status, next.headline);
     setText(elements.detail, next.detail);
@@ -161,9 +164,11 @@ export function mountStatus(elements: StatusElements): (status: RoomStatus, elap
     element.dataset.root = status.root;
 
     next = describeStatus(status, elapsedMs);
+    isWaiting = status.pending.writes > 0;
     if (shown?.headline === next.headline) return show();
     const isCalm = shown === undefined || shown.tone === 'ok' || (shown.tone !== next.tone && next.tone !== 'busy');
-    if (isCalm) return show();
+    // Nor that nothing waits where something does.
+    if (isCalm || (isWaiting && !isWaitingShown)) return show();
     const nowMs = performance.now();
     if (timer === undefined) heldSinceMs = nowMs;
     clearTimeout(timer);
