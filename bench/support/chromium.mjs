@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { ensureChromium } from '../../scripts/lib/ensure-chromium.mjs';
+import { ensureBrowser } from '../../scripts/lib/ensure-browser.mjs';
 
 const ARGS = [
   '--disable-gpu',
@@ -22,7 +22,7 @@ const ARGS = [
  * IndexedDB never leaves the memory.
  */
 export async function openProfile(folder) {
-  const executablePath = await ensureChromium();
+  const executablePath = await ensureBrowser('chromium');
   const profile = await mkdtemp(join(folder, 'profile-'));
   const args = process.getuid?.() === 0 ? ['--no-sandbox', ...ARGS] : ARGS;
   const context = await chromium.launchPersistentContext(profile, { executablePath, args, headless: true });

@@ -1,7 +1,7 @@
 import type { DocumentHandle, Room } from '@mangrove/client';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { findChromium } from '../../scripts/lib/ensure-chromium.mjs';
+import { findBrowser } from '../../scripts/lib/ensure-browser.mjs';
 import { needs } from '../support/engines/abilities.js';
 import { findFreePort } from '../support/free-port.js';
 import { PackedApp, readQuickStart } from '../support/packed-app.js';
@@ -104,7 +104,7 @@ describe.skipIf(consumers.isLacking)(
     beforeAll(async () => {
       app = new PackedApp();
       await app.install();
-      const executablePath = findChromium();
+      const executablePath = findBrowser('chromium');
       browser = await chromium.launch({
         args: ['--no-sandbox'],
         ...(executablePath === undefined ? {} : { executablePath }),
