@@ -188,4 +188,44 @@ describe('floors', () => {
     world.healAndDrain();
     expect(countOf(world, 'floors')).toBeGreaterThan(0);
   });
+
+  test('[FL5] [CX4] seed 91741: what its author writes again after a floor is news to who saw it before', () => {
+    const world = createWorld({
+      seed: 91741,
+      replicaCount: 3,
+      editCount: 20,
+      documentRatio: 0.5,
+      keyCount: 4,
+      deleteRatio: 0.6,
+      editEveryMs: 20,
+      dropRatio: 0.04,
+      reorder: true,
+      latencyMsMax: 20,
+      clockSkewMsMax: 120000,
+      clockJumpMsMax: 20000,
+      disk: 'barriers',
+      frameBytesMax: 17,
+      sendBufferBytesMax: 65536,
+      windowBytes: 300,
+      checkpointTailBytesMin: 2000,
+      floorTombstonesMin: 1,
+      floorContextEntriesMin: 3,
+      replicaExpiryMs: 1500,
+      trashMs: 1000,
+      newcomers: 'vector',
+      faults: [
+        'disconnect',
+        'partition',
+        'replica-crash',
+        'clock-jump',
+        'slow-reader',
+        'relay-withholds',
+        'relay-crash',
+      ],
+      faultEveryMs: 400,
+    });
+    world.run({ steps: 700 });
+    world.healAndDrain();
+    expect(countOf(world, 'floors')).toBeGreaterThan(0);
+  });
 });

@@ -5,7 +5,7 @@ import type { Hlc } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
 import { assertWhole } from '../merkle/node-table.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { readContexts } from './set-rows.js';
+import { type ContextualSibling, readContexts } from './set-rows.js';
 import { isReached } from './floor-rows.js';
 import type { JournalRow } from './journal.js';
 import { isKeyLost } from './lost.js';
@@ -81,12 +81,16 @@ export function* contextOfPrevious(
   const note = row?.[STAMP_BYTES];
   const isRow = hlc > Math.min(...group.map(oldestOf));
   if (!isRow && (note === NOTES.unseen || !(yield* isVisible(tx, room, { keyId, replica, hlc })))) return EMPTY_CONTEXT;
-  return contextOfOwn({ replica, hlc }, note !== undefined);
+  const previous = (yield* loadContexts(tx, keyId)).find((held) => held.replica === replica && held.hlc === hlc);
+  return joinContexts([previous?.context ?? EMPTY_CONTEXT, contextOfOwn({ replica, hlc }, note !== undefined)]);
 }
 
-/** What the next delta of the key says of this one, which was drafted just before it from rows that stood before its own. */
+/**
+ * What the next delta of the key says of this one, which was drafted just before it from rows that stood before its own. What this one has
+ * seen goes along: the disk may have lost it between the two writes, and then only the first has it in its rows.
+ */
 export function contextOfDrafted(delta: DeltaHeader): Context {
-  return contextOfOwn(delta, isAboveGap(delta));
+  return joinContexts([delta.context, contextOfOwn(delta, isAboveGap(delta))]);
 }
 
 function contextOfOwn({ replica, hlc }: Stamped, isAlone: boolean): Context {
@@ -102,9 +106,7 @@ const isAboveGap = ({ replica, prev, context }: DeltaHeader): boolean => prev > 
 function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | 'replica' | 'hlc'>): Steps<boolean> {
   const from = concatBytes(idToBytes(own.keyId), idToBytes(own.replica), u64ToBytes(own.hlc));
   if ((yield* tx.keys('deltas', { from, to: prefixEnd(from), limit: 1 })).length > 0) return true;
-  const key = idToBytes(own.keyId);
-  const row = yield* tx.get('contexts', key);
-  const covering = readContexts(key, row ?? new Uint8Array()).filter(({ context }) => covers(context, own));
+  const covering = (yield* loadContexts(tx, own.keyId)).filter(({ context }) => covers(context, own));
   const held = yield* tx.getMany(
     'deltas',
     covering.map(({ trieKey }) => trieKey),
@@ -114,4 +116,9 @@ function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | '
   // What the floor lets stand may be missing, and nobody has noticed yet.
   yield* assertWhole(tx, idToBytes(own.keyId));
   return true;
+}
+
+function* loadContexts(tx: Transaction, keyId: KeyId): Steps<readonly ContextualSibling[]> {
+  const key = idToBytes(keyId);
+  return readContexts(key, (yield* tx.get('contexts', key)) ?? new Uint8Array());
 }

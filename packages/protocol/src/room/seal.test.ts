@@ -12,7 +12,7 @@ import {
 } from '../../../../test/interop/fixture.js';
 import { bytesToBody, bytesToRecordPayload, recordPayloadToBytes } from '../body.js';
 import { bytesToUtf8, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
-import { EMPTY_CONTEXT } from '../context.js';
+import { covers, EMPTY_CONTEXT } from '../context.js';
 import { bytesToDelta, type Delta, FLAG } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { hlcFromMs, hlcToMs } from '../hlc.js';
@@ -412,6 +412,22 @@ describe('seal', () => {
     });
     replica.put('a', 'three');
     expect(replica.seal()[0]?.prev).toBe(first?.hlc);
+  });
+
+  test('[CX4][JS2] what the own delta before had seen is taken along: the disk lost it before the write that follows', () => {
+    const replica = createReplica();
+    const theirs = makeDelta({ replica: other, seq: 1, hlc: hlcFromMs(NOW - 10), name: record('a') });
+    replica.receive(theirs);
+    replica.put('a', 'one');
+    const first = replica.sign();
+    for (const name of ['deltas', 'dots', 'nodes'] as const) {
+      const table = replica.tables.table(name);
+      for (const [key] of table.rows({ from: new Uint8Array() })) table.delete(key);
+    }
+    replica.put('a', 'two');
+    replica.commit(first);
+    const [second] = replica.seal();
+    expect(covers(second?.context ?? EMPTY_CONTEXT, theirs), 'or it would be back, once somebody sends it').toBe(true);
   });
 
   test('[CX4][JS5] prev is kept by key', () => {

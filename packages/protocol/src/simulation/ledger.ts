@@ -149,7 +149,9 @@ export class Ledger {
       const isSeen = seen.has(value);
       if (isCovered && !isSeen)
         throw new Error(`[CX4] ${name(delta)} covers ${name(other.delta)}, which its writer never saw`);
-      if (isSeen && !isCovered && !other.withdrawn && !isCopied(other, others))
+      // What its author has written again after a floor swept it is news to who saw it before [FL5].
+      const isNews = isCopied(other, others) || this.isRevived(value);
+      if (isSeen && !isCovered && !other.withdrawn && !isNews)
         throw new Error(`[CX4] ${name(delta)} does not cover ${name(other.delta)}, which its writer saw`);
     }
   }
