@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { readRoot, rebuildTrie, recordPayloadToBytes, valueToBytes } from '@mangrove/protocol';
 import { median } from '../support/stats.mjs';
-import { readEdits, repeated } from './edits.mjs';
+import { readTrace } from '../support/trace.mjs';
+import { repeated } from './edits.mjs';
 import { bytesByTable, copyStore, GrowthWorld } from './world.mjs';
 // The one that the engine uses; the peers have another.
 import * as Y from '../../node_modules/yjs/dist/yjs.mjs';
@@ -18,7 +19,7 @@ const DOCUMENT = 'paper';
 
 export function measure({ steps }) {
   return inHaste(async () => {
-    const { source, edits } = readEdits();
+    const { source, edits } = readTrace();
     return {
       source,
       document: await measureDocument(edits, steps),

@@ -22,20 +22,38 @@ const ARGS = [
  * IndexedDB never leaves the memory.
  */
 export async function openProfile(folder) {
+  const profile = await makeProfile(folder);
+  const browser = await openBrowser(profile);
+  return {
+    ...browser,
+    close: async () => {
+      await browser.close();
+      await removeProfile(profile);
+    },
+  };
+}
+
+export function makeProfile(folder) {
+  return mkdtemp(join(folder, 'profile-'));
+}
+
+export function removeProfile(profile) {
+  return rm(profile, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** A Chromium with a profile that stays when it is closed. */
+export async function openBrowser(profile, extraArgs = []) {
   const executablePath = await ensureBrowser('chromium');
-  const profile = await mkdtemp(join(folder, 'profile-'));
-  const args = process.getuid?.() === 0 ? ['--no-sandbox', ...ARGS] : ARGS;
+  const args = [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), ...ARGS, ...extraArgs];
   const context = await chromium.launchPersistentContext(profile, { executablePath, args, headless: true });
   const [page = await context.newPage()] = context.pages();
   return {
     page,
+    session: () => context.newCDPSession(page),
     version: async () => {
       const session = await context.newCDPSession(page);
       return (await session.send('Browser.getVersion')).product;
     },
-    close: async () => {
-      await context.close();
-      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-    },
+    close: () => context.close(),
   };
 }

@@ -1,0 +1,3 @@
+import { openRaw } from './raw.js';
+
+export const open = (name) => openRaw(name, 'relaxed');
