@@ -242,6 +242,7 @@ export {
   type Steps,
   Transaction,
   type Write,
+  together,
 } from './store/plan.js';
 export type { Store, TransactOptions } from './store/store.js';
 export { type Table, TABLES } from './store/table.js';

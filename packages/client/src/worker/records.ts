@@ -22,6 +22,7 @@ import {
   type RoomRef,
   type SiblingValue,
   type Steps,
+  together,
   type Transaction,
   type Value,
   bytesToKeyId,
@@ -67,9 +68,9 @@ export function* readEntries(
   let high = to;
   while (entries.length < limit) {
     const rows = yield* tx.rows('names', { from: low, to: high, limit: PAGE, reverse });
-    for (const [key, value] of rows) {
-      const state = yield* readKeyState(tx, room, bytesToKeyId(value));
-      const entry = resolveRecord(state, replica, resolver);
+    const states = yield* together<KeyState[]>(rows.map(([, value]) => readKeyState(tx, room, bytesToKeyId(value))));
+    for (const [i, [key]] of rows.entries()) {
+      const entry = resolveRecord(states[i] as KeyState, replica, resolver);
       if (entry !== undefined && entries.length < limit)
         entries.push([bytesToUtf8(key.subarray(prefix.length)), entry]);
     }

@@ -21,9 +21,10 @@ export function* readGrounds(
   room: RoomRef,
   held: readonly (HeldDelta & Pick<Delta, 'keyId'>)[],
 ): Steps<readonly Ground[]> {
-  const floors = yield* readHeldFloors(tx, room);
   const [first] = held;
-  if (floors.length === 0 || first === undefined) return [];
+  if (first === undefined) return [];
+  const floors = yield* readHeldFloors(tx, room);
+  if (floors.length === 0) return [];
   const isLost = yield* isKeyLost(tx, first.keyId);
   const own = yield* readOwnReplica(tx);
   const replicas = new Set(

@@ -18,7 +18,7 @@ import {
   writeKeyName,
 } from '../ids.js';
 import { defaultLimits } from '../limits.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, together, type Transaction } from '../store/plan.js';
 import type { RoomRef } from './room-ref.js';
 import { readGrounds } from './ground.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
@@ -30,6 +30,9 @@ const PAGE_ROWS_MAX = 4_096;
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** A row may weigh as much as a body, and what a step reads is only known afterwards. */
 const STEP_ROWS_MAX = 64;
+
+/** Edits of which one step of a plan reads what their writers hold. */
+const STEP_EDITS_MAX = 128;
 
 /** Room for what rows that are sealed together saw, each a little later than the one before. */
 const JOINED_ENTRIES = 64;
@@ -81,32 +84,46 @@ export function* appendToJournal(
   edits: readonly Edit[],
   nowMs: number,
 ): Steps<readonly JournalRow[]> {
-  let number = yield* readNumber(tx, 'row');
-  let clock = yield* readClock(tx);
+  const [last, clock, contexts] = yield* together<[number, Hlc, readonly Context[]]>([
+    readNumber(tx, 'row'),
+    readClock(tx),
+    readHeldBy(tx, room, edits),
+  ]);
   const rows: JournalRow[] = [];
-  for (const { recovers, ...edit } of edits) {
+  let writtenAt = clock;
+  for (const [i, { recovers, ...edit }] of edits.entries()) {
     if (recovers !== undefined && !(yield* takeFromTrash(tx, recovers))) throw new MangroveError('NOT_IN_TRASH');
-    number++;
-    clock = tickHlc(clock, nowMs);
-    const row = { ...(yield* draftRow(tx, room, edit, clock)), number };
+    writtenAt = tickHlc(writtenAt, nowMs);
+    const row = { ...draftRow(room, edit, writtenAt, contexts[i] as Context), number: last + 1 + i };
     putRow(tx, row);
     rows.push(row);
   }
-  writeNumber(tx, 'row', number);
-  writeNumber(tx, 'clock', clock);
+  writeNumber(tx, 'row', last + rows.length);
+  writeNumber(tx, 'clock', writtenAt);
   return rows;
 }
 
-/** A row as it will be, all but its number: what its writer holds is taken now [CX5]. */
-export function* draftRow(
-  tx: Transaction,
-  room: RoomRef,
-  edit: Edit,
-  writtenAt: Hlc,
-): Steps<Omit<JournalRow, 'number'>> {
+/** What the writers of these edits hold of their keys now [CX5], edit by edit. Throws `BODY_TOO_LARGE` and `CONTEXT_TOO_LARGE`. */
+export function* readHeldBy(tx: Transaction, room: RoomRef, edits: readonly Edit[]): Steps<readonly Context[]> {
+  const contexts: Context[] = [];
+  for (let i = 0; i < edits.length; i += STEP_EDITS_MAX) {
+    const page = edits.slice(i, i + STEP_EDITS_MAX).map((edit) => readHeld(tx, room, edit));
+    contexts.push(...(yield* together<Context[]>(page)));
+  }
+  return contexts;
+}
+
+function* readHeld(tx: Transaction, room: RoomRef, edit: Edit): Steps<Context> {
   assertBodyFits(edit);
+  const { name } = edit;
+  return name.kind === 'record'
+    ? yield* readContextOfKey(tx, room, deriveKeyId(room.hash, room.roomId, name))
+    : EMPTY_CONTEXT;
+}
+
+/** A row as it will be, all but its number. `context`: of {@link readHeldBy}. */
+export function draftRow(room: RoomRef, edit: Edit, writtenAt: Hlc, context: Context): Omit<JournalRow, 'number'> {
   const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
-  const context = edit.name.kind === 'record' ? yield* readContextOfKey(tx, room, keyId) : EMPTY_CONTEXT;
   assert(highestEntry(context) < writtenAt, () => 'something was accepted whose stamp did not move the clock');
   return { ...edit, keyId, writtenAt, context };
 }
@@ -132,7 +149,11 @@ export function* readSiblings(tx: Transaction, room: RoomRef, keyId: KeyId): Ste
 }
 
 export function* readKeyState(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<KeyState> {
-  return { deltas: yield* readSiblings(tx, room, keyId), rows: yield* readJournalOf(tx, keyId) };
+  const [deltas, rows] = yield* together<[readonly Delta[], readonly JournalRow[]]>([
+    readSiblings(tx, room, keyId),
+    readJournalOf(tx, keyId),
+  ]);
+  return { deltas, rows };
 }
 
 /** The rows of one key, ascending by number. */

@@ -1,8 +1,8 @@
-import { highestEntry } from '../context.js';
+import { type Context, highestEntry } from '../context.js';
 import { type Hlc, tickHlc } from '../hlc.js';
 import { type Plan, type Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
-import { draftRow, type Edit, type JournalRow, putRow, readJournalOf } from './journal.js';
+import { draftRow, type Edit, type JournalRow, putRow, readHeldBy, readJournalOf } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 
 /** Above every number that a journal gives. */
@@ -38,13 +38,12 @@ export function* draftUnkept(
   nextNumber: () => number,
 ): Steps<readonly JournalRow[]> {
   let clock = Math.max(yield* readClock(tx), unkept.at(-1)?.writtenAt ?? 0) as Hlc;
-  const rows: JournalRow[] = [];
+  const contexts = yield* readHeldBy(tx, room, edits);
   // What an edit recovers stays in the trash: taking it from there is a write too.
-  for (const { recovers: _, ...edit } of edits) {
+  return edits.map(({ recovers: _, ...edit }, i) => {
     clock = tickHlc(clock, nowMs);
-    rows.push({ ...(yield* draftRow(tx, room, edit, clock)), number: nextNumber() });
-  }
-  return rows;
+    return { ...draftRow(room, edit, clock, contexts[i] as Context), number: nextNumber() };
+  });
 }
 
 /** Puts rows that were written before into the journal, with the time and the context that they have [JS7, JS8]. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bytesToHex } from '../bytes.js';
 import { MemoryStore, MemoryTables } from './memory-store.js';
-import { type Range, runPlanAsync, type Steps, type Transaction } from './plan.js';
+import { type Range, type Read, runPlanAsync, type Steps, together, type Transaction } from './plan.js';
 
 const key = fc.uint8Array({ maxLength: 2, max: 3 });
 const writes = fc.array(fc.tuple(fc.boolean(), key, fc.nat(255)), { maxLength: 12 });
@@ -77,4 +77,51 @@ describe('transaction', () => {
     await store.close();
     await expect(store.transact(put, { mode: 'write' })).rejects.toMatchObject({ code: 'CLOSED' });
   });
+
+  test('steps that run together say what they say one after the other, in as many rounds as the longest has', () => {
+    fc.assert(
+      fc.property(writes, writes, fc.array(fc.tuple(ranges, key), { maxLength: 5 }), (stored, own, reads) => {
+        const tables = new MemoryTables();
+        tables.transact((tx) => write(tx, stored));
+        const run = (readThem: (tx: Transaction) => Steps<readonly string[]>) =>
+          tables.clone().transact(function* (tx) {
+            yield* write(tx, own);
+            return yield* readThem(tx);
+          }).result;
+        const apart = run(function* (tx) {
+          const results: string[] = [];
+          for (const [range, at] of reads) results.push(yield* readAll(tx, range, at));
+          return results;
+        });
+        const joined = run((tx) => counted(together<string[]>(reads.map(([range, at]) => readAll(tx, range, at))), 3));
+        expect(joined).toEqual(apart);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('steps that run together may end at different times, and fail as one', () => {
+    const tables = new MemoryTables();
+    const ask = function* (rounds: number): Steps<number> {
+      for (let i = 0; i < rounds; i++) yield [{ kind: 'get', table: 'meta', key: Uint8Array.of(i) }];
+      if (rounds === 9) throw new Error('nine');
+      return rounds;
+    };
+    expect(tables.transact(() => together<number[]>([3, 0, 1, 2].map(ask))).result).toEqual([3, 0, 1, 2]);
+    expect(tables.transact(() => together<number[]>([])).result).toEqual([]);
+    expect(() => tables.transact(() => together<number[]>([1, 9].map(ask)))).toThrow('nine');
+  });
 });
+
+/** The same steps, which must not ask more often than that. */
+function* counted<Result>(steps: Steps<Result>, roundsMax: number): Steps<Result> {
+  let rounds = 0;
+  let step = steps.next();
+  while (!step.done) {
+    rounds++;
+    const reads: readonly Read[] = step.value;
+    step = steps.next(yield reads);
+  }
+  expect(rounds).toBeLessThanOrEqual(roundsMax);
+  return step.value;
+}

@@ -135,6 +135,35 @@ export function isWithin(key: Uint8Array, range: Range): boolean {
   return compareBytes(key, range.from) >= 0 && (range.to === undefined || compareBytes(key, range.to) < 0);
 }
 
+/**
+ * Results of steps that do not wait for one another, in their order: what all of them read next is asked for in one step, as a round trip
+ * to a database costs more than what it brings. Steps that write must not read what another of them writes.
+ */
+export function* together<Results extends readonly unknown[]>(
+  steps: {
+    readonly [i in keyof Results]: Steps<Results[i]>;
+  },
+): Steps<Results> {
+  const results: unknown[] = [];
+  const begun = steps.map((one, i) => ({ i, one, step: one.next() }));
+  for (;;) {
+    const reads: Read[] = [];
+    for (const { i, step } of begun) {
+      if (step.done) results[i] = step.value;
+      else reads.push(...step.value);
+    }
+    const asking = begun.filter(({ step }) => !step.done);
+    if (asking.length === 0) return results as unknown as Results;
+    const answers = yield reads;
+    let at = 0;
+    for (const item of asking) {
+      const count = (item.step.value as readonly Read[]).length;
+      item.step = item.one.next(answers.slice(at, at + count));
+      at += count;
+    }
+  }
+}
+
 /** Runs a plan over a store that answers at once. */
 export function runPlan<Result>(
   plan: Plan<Result>,
