@@ -23,14 +23,29 @@ export interface EngineEndpoint {
 /** Events of a page and of a worker alike. */
 export type NetworkWord = 'online' | 'offline';
 
+/** What the page is told without being asked; `token` alone is asked for. */
+export type Told = Exclude<keyof RoomListener, 'token'>;
+
+/**
+ * It goes through the worker's own port, as answers do, so that it arrives before whatever is answered later: who waits for `synced` is to
+ * find `in-sync` in the status. Comlink passes over what has no `id`.
+ */
+export interface Notice {
+  /** By which number the page knows who listens. */
+  readonly listener: number;
+  readonly told: Told;
+  readonly args: readonly unknown[];
+}
+
+type Token = RoomListener['token'];
+
 /** Makes an engine callable from the page that started this worker. */
 export function exposeEngine(createEngine: (options: EngineOptions) => EngineApi): void {
   let engine: EngineApi | undefined;
-  const notices = new Notices();
   const answer = async (method: keyof EngineApi, args: unknown[]): Promise<Outcome> => {
     try {
       if (engine === undefined) throw new Error('the engine was not started');
-      if (method === 'openRoom') args[1] = toListener(args[1] as Comlink.Remote<RoomListener>, notices);
+      if (method === 'openRoom') args[1] = toListener(args[1] as number, args[2] as Token);
       const run = engine[method] as (...args: unknown[]) => Promise<unknown>;
       return { ok: true, value: await run(...args) };
     } catch (error) {
@@ -43,7 +58,6 @@ export function exposeEngine(createEngine: (options: EngineOptions) => EngineApi
     },
     call: async (method, ...args) => {
       const outcome = await answer(method, args);
-      await notices.heard();
       return outcome.ok ? Comlink.transfer(outcome, transferred(method, outcome.value)) : outcome;
     },
     // Where the worker has heard it too, whoever listens asks once more, which does no harm.
@@ -58,33 +72,20 @@ function transferred(method: keyof EngineApi, value: unknown): Transferable[] {
   return bytes === undefined ? [] : [bytes.buffer as ArrayBuffer];
 }
 
-/**
- * What the page is told without being asked. It travels on a channel of its own and may be slower than an answer, but who waits
- * for `synced` is to find `in-sync` in the status: answers wait until what was told before them has been heard.
- */
-class Notices {
-  readonly #underWay = new Set<Promise<unknown>>();
-
-  /** Nobody waits for the page, and a page that is gone is no error. */
-  tell(told: Promise<unknown>): void {
-    const heard = told.catch(() => {}).finally(() => this.#underWay.delete(heard));
-    this.#underWay.add(heard);
-  }
-
-  async heard(): Promise<void> {
-    await Promise.all(this.#underWay);
-  }
-}
-
-function toListener(remote: Comlink.Remote<RoomListener>, notices: Notices): RoomListener {
+function toListener(listener: number, token: Token): RoomListener {
+  // Nobody waits for the page: it answers nothing, which would cost it more than hearing.
+  const tell =
+    <Method extends Told>(told: Method) =>
+    (...args: Parameters<RoomListener[Method]>): void =>
+      globalThis.postMessage({ listener, told, args } satisfies Notice);
   return {
-    status: (status, metrics) => notices.tell(remote.status(status, metrics)),
-    updates: (document, updates) => notices.tell(remote.updates(document, updates)),
-    changes: (collection, changes) => notices.tell(remote.changes(collection, changes)),
-    peerPresence: (document, peer, state) => notices.tell(remote.peerPresence(document, peer, state)),
-    peersGone: (prefix) => notices.tell(remote.peersGone(prefix)),
-    presenceWanted: () => notices.tell(remote.presenceWanted()),
-    reopened: (hasMoved) => notices.tell(remote.reopened(hasMoved)),
-    token: () => remote.token() as Promise<string | undefined>,
+    status: tell('status'),
+    updates: tell('updates'),
+    changes: tell('changes'),
+    peerPresence: tell('peerPresence'),
+    peersGone: tell('peersGone'),
+    presenceWanted: tell('presenceWanted'),
+    reopened: tell('reopened'),
+    token: () => token(),
   };
 }

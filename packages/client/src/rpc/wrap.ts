@@ -1,7 +1,8 @@
 import * as Comlink from 'comlink';
 import { errorFromFacts, MangroveError } from '@mangrove/protocol';
+import type { RoomStatus } from '../types.js';
 import type { EngineApi, RoomListener } from '../worker/engine-api.js';
-import type { EngineEndpoint, EngineOptions, NetworkWord } from './expose.js';
+import type { EngineEndpoint, EngineOptions, NetworkWord, Notice } from './expose.js';
 
 const METHODS: readonly (keyof EngineApi)[] = [
   'openRoom',
@@ -63,15 +64,60 @@ export function wrapEngine(worker: Worker, options: EngineOptions): WrappedEngin
   });
   broken.catch(() => {});
   const call = async (method: keyof EngineApi, args: unknown[]): Promise<unknown> => {
-    const outcome = await Promise.race([endpoint.call(method, ...args), broken]);
+    const answered = endpoint.call(method, ...args);
+    // What has begun to run no longer fails to load, and a race would keep something of each call for as long as `broken` is undecided.
+    const outcome = await (isRunning ? answered : Promise.race([answered, broken]));
     if (outcome.ok) return outcome.value;
     throw errorFromFacts(outcome.error);
   };
   const engine = Object.fromEntries(
     METHODS.map((method) => [method, (...args: unknown[]) => call(method, args)]),
   ) as unknown as EngineApi;
+  const listeners = new Listeners(worker);
   return {
-    engine: { ...engine, openRoom: (room, listener) => engine.openRoom(room, Comlink.proxy(listener) as RoomListener) },
+    engine: {
+      ...engine,
+      openRoom: (options, listener) =>
+        call('openRoom', [
+          options,
+          listeners.add(options.room, listener),
+          Comlink.proxy(() => listener.token()),
+        ]) as Promise<RoomStatus>,
+      closeRoom: async (room) => {
+        const closed = listeners.of(room);
+        await engine.closeRoom(room).finally(() => listeners.drop(closed));
+      },
+    },
     network: (word) => void endpoint.network(word).catch(() => {}),
   };
+}
+
+/** Who listens to which room, by the numbers that notices carry. */
+class Listeners {
+  readonly #byNumber = new Map<number, { readonly room: string; readonly listener: RoomListener }>();
+  #last = 0;
+
+  constructor(worker: Worker) {
+    worker.addEventListener('message', ({ data }: MessageEvent<Partial<Notice> | undefined>) => {
+      if (data?.listener !== undefined) this.#hear(data as Notice);
+    });
+  }
+
+  add(room: string, listener: RoomListener): number {
+    this.#byNumber.set(++this.#last, { room, listener });
+    return this.#last;
+  }
+
+  of(room: string): readonly number[] {
+    return [...this.#byNumber].filter(([, entry]) => entry.room === room).map(([number]) => number);
+  }
+
+  drop(numbers: readonly number[]): void {
+    for (const number of numbers) this.#byNumber.delete(number);
+  }
+
+  #hear({ listener: number, told, args }: Notice): void {
+    const listener = this.#byNumber.get(number)?.listener;
+    (listener?.[told] as ((...args: readonly unknown[]) => void) | undefined)?.(...args);
+  }
 }
