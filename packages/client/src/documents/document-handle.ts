@@ -119,12 +119,7 @@ export class DocumentHandle {
 
   /** Called by the room: what came from elsewhere. */
   receive(updates: readonly Uint8Array[]): void {
-    if (!this.#isConnected) return;
-    const apply = (): void => {
-      for (const update of updates) Y.applyUpdate(this.ydoc, update, this);
-    };
-    // Not local: bindings and undo managers tell by it what this user has done.
-    Y.transact(this.ydoc, apply, this, false);
+    if (this.#isConnected) this.#apply(updates);
   }
 
   /** Hands over what was typed; resolves when it is on disk, or applied. Rejects when some of it never will be. */
@@ -153,6 +148,14 @@ export class DocumentHandle {
     this.#ignoreClosed(hasMoved ? granted.then(() => this.#bring()) : granted);
   }
 
+  #apply(updates: readonly Uint8Array[]): void {
+    const apply = (): void => {
+      for (const update of updates) Y.applyUpdate(this.ydoc, update, this);
+    };
+    // Not local: bindings and undo managers tell by it what this user has done.
+    Y.transact(this.ydoc, apply, this, false);
+  }
+
   async #open(): Promise<void> {
     await this.#host.ready();
     await this.#grant();
@@ -163,9 +166,9 @@ export class DocumentHandle {
 
   /** Loads what is stored and takes a clientID of this replica. */
   async #grant(): Promise<void> {
-    const { state, nonce, clientId } = await this.#host.engine().openDocument(this.#host.room, this.name);
+    const { updates, nonce, clientId } = await this.#host.engine().openDocument(this.#host.room, this.name);
     if (this.#isReleased) return;
-    Y.applyUpdate(this.ydoc, state, this);
+    this.#apply(updates);
     // After loading: Yjs changes a clientID that it meets in what it loads.
     this.#outgoing.handOver();
     this.#granted = { nonce, clientId };
@@ -181,8 +184,8 @@ export class DocumentHandle {
     this.#host.unjournaled(1);
     try {
       if (this.#host.hasRelay && this.#host.status().storage !== 'indexeddb') await this.#host.synced();
-      const { state } = await this.#host.engine().openDocument(this.#host.room, this.name);
-      const update = missingIn(state, this.ydoc);
+      const { updates } = await this.#host.engine().openDocument(this.#host.room, this.name);
+      const update = missingIn(updates, this.ydoc);
       if (update !== undefined) await this.#send({ updates: [update], nonce: 0, clientId: 0, imported: true });
     } finally {
       this.#host.unjournaled(-1);
@@ -237,7 +240,7 @@ export class DocumentHandle {
     this.presence.announce();
     // What was passed over while disconnected is stored: read it again; what is there already changes nothing.
     const read = this.ready.then(() => this.#host.engine().openDocument(this.#host.room, this.name));
-    this.#ignoreClosed(read.then(({ state }) => Y.applyUpdate(this.ydoc, state, this)));
+    this.#ignoreClosed(read.then(({ updates }) => this.#apply(updates)));
   }
 
   #onStatus({ connection, sync }: RoomStatus): void {

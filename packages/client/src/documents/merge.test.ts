@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { mergeUpdates, updatesToState } from './merge.js';
+import { mergeUpdates, updatesToOpen, updatesToState } from './merge.js';
 
 interface EditStep {
   readonly writer: number;
@@ -73,6 +73,36 @@ test('[JS2] merging in parts, and again what was merged, changes nothing', () =>
     }),
     { numRuns: 40 },
   );
+});
+
+test('[JS2] what a page opens a document from is all of it, in two updates at most, however much was joined before', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), fc.nat(), (steps, cut) => {
+      const updates = updatesOf(steps);
+      const at = cut % (updates.length + 1);
+      for (const stored of [updates, [updatesToState(updates.slice(0, at)), ...updates.slice(at)]]) {
+        const opened = updatesToOpen(stored);
+        expect(opened.length).toBeLessThanOrEqual(2);
+        const ydoc = new Y.Doc();
+        ydoc.transact(() => {
+          for (const update of opened) Y.applyUpdate(ydoc, update);
+        });
+        expect(read([Y.encodeStateAsUpdate(ydoc)])).toEqual(read(updates));
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('[JS2] a checkpoint is opened as it is stored, and what came since as one update', () => {
+  const ydoc = new Y.Doc();
+  ydoc.getText('t').insert(0, 'a long text that is most of the document '.repeat(20));
+  const checkpoint = Y.encodeStateAsUpdate(ydoc);
+  const since: Uint8Array[] = [];
+  ydoc.on('update', (update: Uint8Array) => since.push(update));
+  for (let i = 0; i < 30; i++) ydoc.getText('t').insert(i, 'x');
+  expect(updatesToOpen([...since, checkpoint])).toEqual([checkpoint, mergeUpdates(since)]);
+  expect(updatesToOpen([])).toEqual([]);
 });
 
 test('[JS2] more updates than one group are merged in groups of groups', () => {

@@ -28,6 +28,18 @@ export function updatesToState(updates: readonly Uint8Array[]): Uint8Array {
   return state;
 }
 
+/**
+ * The state of a document as a page opens it: what is by far the most of it as it is stored, and the rest as one update. To merge the two
+ * would be to build the document here, which takes longer than the page takes to apply both.
+ */
+export function updatesToOpen(updates: readonly Uint8Array[]): readonly Uint8Array[] {
+  if (updates.length <= 1) return updates;
+  const largest = updates.reduce((a, b) => (b.length > a.length ? b : a));
+  const others = updates.filter((update) => update !== largest);
+  const otherBytes = others.reduce((sum, { length }) => sum + length, 0);
+  return otherBytes > largest.length ? [updatesToState(updates)] : [largest, mergeUpdates(others)];
+}
+
 type Decoded = ReturnType<typeof Y.decodeUpdate>;
 type Struct = Decoded['structs'][number];
 

@@ -1,9 +1,9 @@
 import * as Y from 'yjs';
 
-/** What a document has that a stored state has not, as one update; undefined where that is nothing. */
-export function missingIn(state: Uint8Array, ydoc: Y.Doc): Uint8Array | undefined {
+/** What a document has that is not in these updates, as one update; undefined where that is nothing. */
+export function missingIn(updates: readonly Uint8Array[], ydoc: Y.Doc): Uint8Array | undefined {
   const stored = new Y.Doc();
-  Y.applyUpdate(stored, state);
+  for (const update of updates) Y.applyUpdate(stored, update);
   const missing: Uint8Array[] = [];
   stored.on('update', (update: Uint8Array) => missing.push(update));
   Y.applyUpdate(stored, Y.encodeStateAsUpdate(ydoc, Y.encodeStateVector(stored)));

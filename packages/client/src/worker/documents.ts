@@ -12,13 +12,13 @@ import {
   type Transaction,
   updateOfDelta,
 } from '@mangrove/protocol';
-import { updatesToState } from '../documents/merge.js';
+import { updatesToOpen, updatesToState } from '../documents/merge.js';
 
 /** What a page needs to show a document and to edit it. */
 export interface OpenedDocument {
   readonly keyId: KeyId;
-  /** The whole state as one Yjs update. */
-  readonly state: Uint8Array;
+  /** The whole state, as few Yjs updates that are to be applied together; none where nothing was written. */
+  readonly updates: readonly Uint8Array[];
   /** The nonce of this opening, and the clientID that it allows [ID5]. */
   readonly nonce: number;
   readonly clientId: number;
@@ -34,14 +34,23 @@ export async function openDocument(
   id: string,
   nonce: number,
 ): Promise<OpenedDocument> {
-  const keyId = deriveKeyId(room.hash, room.roomId, documentName(id));
+  const keyId = keyIdOf(room, id);
   const updates = await store.transact((tx) => readUpdates(tx, room, keyId), { mode: 'read' });
   return {
     keyId,
-    state: updatesToState(updates),
+    updates: updatesToOpen(updates),
     nonce,
     clientId: deriveClientId(room.hash, room.roomId, replica, nonce),
   };
+}
+
+/** The whole state as one update. */
+export async function readDocument(store: Store, room: RoomRef, id: string): Promise<Uint8Array> {
+  return updatesToState(await store.transact((tx) => readUpdates(tx, room, keyIdOf(room, id)), { mode: 'read' }));
+}
+
+function keyIdOf(room: RoomRef, id: string): KeyId {
+  return deriveKeyId(room.hash, room.roomId, documentName(id));
 }
 
 /** What is quarantined is no part of what is shown; one bad delta does not keep the others from opening. */

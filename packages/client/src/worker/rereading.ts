@@ -43,8 +43,8 @@ export class Rereading {
     if (root !== status.link.root) {
       status.set({ root, ...loaded.marks });
       for (const id of documents.names()) {
-        const { state } = await openDocument(shown, config.room, identity.replica, id, 0);
-        documents.deliver([{ document: id, updates: [state] }]);
+        const { updates } = await openDocument(shown, config.room, identity.replica, id, 0);
+        documents.deliver([{ document: id, updates }]);
       }
     }
     rungs.lookAgain();

@@ -23,7 +23,7 @@ import {
 import { deflate } from '../../deflate.js';
 import type { Environment } from '../../environment.js';
 import type { Version } from '../../types.js';
-import { openDocument } from '../documents.js';
+import { readDocument } from '../documents.js';
 import type { VersionKey, WriteResult } from '../engine-api.js';
 import { readEntries, readRecord, recordName } from '../records.js';
 import type { RuntimeOptions } from '../runtime-options.js';
@@ -153,7 +153,7 @@ export class VersionKeeper {
   async #readNow(key: VersionKey): Promise<Uint8Array> {
     const { store, config, identity } = this.#host.options;
     const { room } = config;
-    if (key.kind === 'document') return (await openDocument(store, room, identity.replica, key.id, 0)).state;
+    if (key.kind === 'document') return readDocument(store, room, key.id);
     const name = recordName(key.collection, key.id);
     const entry = await store.transact((tx) => readRecord(tx, room, identity.replica, name, key.resolver), {
       mode: 'read',
