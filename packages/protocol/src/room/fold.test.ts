@@ -153,6 +153,24 @@ describe('folding', () => {
     expect(replica.outbox()[0]?.writes).toBe(30_000);
   });
 
+  test('[JS6] rows of any light weight are joined, whichever of them comes last', () => {
+    const replica = createReplica();
+    for (let edit = 0; edit < 1_024; edit++) replica.write('d', 'x'.repeat(1 + ((1_023 - edit) % 300)));
+    replica.fold();
+    expect(replica.journal()).toHaveLength(1);
+    const [joined] = replica.journal();
+    expect(joined?.payload.length).toBeGreaterThan(100_000);
+    // What is heavy is not written again for little.
+    for (let edit = 0; edit < 300; edit++) replica.write('d', 'x'.repeat(1 + ((299 - edit) % 300)));
+    replica.fold();
+    expect(replica.journal()).toHaveLength(2);
+    expect(replica.journal()[0]).toEqual(joined);
+    for (let edit = 0; edit < 300; edit++) replica.write('e', 'x');
+    replica.write('e', 'x'.repeat(10_000));
+    replica.fold();
+    expect(replica.journal()).toHaveLength(3);
+  });
+
   test('[JS6] one sealing and one folding look at a bounded number of bytes', () => {
     const replica = createReplica();
     for (let i = 0; i < 200; i++) replica.write(`d${i}`, 'x'.repeat(300_000));

@@ -4,6 +4,12 @@ import { type JournalRow, journalKey, journalRowToBytes, readJournalPage } from 
 import { readNumber } from './meta.js';
 import { groupRows, joinRows, type MergeUpdates } from './runs.js';
 
+/**
+ * A row of no more weight never ends what is joined: the last of many keystrokes may well be lighter than the one before, and all of them
+ * would stay. To write it again costs less than the transaction does.
+ */
+const LIGHT_BYTES = 4_096;
+
 export interface FoldOptions {
   readonly epoch: number;
   readonly mergeUpdates: MergeUpdates;
@@ -22,7 +28,7 @@ export interface Folding {
 
 /**
  * Joins rows of the journal that sealing would join, so that a long time without a relay leaves a few rows and not one for each
- * edit [JS6]. A run's rows are joined from its end on, while the one before weighs no more than what is joined already: what
+ * edit [JS6]. A run's rows are joined from its end on, while the one before is light or weighs no more than what is joined already: what
  * was folded is folded again only with as much that is new, and the rows that stay are as many as a logarithm.
  *
  * Undefined, and nothing written, when another tab has taken over.
@@ -53,7 +59,8 @@ function lightEnd(run: readonly JournalRow[]): readonly JournalRow[] {
   while (first > 0) {
     const before = (run[first - 1] as JournalRow).payload.length;
     // A record's rows are not added up: only the last one's value is kept.
-    if (run[0]?.name.kind === 'document' && first < run.length && before > bytes) break;
+    const isHeavy = first < run.length && before > Math.max(bytes, LIGHT_BYTES);
+    if (run[0]?.name.kind === 'document' && isHeavy) break;
     bytes += before;
     first--;
   }
