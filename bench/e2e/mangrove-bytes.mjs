@@ -32,7 +32,7 @@ const varUintBytes = (value) => encoding.encode((encoder) => encoding.writeVarUi
  * Nothing is estimated: the frames the proxies saw are read with the real codec, and the parts of each message add up to its
  * length, or this throws.
  */
-export function explainBytes(taps, { keys }) {
+export function explainBytes(taps, { earlier, keys }) {
   const rows = new Map();
   for (const direction of DIRECTIONS) {
     const add = (purpose, bytes) => {
@@ -42,7 +42,7 @@ export function explainBytes(taps, { keys }) {
       row[direction] += bytes / keys;
       row.total += bytes / keys;
     };
-    for (const { message, messageBytes, overheadBytes, bases } of readMessages(direction, taps[direction])) {
+    for (const { message, messageBytes, overheadBytes, bases } of readMessages(direction, taps, earlier)) {
       add('WebSocket frame and mask', overheadBytes);
       if (message === undefined) continue;
       add('message type', 1);
@@ -57,9 +57,9 @@ export function explainBytes(taps, { keys }) {
 }
 
 /** Deltas that A pushed, and the parts of one that holds a single key: the last that was pushed. */
-export function describePushes(taps, { room, keys }) {
+export function describePushes(taps, { earlier, room, keys }) {
   const roomId = deriveRoomId(sha256, room, byteToRoomConfig(0));
-  const deltas = readMessages('aToServer', taps.aToServer).flatMap(({ message }) =>
+  const deltas = readMessages('aToServer', taps, earlier).flatMap(({ message }) =>
     message?.kind === 'push' ? message.deltas : [],
   );
   const smallest = Math.min(...deltas.map((delta) => delta.length));
@@ -72,7 +72,7 @@ export function describePushes(taps, { room, keys }) {
 export function countMessages(taps) {
   const counts = {};
   for (const direction of DIRECTIONS) {
-    for (const { message, messageBytes, overheadBytes } of readMessages(direction, taps[direction])) {
+    for (const { message, messageBytes, overheadBytes } of readMessages(direction, taps)) {
       const name = `${direction} ${message?.kind ?? 'ping or pong'}`;
       counts[name] ??= { messages: 0, bytes: 0 };
       counts[name].messages += 1;
@@ -82,12 +82,14 @@ export function countMessages(taps) {
   return counts;
 }
 
-function readMessages(direction, taps) {
+/** `earlier`: what passed on the same connection before, whole frames; it is remembered by both ends. */
+function readMessages(direction, taps, earlier) {
   const isUp = direction.endsWith('ToServer');
   const joiner = new FrameJoiner(defaultLimits);
   const memory = new LinkMemory();
   let waitingBytes = 0;
-  return readFrames(Buffer.concat(taps.map(({ chunk }) => chunk))).flatMap(({ opcode, payload, framingBytes }) => {
+  const read = (list) => readFrames(Buffer.concat(list.map(({ chunk }) => chunk))).flatMap(readFrame);
+  const readFrame = ({ opcode, payload, framingBytes }) => {
     if (opcode !== BINARY) return [{ messageBytes: 0, overheadBytes: framingBytes + payload.length }];
     waitingBytes += framingBytes + payload.length;
     const bytes = joiner.add(payload);
@@ -98,7 +100,9 @@ function readMessages(direction, taps) {
     const overheadBytes = waitingBytes - bytes.length;
     waitingBytes = 0;
     return [{ message, messageBytes: bytes.length, overheadBytes, bases }];
-  });
+  };
+  if (earlier !== undefined) read(earlier[direction]);
+  return read(taps[direction]);
 }
 
 function partsOf(message, messageBytes, bases) {

@@ -22,6 +22,8 @@ export async function runRound({ contestant, round, settings, site, dataFolder }
     const people = [];
     for (const [i, name] of ['A', 'B'].entries()) {
       const proxy = await TcpProxy.listen(server.port);
+      // From the first byte on: what is told on a link is told by what was told there before.
+      proxy.taps = [];
       closeLater(() => proxy.close());
       const profile = await openProfile(dataFolder);
       closeLater(() => profile.close());

@@ -6,6 +6,13 @@ export function difference(before, people) {
   });
 }
 
+/** What passed before, and from then on. */
+export function splitTaps(taps, sinceMs) {
+  const part = (wanted) =>
+    Object.fromEntries(Object.entries(taps).map(([direction, list]) => [direction, list.filter(wanted)]));
+  return [part(({ atMs }) => atMs < sinceMs), part(({ atMs }) => atMs >= sinceMs)];
+}
+
 /** Ends the tapping and gives what passed, by the four directions. */
 export function takeTaps(a, b) {
   const of = ({ proxy }, direction) => proxy.taps.filter((tap) => tap.direction === direction);

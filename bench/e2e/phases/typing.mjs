@@ -1,7 +1,7 @@
-import { sleep, within } from '../../support/clock.mjs';
+import { now, sleep, within } from '../../support/clock.mjs';
 import { percentile } from '../../support/stats.mjs';
 import { describePushes, explainBytes } from '../mangrove-bytes.mjs';
-import { difference, takeTaps } from './traffic.mjs';
+import { difference, splitTaps, takeTaps } from './traffic.mjs';
 
 /**
  * A types, B watches its model.
@@ -12,7 +12,7 @@ export async function measureTyping({ a, b, contestant, room, settings }) {
   const { keys: count, keyEveryMs, tailMs } = settings;
   const startLength = await a.call('length');
   await b.call('takeArrivals');
-  for (const { proxy } of [a, b]) proxy.taps = [];
+  const startMs = now();
   const before = [a, b].map(({ proxy }) => proxy.count());
 
   const arrived = b.call('waitForLength', startLength + count);
@@ -21,7 +21,7 @@ export async function measureTyping({ a, b, contestant, room, settings }) {
   await sleep(tailMs);
 
   const bytes = difference(before, [a, b]);
-  const taps = takeTaps(a, b);
+  const [earlier, taps] = splitTaps(takeTaps(a, b), startMs);
   const arrivals = (await b.call('takeArrivals')).map(([length, atMs]) => [length, b.toOurs(atMs)]);
   await checkTexts(a, b, startLength + count);
 
@@ -48,7 +48,10 @@ export async function measureTyping({ a, b, contestant, room, settings }) {
     },
     bytesPerKey: { ...bytesPerKey, total: Object.values(bytesPerKey).reduce((sum, value) => sum + value) },
     ...(contestant.id === 'mangrove'
-      ? { explained: explainBytes(taps, { room, keys: count }), pushes: describePushes(taps, { room, keys: count }) }
+      ? {
+          explained: explainBytes(taps, { earlier, keys: count }),
+          pushes: describePushes(taps, { earlier, room, keys: count }),
+        }
       : {}),
   };
 }
