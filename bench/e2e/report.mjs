@@ -33,10 +33,13 @@ function renderSetting({ date, tree, machine, settings, contestants }) {
   return [
     `${date}; ${commit}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, data on ${machine.fileSystem}, Node ${machine.node}, ${machine.chromium}.`,
     `Load of one minute at the start ${machine.loadAtStart}, at the end ${machine.loadAtEnd}, after each measurement: ${loads}.`,
-    ...(machine.loadAtStart > machine.cores
+    ...(Math.max(machine.loadAtStart, ...machine.loadsAfterRounds) > machine.cores
       ? [
           '**The machine was busy with other work during this run: compare the columns of one table, take no absolute time from it.**',
         ]
+      : []),
+    ...(settings.rounds === 1
+      ? ['**One round only: each contestant had the load of its own moment, so times say little; bytes do not mind.**']
       : []),
     `Rounds: ${settings.rounds}, interleaved. Versions: ${versions.join(', ')}.`,
   ].join('\n');
