@@ -68,7 +68,7 @@ export function* readEntries(
   let high = to;
   while (entries.length < limit) {
     const rows = yield* tx.rows('names', { from: low, to: high, limit: PAGE, reverse });
-    const states = yield* together<KeyState[]>(rows.map(([, value]) => readKeyState(tx, room, bytesToKeyId(value))));
+    const states = yield* together(rows.map(([, value]) => readKeyState(tx, room, bytesToKeyId(value))));
     for (const [i, [key]] of rows.entries()) {
       const entry = resolveRecord(states[i] as KeyState, replica, resolver);
       if (entry !== undefined && entries.length < limit)

@@ -1,11 +1,10 @@
 import { bytesToU64, compareBytes, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
-import { together } from '../merkle/node-table.js';
 import type { NumberRange } from '../room/journal.js';
 import { readLostSeqs } from '../room/lost.js';
 import { splitTrieKeys } from '../room/set-rows.js';
 import { rowToEntry } from '../room/vector-entry.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { endOfHeld, type Held, type HeldSeqs } from './mark.js';
 
 const EVERYTHING = { from: new Uint8Array() };

@@ -1,8 +1,7 @@
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import type { Cut } from './cut.js';
 import { cutItems, type DiffEntry, sumCuts } from './diff-message.js';
 import { holdingAt, type Holding } from './holding.js';
-import { together } from './node-table.js';
 import { childNibbles } from './node.js';
 import { childSlot } from './slot.js';
 

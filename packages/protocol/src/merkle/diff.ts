@@ -1,12 +1,12 @@
 import { bytesToHex, compareBytes, equalBytes } from '../bytes.js';
 import type { Hash } from '../hash.js';
 import { defaultLimits, type Limits } from '../limits.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { type Cut, makeCut } from './cut.js';
 import { describe, describeDown, LOOK_AHEAD_BYTES, lookAhead } from './describe.js';
 import { cutItems, type DiffEntry, type DiffEntryOf, type DiffMessage, sumCuts } from './diff-message.js';
 import { holdingAt, leafUnder, type Holding } from './holding.js';
-import { keysUnder, together } from './node-table.js';
+import { keysUnder } from './node-table.js';
 import { childHash, childIndex, countChildren, hasChild, leafNode, LEAF_ITEMS_MAX } from './node.js';
 import { childSlot, ROOT_SLOT, slotContains, slotNibble, slotRange, type Slot } from './slot.js';
 import { readRoot } from './trie.js';

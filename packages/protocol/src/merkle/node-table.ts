@@ -1,5 +1,5 @@
 import { MangroveError } from '../errors.js';
-import type { Read, Steps, Transaction } from '../store/plan.js';
+import type { Steps, Transaction } from '../store/plan.js';
 import { bytesToNode, hasChild, nodeToBytes, type MerkleNode } from './node.js';
 import { childSlot, nibbleAt, ROOT_SLOT, slotContains, slotRange, slotToBytes, type Slot } from './slot.js';
 
@@ -59,34 +59,4 @@ export function deleteNode(tx: Transaction, slot: Slot): void {
 /** Trie keys under a slot, ascending, read in one step. */
 export function keysUnder(tx: Transaction, slot: Slot, limit?: number): Steps<readonly Uint8Array[]> {
   return tx.keys('deltas', { ...slotRange(slot), limit });
-}
-
-/**
- * Runs plans side by side: what each asks for at the same moment is read in one step. Results stand in the order of `plans`.
- * They share a transaction, so none may read what another one writes.
- */
-export function* together<Result>(plans: readonly Steps<Result>[]): Steps<Result[]> {
-  const results: Result[] = [];
-  let running = plans.map((steps, index) => ({ steps, index, step: steps.next() }));
-  for (;;) {
-    const reads: Read[] = [];
-    const waiting: typeof running = [];
-    for (const run of running) {
-      if (run.step.done) {
-        results[run.index] = run.step.value;
-      } else {
-        waiting.push(run);
-        for (const read of run.step.value) reads.push(read);
-      }
-    }
-    if (waiting.length === 0) return results;
-    const answers = yield reads;
-    let offset = 0;
-    for (const run of waiting) {
-      const end = offset + (run.step.done ? 0 : run.step.value.length);
-      run.step = run.steps.next(answers.slice(offset, end));
-      offset = end;
-    }
-    running = waiting;
-  }
 }

@@ -1,18 +1,9 @@
 import { assert } from '../assert.js';
 import { compareBytes } from '../bytes.js';
 import type { Hash } from '../hash.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { buildTrie, isAscending, slotsOf } from './build.js';
-import {
-  assertCounted,
-  deleteNode,
-  getNode,
-  getNodes,
-  keysUnder,
-  presentNode,
-  putNode,
-  together,
-} from './node-table.js';
+import { assertCounted, deleteNode, getNode, getNodes, keysUnder, presentNode, putNode } from './node-table.js';
 import { childHash, childNibbles, EMPTY_ROOT, hasChild, innerNode, LEAF_ITEMS_MAX } from './node.js';
 import type { InnerNode, MerkleNode } from './node.js';
 import {

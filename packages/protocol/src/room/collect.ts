@@ -3,8 +3,7 @@ import { type ContextualSibling, readContexts } from './set-rows.js';
 import { parseTrieKey } from '../delta.js';
 import { isContextWithin, isWithinReach, type Reach, standingOf } from '../floor.js';
 import { bytesToKeyId, type DeltaId, idToBytes, type KeyId } from '../ids.js';
-import { together } from '../merkle/node-table.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 
 const KEYS_PAGE = 4_096;
 /** Keys that are looked at in one step. */

@@ -4,8 +4,7 @@ import { type Delta, FLAG, hasFlag, parseTrieKey } from '../delta.js';
 import { type Floor, isStanding, isUnderFloor, type Place, STANDING_BYTES } from '../floor.js';
 import type { Hlc } from '../hlc.js';
 import { type DeltaId, deriveFloorKeyId, idToBytes, type ReplicaId } from '../ids.js';
-import { together } from '../merkle/node-table.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import type { RoomRef } from './room-ref.js';
 
 /**

@@ -3,8 +3,7 @@ import { prefixEnd } from '../bytes.js';
 import type { Delta } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { idToBytes } from '../ids.js';
-import { together } from '../merkle/node-table.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { nameKey } from './name-key.js';
 
 /** Keys that are looked at in one step. */

@@ -108,7 +108,7 @@ export function* readHeldBy(tx: Transaction, room: RoomRef, edits: readonly Edit
   const contexts: Context[] = [];
   for (let i = 0; i < edits.length; i += STEP_EDITS_MAX) {
     const page = edits.slice(i, i + STEP_EDITS_MAX).map((edit) => readHeld(tx, room, edit));
-    contexts.push(...(yield* together<Context[]>(page)));
+    contexts.push(...(yield* together(page)));
   }
   return contexts;
 }

@@ -3,8 +3,7 @@ import type { Place, Reach } from '../floor.js';
 import { bytesToHeadStatement, type HeadStatement } from '../head-statement.js';
 import { bytesToReplicaId, type ReplicaId } from '../ids.js';
 import type { Limits } from '../limits.js';
-import { together } from '../merkle/node-table.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { readNumber } from './meta.js';
 import { readNewest, readProved } from './vector.js';
 

@@ -12,8 +12,7 @@ import {
 } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { idToBytes, type KeyId } from '../ids.js';
-import { together } from '../merkle/node-table.js';
-import type { Row, Steps, Transaction } from '../store/plan.js';
+import { type Row, type Steps, type Transaction, together } from '../store/plan.js';
 import { type ContextualSibling, dotKey, contextsToRow, readContexts } from './set-rows.js';
 import { nextStep, READ_BYTES } from './fetch.js';
 import type { RoomRef } from './room-ref.js';

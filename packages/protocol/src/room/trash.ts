@@ -4,8 +4,7 @@ import { decodeRow, readFixed, readU64, readU8 } from '../codec.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
 import { MangroveError } from '../errors.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
-import { together } from '../merkle/node-table.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { forgetKeys } from './forget.js';
 import type { RoomRef } from './room-ref.js';
 

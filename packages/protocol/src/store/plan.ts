@@ -136,8 +136,8 @@ export function isWithin(key: Uint8Array, range: Range): boolean {
 }
 
 /**
- * Results of steps that do not wait for one another, in their order: what all of them read next is asked for in one step, as a round trip
- * to a database costs more than what it brings. Steps that write must not read what another of them writes.
+ * Runs steps side by side, with their results in the order of `steps`: what all of them read next is asked for in one step, as a round trip to a
+ * database costs more than what it brings. They share a transaction, so none may read what another one writes.
  */
 export function* together<Results extends readonly unknown[]>(
   steps: {
@@ -145,22 +145,27 @@ export function* together<Results extends readonly unknown[]>(
   },
 ): Steps<Results> {
   const results: unknown[] = [];
-  const begun = steps.map((one, i) => ({ i, one, step: one.next() }));
+  let running = steps.map((one, index) => ({ one, index, step: one.next() }));
   for (;;) {
     const reads: Read[] = [];
-    for (const { i, step } of begun) {
-      if (step.done) results[i] = step.value;
-      else reads.push(...step.value);
+    const waiting: typeof running = [];
+    for (const run of running) {
+      if (run.step.done) {
+        results[run.index] = run.step.value;
+      } else {
+        waiting.push(run);
+        for (const read of run.step.value) reads.push(read);
+      }
     }
-    const asking = begun.filter(({ step }) => !step.done);
-    if (asking.length === 0) return results as unknown as Results;
+    if (waiting.length === 0) return results as unknown as Results;
     const answers = yield reads;
-    let at = 0;
-    for (const item of asking) {
-      const count = (item.step.value as readonly Read[]).length;
-      item.step = item.one.next(answers.slice(at, at + count));
-      at += count;
+    let offset = 0;
+    for (const run of waiting) {
+      const end = offset + (run.step.done ? 0 : run.step.value.length);
+      run.step = run.one.next(answers.slice(offset, end));
+      offset = end;
     }
+    running = waiting;
   }
 }
 

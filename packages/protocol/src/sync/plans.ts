@@ -1,7 +1,6 @@
 import { compareBytes, concatBytes, equalBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { bytesToReplicaId, idToBytes } from '../ids.js';
 import { answerDiff, openDiff } from '../merkle/diff.js';
-import { together } from '../merkle/node-table.js';
 import { readRoot } from '../merkle/trie.js';
 import type { RoomRef } from '../room/accept.js';
 import { splitTrieKeys } from '../room/set-rows.js';
@@ -11,7 +10,7 @@ import { fetchEntries, nextStep, READ_BYTES } from '../room/fetch.js';
 import { readLogEnd } from '../room/log.js';
 import { readReach, readVectorRows } from '../room/vector.js';
 import { toEntry } from '../stub.js';
-import type { Plan, Steps, Transaction } from '../store/plan.js';
+import { type Plan, type Steps, type Transaction, together } from '../store/plan.js';
 import type { VersionVector } from '../version-vector.js';
 import type { DeltaBytes, Part, Wanted } from '../wire/messages.js';
 import type { ReadEffect } from './effect.js';

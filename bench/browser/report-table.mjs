@@ -1,5 +1,0 @@
-export function table(head, rows) {
-  return [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
-}
