@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { sleep } from '../support/clock.mjs';
-import { median, percentile } from '../support/stats.mjs';
+import { median, spreadOf } from '../support/stats.mjs';
 import { applyEdits } from '../support/trace.mjs';
 import { Stage } from './stage.mjs';
 import { typedEdits } from './typed-edits.mjs';
@@ -102,8 +102,4 @@ async function assertText(stage, text, when) {
   const { length, hash } = await stage.call('textDigest');
   if (hash === createHash('sha256').update(text).digest('hex')) return;
   throw new Error(`another text ${when}: ${length} characters, expected ${text.length}`);
-}
-
-function spreadOf(values) {
-  return { p50: median(values), p95: percentile(values, 0.95), p99: percentile(values, 0.99) };
 }

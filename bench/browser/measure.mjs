@@ -4,6 +4,7 @@ import { fromRoot } from '../../scripts/lib/paths.mjs';
 import { describeMachine, describeTree, loadNow } from '../support/machine.mjs';
 import { servePage } from '../support/page-server.mjs';
 import { applyEdits, readTrace } from '../support/trace.mjs';
+import { turned } from '../support/turned.mjs';
 import { documentContestants, recordContestants } from './contestants.mjs';
 import { runDocumentRound } from './document-round.mjs';
 import { unpackPackages } from './packed.mjs';
@@ -38,8 +39,7 @@ export async function measure(settings) {
   try {
     for (let round = 0; round < settings.rounds; round++) {
       for (const { part, contestants, runRound } of parts) {
-        for (let i = 0; i < contestants.length; i++) {
-          const contestant = contestants[(i + round) % contestants.length];
+        for (const contestant of turned(contestants, round)) {
           const figures = await figuresOf(() => runRound({ ...context, contestant, round }));
           rounds.push({ part, round, contestant: contestant.id, load: loadNow(), ...figures });
           console.log(`round ${round + 1}, ${part}, ${contestant.name}: ${figures.failed ?? 'done'}`);

@@ -7,6 +7,9 @@ const perSecond = (value) => Math.round(value).toLocaleString('en');
 export const DOCUMENT_FLOOR = 'yjs';
 export const RECORD_FLOOR = 'raw-strict';
 
+/** They keep less than anybody may: they are to compare with, not to lose to. */
+export const FLOORS = new Set(['yjs', 'yjs-worker-log', 'raw-relaxed', 'raw-strict']);
+
 /**
  * What is compared, in the order of the tables. `read` gives a figure of a contestant over rounds, or undefined where it has none. More is
  * better where it says so. `goal`: Mangrove's figure over that of `floor` at most, or at least; `goalAbsolute` in the measure's own unit.

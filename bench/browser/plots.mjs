@@ -1,10 +1,9 @@
 import { renderBars } from '../support/bars.mjs';
-import { documentMeasures, recordMeasures } from './measures.mjs';
+import { documentMeasures, FLOORS, recordMeasures } from './measures.mjs';
 
 const OURS = '#0b6e4f';
 const FLOOR = '#b8b8b8';
 const PEER = '#2f6db5';
-const FLOORS = new Set(['yjs', 'yjs-worker-log', 'raw-relaxed', 'raw-strict']);
 const PLOTTED = new Set(['edit-task', 'burst', 'disk', 'cold', 'stored', 'one-by-one', 'at-once', 'get']);
 
 /** @returns {Record<string, string>} SVG by file name */

@@ -1,4 +1,4 @@
-import { median, percentile } from '../support/stats.mjs';
+import { spreadOf } from '../support/stats.mjs';
 import { Stage } from './stage.mjs';
 
 /** One contestant with an empty profile: records put in three ways, and read in a browser that has just been started. */
@@ -42,8 +42,4 @@ async function checkStored(inNewPage, options) {
 
 function assertRight(isRight, how) {
   if (!isRight) throw new Error(`not every record was read back as it was put, ${how}`);
-}
-
-function spreadOf(values) {
-  return { p50: median(values), p95: percentile(values, 0.95), p99: percentile(values, 0.99) };
 }

@@ -1,8 +1,5 @@
-import { DOCUMENT_FLOOR, documentMeasures, RECORD_FLOOR, recordMeasures } from './measures.mjs';
-import { table } from './report-table.mjs';
-
-/** Floors keep less than anybody may: they are to compare with, not to lose to. */
-const FLOORS = new Set(['yjs', 'yjs-worker-log', 'raw-relaxed', 'raw-strict']);
+import { DOCUMENT_FLOOR, documentMeasures, FLOORS, RECORD_FLOOR, recordMeasures } from './measures.mjs';
+import { table } from '../support/table.mjs';
 
 /** First where peers are ahead, then how far the goals are met. */
 export function renderStanding(results) {

@@ -1,7 +1,7 @@
 import { DOCUMENT_FLOOR, documentMeasures, RECORD_FLOOR, recordMeasures } from './measures.mjs';
 import { renderMethod } from './report-method.mjs';
 import { renderStanding } from './report-standing.mjs';
-import { table } from './report-table.mjs';
+import { table } from '../support/table.mjs';
 
 /** The Markdown of one run. Everything in it comes from the results, so that a run again redraws all of it. */
 export function renderReport(results) {

@@ -57,11 +57,3 @@ function over(shape, values) {
     ]),
   );
 }
-
-/** Four significant digits: below that everything here is noise. */
-export function rounded(value) {
-  if (typeof value === 'number') return Number.isInteger(value) ? value : Number(value.toPrecision(4));
-  if (Array.isArray(value)) return value.map(rounded);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, rounded(item)]));
-}

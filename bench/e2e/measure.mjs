@@ -3,6 +3,7 @@ import { build } from 'vite';
 import { fromRoot } from '../../scripts/lib/paths.mjs';
 import { describeMachine, describeTree, loadNow } from '../support/machine.mjs';
 import { servePage } from '../support/page-server.mjs';
+import { turned } from '../support/turned.mjs';
 import { contestants } from './contestants.mjs';
 import { runRound } from './round.mjs';
 import viteConfig, { PAGE_FOLDER } from './vite.config.mjs';
@@ -26,8 +27,7 @@ export async function measure(settings) {
   const rounds = [];
   try {
     for (let round = 0; round < settings.rounds; round++) {
-      const order = chosen.map((_, i) => chosen[(i + round) % chosen.length]);
-      for (const contestant of order) {
+      for (const contestant of turned(chosen, round)) {
         const figures = await runUntilWhole({ contestant, round, settings, site, dataFolder: DATA_FOLDER });
         rounds.push({ round, contestant: contestant.id, load: loadNow(), ...figures });
         console.log(summarize(round, contestant, figures));

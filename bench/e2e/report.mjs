@@ -1,3 +1,4 @@
+import { table } from '../support/table.mjs';
 import { renderVerdict } from './verdict.mjs';
 
 /** The Markdown of one run. Everything in it comes from the results, so that a run again redraws all of it. */
@@ -142,10 +143,4 @@ function renderGuarantees(contestants) {
 function spread({ median, min, max }, digits) {
   const text = (value) => value.toFixed(digits);
   return min === max ? text(median) : `${text(median)} (${text(min)}–${text(max)})`;
-}
-
-function table(head, rows) {
-  return [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
 }

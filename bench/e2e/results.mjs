@@ -1,3 +1,4 @@
+import { rounded, toThousandths } from '../support/publish.mjs';
 import { median, overRounds } from '../support/stats.mjs';
 
 const DIRECTIONS = ['aToServer', 'serverToA', 'serverToB', 'bToServer', 'total'];
@@ -26,14 +27,14 @@ export function summarizeRun({ startedAt, loadAtStart, loadAtEnd, tree, machine,
         rejoin: { messages: ___, ...rejoin },
         chromium: ____,
         ...round
-      }) => rounded({ ...round, typing, rejoin }),
+      }) => rounded({ ...round, typing, rejoin }, toThousandths),
     ),
   };
 }
 
 function summarizeContestant({ server: _, versions, ...facts }, rounds) {
   const own = rounds.filter(({ contestant }) => contestant === facts.id);
-  const over = (read) => rounded(overRounds(own.map(read)));
+  const over = (read) => rounded(overRounds(own.map(read)), toThousandths);
   const { rejoin } = own[0];
   return {
     ...facts,
@@ -60,13 +61,8 @@ function explanationOf(rounds) {
   if (own.length === 0) return {};
   const middle = median(own.map(({ typing }) => typing.bytesPerKey.total));
   const { typing, rejoin } = own.find((round) => round.typing.bytesPerKey.total === middle);
-  return rounded({ explained: typing.explained, pushes: typing.pushes, rejoinMessages: rejoin.messages });
-}
-
-/** Three digits after the point: below that everything here is noise. */
-function rounded(value) {
-  if (typeof value === 'number') return Math.round(value * 1_000) / 1_000;
-  if (Array.isArray(value)) return value.map(rounded);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, rounded(item)]));
+  return rounded(
+    { explained: typing.explained, pushes: typing.pushes, rejoinMessages: rejoin.messages },
+    toThousandths,
+  );
 }

@@ -1,4 +1,5 @@
-import { bytes, count, percent, table } from './report-table.mjs';
+import { table } from '../support/table.mjs';
+import { bytes, count, percent } from './report-table.mjs';
 
 const NAMES = ['index', 'two-phase', 'regions', 'vectors'];
 

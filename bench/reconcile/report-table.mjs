@@ -1,9 +1,3 @@
-export function table(head, rows) {
-  return [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');
-}
-
 export const count = (value) => value.toLocaleString('en');
 
 /** Three digits, as no more of them mean anything between peers. */

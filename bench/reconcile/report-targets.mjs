@@ -1,4 +1,5 @@
-import { bytes, count, table } from './report-table.mjs';
+import { table } from '../support/table.mjs';
+import { bytes, count } from './report-table.mjs';
 
 const N = 100_000;
 const GOALS = [

@@ -1,7 +1,8 @@
 import { renderClaims } from './report-claims.mjs';
 import { renderLosses } from './report-losses.mjs';
 import { renderTargets } from './report-targets.mjs';
-import { bytes, count, table } from './report-table.mjs';
+import { table } from '../support/table.mjs';
+import { bytes, count } from './report-table.mjs';
 
 /** The Markdown of one run. Everything in it comes from the results, so that a run again redraws all of it. */
 export function renderReport(results) {

@@ -12,3 +12,8 @@ export function median(values) {
 export function overRounds(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
+
+/** How a list of one measure spreads. */
+export function spreadOf(values) {
+  return { p50: median(values), p95: percentile(values, 0.95), p99: percentile(values, 0.99) };
+}
