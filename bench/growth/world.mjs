@@ -62,7 +62,7 @@ export class GrowthWorld {
       }),
       openIdentity: async () => ({ replica, signer }),
       openChannel: () => ({ post() {}, listen() {}, close() {} }),
-      lead: () => ({ acquired: Promise.resolve(), release() {} }),
+      lead: () => ({ acquired: Promise.resolve(), lost: new Promise(() => {}), release() {} }),
       connect: (_, room, events) => this.#connect(room, events),
     };
   }

@@ -13,6 +13,7 @@ import {
 import { WebSocket } from 'ws';
 import type { Environment } from '../../packages/client/dist/environment.js';
 import type { Transport, TransportEvents } from '../../packages/client/dist/transports/transport.js';
+import { leadAlone } from '../../packages/client/dist/tabs/leadership.js';
 import type { RoomStatus } from '../../packages/client/dist/types.js';
 import { createEngine } from '../../packages/client/dist/worker/engine.js';
 import type { EngineApi, RoomListener } from '../../packages/client/dist/worker/engine-api.js';
@@ -105,7 +106,7 @@ export class NodeReplica {
       }),
       openIdentity: async () => ({ replica: id, signer: { publicKey, sign: async (message) => sign(message) } }),
       openChannel: () => ({ post: () => {}, listen: () => {}, close: () => {} }),
-      lead: () => ({ acquired: Promise.resolve(), release: () => {} }),
+      lead: leadAlone,
       connect: ([url = ''], room, events) => connect(url, room, events),
     };
   }

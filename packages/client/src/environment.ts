@@ -2,7 +2,7 @@ import type { Hash, MangroveError, ReplicaId, RoomId, Signer, Verifier } from '@
 import type { Database } from './stores/database.js';
 import type { Place } from './stores/places.js';
 import type { RoomChannel } from './tabs/room-channel.js';
-import type { Leadership } from './tabs/leadership.js';
+import type { LeadOptions, Leadership } from './tabs/leadership.js';
 import type { Transport, TransportEvents } from './transports/transport.js';
 
 /** This replica's key in one room. The private half never leaves the platform's key store. */
@@ -28,6 +28,6 @@ export interface Environment {
   /** This profile's key in a room. `spent`: where the stored one has this id, another copy of the profile uses it; make a new one. */
   openIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<Identity>;
   openChannel(name: string): RoomChannel;
-  lead(name: string): Leadership;
+  lead(name: string, options?: LeadOptions): Leadership;
   connect(relays: readonly string[], room: string, events: TransportEvents): Transport;
 }

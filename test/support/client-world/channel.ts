@@ -27,7 +27,8 @@ export class MemoryChannel implements RoomChannel {
     }
     const notice = this.#outgoing.shift() as TabNotice;
     if (this.#tab.isMute) return;
-    for (const other of this.#all) if (other !== this && !other.#tab.isGone) other.#listener(notice);
+    for (const other of this.#all)
+      if (other !== this && !other.#tab.isGone) other.#tab.whenAwake(() => other.#listener(notice));
   }
 
   listen(listener: (notice: TabNotice) => void): void {

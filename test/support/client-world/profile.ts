@@ -1,6 +1,6 @@
 import { deriveReplicaId, MemoryStore, type ReplicaId, type RoomId } from '@mangrove/protocol';
 import type { Identity } from '../../../packages/client/src/environment.js';
-import type { Leadership } from '../../../packages/client/src/tabs/leadership.js';
+import type { LeadOptions, Leadership } from '../../../packages/client/src/tabs/leadership.js';
 import type { RoomChannel } from '../../../packages/client/src/tabs/room-channel.js';
 import { hash, type Keys } from '../keys.js';
 import { MemoryChannel } from './channel.js';
@@ -11,6 +11,7 @@ import type { ClientWorld } from './world.js';
 
 interface Waiting {
   readonly grant: () => void;
+  readonly lose: () => void;
 }
 
 /** A device: one database, one identity a room, one lock manager and the channels between its tabs. */
@@ -66,18 +67,28 @@ export class Profile {
     return this.identity(roomRef(name).roomId).replica;
   }
 
-  lead(name: string): Leadership {
+  lead(name: string, { steal = false }: LeadOptions = {}): Leadership {
     const queue = this.#locks.get(name) ?? [];
     this.#locks.set(name, queue);
     let grant = (): void => {};
+    let lose = (): void => {};
     const acquired = new Promise<void>((resolve) => {
       grant = resolve;
     });
-    const waiting: Waiting = { grant };
-    queue.push(waiting);
-    if (queue.length === 1) grant();
+    const lost = new Promise<void>((resolve) => {
+      lose = resolve;
+    });
+    const waiting: Waiting = { grant, lose };
+    if (steal) {
+      queue.shift()?.lose();
+      queue.unshift(waiting);
+    } else {
+      queue.push(waiting);
+    }
+    if (queue[0] === waiting) grant();
     return {
       acquired,
+      lost,
       release: () => {
         const at = queue.indexOf(waiting);
         if (at < 0) return;
@@ -85,6 +96,16 @@ export class Profile {
         if (at === 0) queue[0]?.grant();
       },
     };
+  }
+
+  /** Takes the ownership of a room from the tab that has it, for the one that waits next; `silently`: it is not told. */
+  steal(name: string, { silently = false }: { readonly silently?: boolean } = {}): void {
+    for (const [lock, queue] of this.#locks) {
+      if (!lock.endsWith(roomRef(name).roomId)) continue;
+      const former = queue.shift();
+      if (!silently) former?.lose();
+      queue[0]?.grant();
+    }
   }
 
   channel(name: string, tab: Tab): RoomChannel {

@@ -35,6 +35,8 @@ export class Tab {
   #place: Profile;
   #onLost: ((error: MangroveError) => void) | undefined;
   #isGone = false;
+  /** What waits for a frozen tab, in the order in which it came; undefined where the tab is awake. */
+  #frozen: (() => void)[] | undefined;
 
   constructor(profile: Profile, relays: readonly string[], inMemory: boolean) {
     this.profile = profile;
@@ -83,6 +85,27 @@ export class Tab {
     for (const leadership of this.#leaderships) leadership.release();
   }
 
+  /** As a browser freezes a tab: it keeps its locks, and what is under way goes on when it thaws. */
+  freeze(): void {
+    this.#frozen ??= [];
+  }
+
+  thaw(): void {
+    const waiting = this.#frozen ?? [];
+    this.#frozen = undefined;
+    for (const act of waiting) act();
+  }
+
+  /** Now, or when the tab thaws. */
+  whenAwake(act: () => void): void {
+    if (this.#frozen === undefined) act();
+    else this.#frozen.push(act);
+  }
+
+  awake(): Promise<void> | undefined {
+    return this.#frozen === undefined ? undefined : new Promise((resolve) => this.whenAwake(resolve));
+  }
+
   /** The device's database is gone for this tab, with or without its rows. */
   loseDatabase(failure: 'deleted' | 'lost' | 'newer'): void {
     if (failure === 'deleted') this.#device.stores.clear();
@@ -116,18 +139,26 @@ export class Tab {
         const { replica, signer } = this.#place.identity(roomId, spent);
         const sign = async (message: Uint8Array): Promise<Uint8Array> => {
           await this.beforeSign();
+          await this.awake();
           return signer.sign(message);
         };
         return { replica, signer: { publicKey: signer.publicKey, sign } };
       },
       openChannel: (name) => profile.channel(name, this),
-      lead: (name) => {
-        const leadership = profile.lead(name);
+      lead: (name, options) => {
+        const leadership = profile.lead(name, options);
         this.#leaderships.add(leadership);
-        return leadership;
+        const { acquired, lost } = leadership;
+        const release = (): void => leadership.release();
+        return { acquired: acquired.then(() => this.awake()), lost: lost.then(() => this.awake()), release };
       },
       connect: (_, room, events) => {
-        const transport = new MemoryTransport(profile, room, events);
+        const transport = new MemoryTransport(profile, room, {
+          connecting: () => this.whenAwake(() => events.connecting()),
+          opened: () => this.whenAwake(() => events.opened()),
+          frame: (bytes) => this.whenAwake(() => events.frame(bytes)),
+          closed: (end) => this.whenAwake(() => events.closed(end)),
+        });
         this.transports.add(transport);
         return transport;
       },
@@ -167,8 +198,10 @@ class TabStore implements Store {
   async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
     if (this.#isClosed()) throw new MangroveError('CLOSED', { what: 'database' });
     await this.#tab.beforeTransact(options);
+    await this.#tab.awake();
     if (this.#tab.isGone) return await new Promise<never>(() => {});
     const result = await this.#store.transact(plan, options);
+    await this.#tab.awake();
     return this.#tab.isGone ? await new Promise<never>(() => {}) : result;
   }
 

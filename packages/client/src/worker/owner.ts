@@ -1,6 +1,7 @@
 import {
   bytesToHex,
   type Delta,
+  EpochPassed,
   errorToFacts,
   type ErrorFacts,
   hasFound,
@@ -22,6 +23,7 @@ import type { Environment } from '../environment.js';
 import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
 import { Checkpointer } from './checkpointer.js';
 import { Collector } from './collector.js';
+import { FencedStore } from './fenced-store.js';
 import { Folder } from './folder.js';
 import type { Barrier } from './journal-writer.js';
 import { Online } from './online.js';
@@ -54,6 +56,8 @@ export interface OwnerHost {
   received(received: Received): void;
   show(peer: string, keyId: KeyId, state: Uint8Array): void;
   peers(replica: Peer['replica'] | 'all', present: boolean): void;
+  /** [JS9] Another tab has become the owner: this one is to be stopped, and writes nothing meanwhile. */
+  passed(): void;
 }
 
 /**
@@ -77,7 +81,13 @@ export class Owner {
   #isStopped = false;
 
   constructor(env: Environment, options: RuntimeOptions, host: OwnerHost, isPaused: boolean) {
-    const { store, config, identity } = options;
+    const { config, identity } = options;
+    const store = new FencedStore(
+      options.store,
+      () => this.#epoch,
+      () => host.passed(),
+    );
+    const failed = (error: unknown): void => this.#failed(error);
     this.#env = env;
     this.#options = options;
     this.#host = host;
@@ -86,27 +96,27 @@ export class Owner {
       canSeal: () => this.#epoch > 0 && this.#link.canPush,
       epoch: () => this.#epoch,
       sealed: (drafts, root) => this.#sealed(drafts, root),
-      failed: (error) => this.#fault(errorToFacts(error)),
+      failed,
     });
     this.#folder = new Folder(store, {
       canFold: () => this.#epoch > 0 && !this.#link.canPush,
       epoch: () => this.#epoch,
       folded: (replaced) => this.#tellUnheard(replaced),
-      failed: (error) => this.#fault(errorToFacts(error)),
+      failed,
     });
     this.#checkpointer = new Checkpointer(env, store, config.room, identity, config.limits, {
       canCheckpoint: () => this.#epoch > 0 && this.#link.canPush && this.#link.state.kind === 'live',
       epoch: () => this.#epoch,
       online: () => this.#online.replicas(env.clock.nowMs()),
       committed: (checkpoint, root) => this.#wrote(checkpoint, root),
-      failed: (error) => this.#fault(errorToFacts(error)),
+      failed,
     });
     this.#collector = new Collector(env, store, config, identity, {
       canCollect: () => this.#epoch > 0 && this.#link.canPush && host.status.link.settled,
       epoch: () => this.#epoch,
       online: () => this.#online.replicas(env.clock.nowMs()),
       committed: (floor, root) => this.#wrote(floor, root),
-      failed: (error) => this.#fault(errorToFacts(error)),
+      failed,
     });
     this.#link = new ReplicaLink(env, store, identity, config, {
       token: () => host.token(),
@@ -124,14 +134,14 @@ export class Owner {
       changed: (state, root) => this.#linkChanged(state, root),
       repaired: (repairs) => host.status.set({ repairs: { ...host.status.link.repairs, ...repairs } }),
     });
-    store.listen((findings) => this.#scrubbed(findings));
+    options.store.listen((findings) => this.#scrubbed(findings));
     this.#scrubber = new Scrubber(store, config, {
       scrubbed: (findings) => this.#scrubbed(findings),
-      failed: (error) => this.#fault(errorToFacts(error)),
+      failed,
     });
   }
 
-  /** An older owner that thaws finds its epoch gone and writes nothing [JS3]. */
+  /** An older owner that thaws finds its epoch gone and writes nothing [JS9]. */
   async start(): Promise<void> {
     this.#epoch = await this.#options.store.transact(nextEpoch, { mode: 'write', durability: 'strict' });
     this.#scrubber.start();
@@ -187,7 +197,7 @@ export class Owner {
   #scrubbed(findings: ScrubFindings): void {
     const { status } = this.#host;
     status.set({ repairs: addRepairs(status.link.repairs, findings) });
-    if (!hasFound(findings)) return;
+    if (!hasFound(findings) || this.#isStopped) return;
     if (findings.unreadable > 0) this.#fault(errorToFacts(new MangroveError('STORAGE_DAMAGED', { ...findings })));
     this.#link.checkNow();
   }
@@ -313,6 +323,10 @@ export class Owner {
     } else if (before.connection === 'connected') {
       this.#peers('all', false);
     }
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof EpochPassed)) this.#fault(errorToFacts(error));
   }
 
   #fault(error: ErrorFacts): void {

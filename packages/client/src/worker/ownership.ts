@@ -6,25 +6,33 @@ import type { RuntimeOptions } from './runtime-options.js';
 
 /** A full disk takes no epoch, without which nothing is sealed. */
 const RETRY_FULL_AFTER_MS = 1_000;
+/** Whoever was taken over from waits this long before it stands in line again, so that two tabs never take turns quickly. */
+const STAND_AGAIN_AFTER_MS = 1_000;
 
-/** Whether this tab owns the replica, and the {@link Owner} that it has from then on. */
+export interface OwnershipHost extends Omit<OwnerHost, 'passed'> {
+  /** Called when the owner has begun. */
+  tookOver(): Promise<void>;
+  /** Called when another tab has taken over from this one, and its owner has stopped. */
+  steppedDown(): void;
+}
+
+/** Whether this tab owns the replica, and the {@link Owner} that it has for as long as it does. */
 export class Ownership {
   readonly #env: Environment;
   readonly #options: RuntimeOptions;
-  readonly #host: OwnerHost;
-  /** Called when the owner has begun. */
-  readonly #tookOver: () => Promise<void>;
+  readonly #host: OwnershipHost;
+  #name = '';
   #leadership: Leadership | undefined;
   #owner: Owner | undefined;
+  #again: ReturnType<typeof setTimeout> | undefined;
   /** Undefined until anybody has said anything of the network. */
   #isPaused: boolean | undefined;
   #isDeclined = false;
 
-  constructor(env: Environment, options: RuntimeOptions, host: OwnerHost, tookOver: () => Promise<void>) {
+  constructor(env: Environment, options: RuntimeOptions, host: OwnershipHost) {
     this.#env = env;
     this.#options = options;
     this.#host = host;
-    this.#tookOver = tookOver;
   }
 
   get owner(): Owner | undefined {
@@ -33,10 +41,8 @@ export class Ownership {
 
   /** Stands in line with the other tabs, for the lock of this name. */
   begin(name: string): void {
-    this.#leadership = this.#env.lead(name);
-    this.#leadership.acquired
-      .then(() => this.#own())
-      .catch((error: unknown) => this.#host.status.fault(errorToFacts(error)));
+    this.#name = name;
+    this.#stand();
   }
 
   /** Also where another tab owns the replica: whoever takes over from it keeps the network as it is. */
@@ -54,6 +60,7 @@ export class Ownership {
   /** Becomes no owner any more; one that it has goes on until it is stopped. */
   decline(): void {
     this.#isDeclined = true;
+    clearTimeout(this.#again);
   }
 
   /** Resolves when what is under way is written and told; only then another tab is to take over. */
@@ -65,15 +72,47 @@ export class Ownership {
     this.#leadership?.release();
   }
 
-  async #own(): Promise<void> {
+  #stand(): void {
+    const leadership = this.#env.lead(this.#name);
+    this.#leadership = leadership;
+    leadership.acquired
+      .then(() => this.#own(leadership))
+      .catch((error: unknown) => this.#host.status.fault(errorToFacts(error)));
+  }
+
+  async #own(leadership: Leadership): Promise<void> {
     if (this.#isDeclined) return;
-    this.#owner = new Owner(this.#env, this.#options, this.#host, this.#isPaused ?? false);
-    await this.#startWhenThereIsRoom(this.#owner);
-    if (!this.#isDeclined) await this.#tookOver();
+    const isCurrent = (): boolean => this.#owner === owner;
+    const passed = (): void => {
+      if (isCurrent()) this.#stepDown(owner, leadership).catch((error: unknown) => reportError(error));
+    };
+    const host: OwnerHost = {
+      ...this.#host,
+      // What it says while it stops is of its own connection, and not of the one that the others have now.
+      post: (notice) => {
+        if (isCurrent()) this.#host.post(notice);
+      },
+      passed,
+    };
+    const owner = new Owner(this.#env, this.#options, host, this.#isPaused ?? false);
+    this.#owner = owner;
+    void leadership.lost.then(passed);
+    await this.#startWhenThereIsRoom(owner);
+    if (!this.#isDeclined && isCurrent()) await this.#host.tookOver();
+  }
+
+  /** [JS9] Another tab owns the replica. This one goes on as those do that never owned it. */
+  async #stepDown(owner: Owner, leadership: Leadership): Promise<void> {
+    this.#owner = undefined;
+    leadership.release();
+    await owner.stop();
+    if (this.#isDeclined) return;
+    this.#host.steppedDown();
+    this.#again = setTimeout(() => this.#stand(), STAND_AGAIN_AFTER_MS);
   }
 
   async #startWhenThereIsRoom(owner: Owner): Promise<void> {
-    while (!this.#isDeclined) {
+    while (!this.#isDeclined && this.#owner === owner) {
       try {
         return await owner.start();
       } catch (error) {

@@ -2,6 +2,7 @@ import {
   bytesToRelayMessage,
   checkDelayMs,
   countRepairs,
+  EpochPassed,
   equalBytes,
   errorToFacts,
   FrameJoiner,
@@ -108,7 +109,6 @@ export class ReplicaLink {
   }
 
   start(relays: readonly string[], room: string, onAttempt: (attempt: Attempt) => void): void {
-    this.#checkSoon();
     this.#transport = this.#env.connect(relays, room, {
       connecting: () => onAttempt('trying'),
       opened: () => {
@@ -128,6 +128,7 @@ export class ReplicaLink {
         this.#transport = undefined;
       },
     });
+    this.#checkSoon();
   }
 
   /** Resolves when what is under way is written and told. */
@@ -201,6 +202,8 @@ export class ReplicaLink {
    * on the old one stands on what did not happen, and is passed over. Not at once, as the next attempt may fail the same way.
    */
   #fail(error: unknown): void {
+    // Its owner is the owner no more, and stops it.
+    if (error instanceof EpochPassed) return;
     this.#host.fault(errorToFacts(error));
     if (!isMangroveError(error)) reportError(error);
     this.#endSession();
@@ -282,6 +285,7 @@ export class ReplicaLink {
   #checkLater(): void {
     const jitter = this.#env.random.u32() / 2 ** 32;
     clearTimeout(this.#checks);
+    if (this.#transport === undefined) return;
     this.#checks = setTimeout(
       () => {
         this.#calm = this.#state.kind === 'live' && this.#state.settled ? this.#calm + 1 : 0;

@@ -249,12 +249,18 @@ export class RoomRuntime {
       isKnown: (row: number) => pending.isKnown(row),
       show: (peer: string, keyId: KeyId, state: Uint8Array) => documents.showPeer(peer, keyId, state),
       peers: (replica: string, present: boolean) => this.#presences.peers(replica, present),
+      tookOver: async () => {
+        channel.post({ kind: 'took-over' });
+        this.writes.adopt();
+        await this.#rereading.read();
+      },
+      steppedDown: () => {
+        // The owner answers with how things stand, and what it did while this tab was frozen is in the store.
+        channel.post({ kind: 'arrived' });
+        this.#rereading.readSoon();
+      },
     };
-    return new Ownership(this.#env, this.#options, host, async () => {
-      channel.post({ kind: 'took-over' });
-      this.writes.adopt();
-      await this.#rereading.read();
-    });
+    return new Ownership(this.#env, this.#options, host);
   }
 
   /** To this tab and to all others, in the same words. */

@@ -32,7 +32,7 @@ export function webEnvironment(): Environment {
     },
     openIdentity: openWebIdentity,
     openChannel: openBroadcastChannel,
-    lead: (name) => leadByLock(navigator.locks, name),
+    lead: (name, options) => leadByLock(navigator.locks, name, options),
     connect: (relays, room, events) => connectSocket(relays[0] as string, room, events),
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { contextOf, keyIdOf, makeDelta, record, replicaOf, room, stamp } from '../../../../test/interop/fixture.js';
+import { contextOf, keyIdOf, makeDelta, record, replicaOf, room } from '../../../../test/interop/fixture.js';
 import { bytesToHex, hexToBytes } from '../bytes.js';
 import type { Delta } from '../delta.js';
 import { hlcFromMs } from '../hlc.js';
@@ -8,9 +8,9 @@ import { defaultLimits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
 import { nameKey } from './name-key.js';
-import { readClock, writeNumber } from './meta.js';
+import { readClock } from './meta.js';
 import type { Arrival } from './arrival.js';
-import { countOutbox, nextEpoch, readCursor, readQuarantine, receiveDeltas } from './receive.js';
+import { countOutbox, readCursor, readQuarantine, receiveDeltas } from './receive.js';
 
 const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
 const NOW = 1_000_000;
@@ -118,14 +118,5 @@ describe('receiveDeltas', () => {
     expect(tables.transact(readCursor).result).toMatchObject({ offset: 300 });
     expect(tables.table('names').get(nameKey(record('a')))).toEqual(hexToBytes(keyIdOf(record('a'))));
     expect(tables.transact(countOutbox).result).toBe(0);
-  });
-
-  test('[JS3] each owner of a replica gets an epoch of its own', () => {
-    const tables = new MemoryTables();
-    expect([1, 2, 3].map(() => tables.transact(nextEpoch).result)).toEqual([1, 2, 3]);
-    tables.transact(function* (tx) {
-      writeNumber(tx, 'clock', stamp(7));
-    });
-    expect(tables.transact(nextEpoch).result).toBe(4);
   });
 });

@@ -18,7 +18,7 @@ import { nameKey } from './name-key.js';
 import { type CompareUpdates, judgeCheckpoints, type Judgement } from './judge.js';
 import { ROLL_BYTES, STORE_ID_BYTES } from './log.js';
 import { readLostSeqs } from './lost.js';
-import { readClock, readNumber, readOwnReplica, writeNumber } from './meta.js';
+import { readClock, readOwnReplica, writeNumber } from './meta.js';
 import { bytesToOutboxPlace } from './outbox.js';
 import { settleRetained } from './retained.js';
 import { acknowledge } from './seal.js';
@@ -211,13 +211,6 @@ export function* readSyncedAt(tx: Transaction): Steps<number> {
 
 export function writeSyncedAt(tx: Transaction, atMs: number): void {
   tx.put('meta', SYNCED_AT, u64ToBytes(Math.max(0, Math.floor(atMs))));
-}
-
-/** A new owner of the replica: from here on, sealing under an older epoch writes nothing [JS3]. */
-export function* nextEpoch(tx: Transaction): Steps<number> {
-  const epoch = (yield* readNumber(tx, 'epoch')) + 1;
-  writeNumber(tx, 'epoch', epoch);
-  return epoch;
 }
 
 /** `quarantine` row := varUint code • delta */

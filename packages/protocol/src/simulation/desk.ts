@@ -6,7 +6,7 @@ import { foldJournal } from '../room/fold.js';
 import { appendToJournal, type JournalRow, readJournal, readJournalOf, readKeyState } from '../room/journal.js';
 import { readDocumentDeltas } from '../room/checkpoint.js';
 import { readNumber } from '../room/meta.js';
-import { nextEpoch } from '../room/receive.js';
+import { nextEpoch } from '../room/fence.js';
 import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
 import { numbersOf } from '../room/runs.js';
 import { resetClock, withdrawRefused } from '../room/withdraw.js';
