@@ -1,5 +1,5 @@
 /** What the status line sums up, in full; and how far the last own edit has come on the ladder of receipts. */
-import type { RoomStatus, Rung } from '@mangrove/client';
+import type { Health, RoomStatus, Rung } from '@mangrove/client';
 import { el, setText } from './dom.ts';
 import { formatAge, formatBytes, formatCount } from './format.ts';
 
@@ -23,8 +23,8 @@ export interface Inspector {
   watch(written: Written): void;
 }
 
-export function mountInspector(parent: HTMLDetailsElement): Inspector {
-  const facts = createFacts();
+export function mountInspector(parent: HTMLDetailsElement, health: () => Health): Inspector {
+  const facts = createFacts(health);
   const ladder = createLadder();
   parent.append(el('h3', {}, 'This room'), facts.element, el('h3', {}, 'Your last edit'), ladder.element);
 
@@ -42,11 +42,11 @@ export function mountInspector(parent: HTMLDetailsElement): Inspector {
   };
 }
 
-function createFacts() {
+function createFacts(health: () => Health) {
   const element = el('dl', { class: 'facts' });
   const values = new Map<string, HTMLElement>();
   const update = (status: RoomStatus, elapsedMs: number): void => {
-    for (const [name, text] of describeFacts(status, elapsedMs)) {
+    for (const [name, text] of describeFacts(status, elapsedMs, health())) {
       let value = values.get(name);
       if (!value) {
         value = el('dd', name === 'Root' ? { class: 'root' } : {});
@@ -59,7 +59,7 @@ function createFacts() {
   return { element, update };
 }
 
-function describeFacts(status: RoomStatus, elapsedMs: number): [name: string, text: string][] {
+function describeFacts(status: RoomStatus, elapsedMs: number, health: Health): [name: string, text: string][] {
   const { pending, staleness, lastError } = status;
   const { lastSyncedAtMs } = staleness;
   const age = pending.oldestAgeMs === null ? '' : `, oldest ${formatAge(pending.oldestAgeMs + elapsedMs)}`;
@@ -68,6 +68,7 @@ function describeFacts(status: RoomStatus, elapsedMs: number): [name: string, te
     ['Pending', `${formatCount(pending.writes, 'write')}, ${formatBytes(pending.bytes)}${age}`],
     ['Connection', status.connection],
     ['Sync', status.sync],
+    ['Health', health.reasons.length === 0 ? 'well' : `${health.score}: ${health.reasons.join(', ')}`],
     ['Last in sync', lastSyncedAtMs === null ? 'never' : `${formatAge(Date.now() - lastSyncedAtMs)} ago`],
     ['Storage', status.storage],
     ['Quarantined', String(status.quarantined)],

@@ -60,7 +60,7 @@ async function start(): Promise<void> {
     client,
     room,
   );
-  const inspector = mountInspector(find('inspector', HTMLDetailsElement));
+  const inspector = mountInspector(find('inspector', HTMLDetailsElement), () => room.health());
   showStatus(room, [mountStatus(statusElements), inspector.update]);
   showNetworkSwitch(room, relay !== undefined);
   keepOnDevice(room);

@@ -55,6 +55,7 @@ export function createClient(options: ClientOptions): Client {
   const host: RoomHost = {
     relays,
     limits,
+    clock: { steadyMs: () => performance.now(), nowMs: () => Date.now() },
     engine: start,
     closed: (name, done) => {
       rooms.delete(name);

@@ -10,6 +10,8 @@ export type {
   ChangeOrigin,
   EntriesOptions,
   Entry,
+  Health,
+  HealthReason,
   Metrics,
   RecordChange,
   RepairMetrics,

@@ -1,19 +1,13 @@
-import {
-  assertName,
-  bytesToHex,
-  EMPTY_ROOT,
-  type Limits,
-  MangroveError,
-  type Value,
-  VERSION_PARTS,
-  VERSIONS,
-} from '@mangrove/protocol';
+import { assertName, type Limits, MangroveError, type Value, VERSION_PARTS, VERSIONS } from '@mangrove/protocol';
 import { type BackupStream, backupStream } from './backup.js';
 import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
+import { HealthWatch } from './health/health-watch.js';
+import type { PageClock } from './health/times.js';
+import { initialStatus } from './initial-status.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
 import { type Resolver, resolverName } from './resolvers/resolver.js';
-import type { Metrics, RecordChange, RoomStatus, Rung, TrashEntry, TrashOptions } from './types.js';
+import type { Health, Metrics, RecordChange, RoomStatus, Rung, TrashEntry, TrashOptions } from './types.js';
 import { NOTHING_REPAIRED } from './worker/status.js';
 import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
 
@@ -31,6 +25,7 @@ export interface RoomOptions {
 export interface RoomHost {
   readonly relays: readonly string[];
   readonly limits: Limits;
+  readonly clock: PageClock;
   engine(): EngineApi;
   /** `done`: when the worker has let go of it, with everything that was handed over before. */
   closed(room: string, done: Promise<void>): void;
@@ -48,9 +43,11 @@ export class Room {
   readonly #documents = new Map<string, DocumentHandle>();
   readonly #collections = new Map<string, Collection<never>>();
   readonly #statusListeners = new Set<(status: RoomStatus) => void>();
+  readonly #health: HealthWatch;
   #status: RoomStatus;
   #metrics: Metrics = { repairs: NOTHING_REPAIRED };
   #ready: Promise<void> | undefined;
+  #openedAtMs: number | undefined;
   #unjournaled = 0;
   #waits = 0;
   #isClosed = false;
@@ -60,6 +57,12 @@ export class Room {
     this.#options = options;
     this.#host = host;
     this.#status = initialStatus(host.relays.length > 0);
+    this.#health = new HealthWatch({
+      clock: host.clock,
+      ask: () => this.#engine.vitals(name),
+      status: () => this.status,
+      openedAtMs: () => (this.#isClosed ? undefined : this.#openedAtMs),
+    });
   }
 
   /** Local state is readable; never waits for the network. Rejects when the storage cannot be used at all. */
@@ -78,12 +81,21 @@ export class Room {
     });
   }
 
-  /** Calls back after each change; the returned function ends it. */
-  on(event: 'status', listener: (status: RoomStatus) => void): () => void {
-    if (event !== 'status') throw new MangroveError('NOT_SUPPORTED', { feature: `The room event ${String(event)}` });
+  /** Calls back after each change of the status, or of the reasons in `health()`; the returned function ends it. */
+  on(event: 'status', listener: (status: RoomStatus) => void): () => void;
+  on(event: 'health', listener: (health: Health) => void): () => void;
+  on(event: 'status' | 'health', listener: ((status: RoomStatus) => void) & ((health: Health) => void)): () => void {
+    if (event !== 'status' && event !== 'health')
+      throw new MangroveError('NOT_SUPPORTED', { feature: `The room event ${String(event)}` });
     this.#open().catch(() => {});
+    if (event === 'health') return this.#health.listen(listener);
     this.#statusListeners.add(listener);
     return () => this.#statusListeners.delete(listener);
+  }
+
+  /** Whether anything keeps the room from being safe and the same everywhere, and what. Opens nothing and never waits. */
+  health(): Health {
+    return this.#health.look();
   }
 
   /** What was counted since the room was opened; as old as the status. */
@@ -248,6 +260,7 @@ export class Room {
       sync: sync === 'local' ? 'local' : 'behind',
     });
     this.#statusListeners.clear();
+    this.#health.close();
   }
 
   get #engine(): EngineApi {
@@ -257,6 +270,7 @@ export class Room {
   #open(): Promise<void> {
     if (this.#isClosed) return Promise.reject(new MangroveError('CLOSED', { what: 'room' }));
     if (this.#ready === undefined) {
+      this.#openedAtMs = this.#host.clock.steadyMs();
       this.#ready = this.#start();
       this.#ready.catch(() => {});
     }
@@ -305,6 +319,7 @@ export class Room {
 
   #setStatus(status: RoomStatus): void {
     this.#status = Object.freeze(status);
+    this.#health.noteStatus(status);
     this.#tell();
   }
 
@@ -350,18 +365,4 @@ export class Room {
   #assertOpen(): void {
     if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'room' });
   }
-}
-
-function initialStatus(hasRelay: boolean): RoomStatus {
-  return Object.freeze({
-    connection: hasRelay ? 'offline' : 'none',
-    sync: 'local',
-    pending: { writes: 0, bytes: 0, oldestAgeMs: null },
-    staleness: { lastSyncedAtMs: null, lagVersions: 0, exceeded: false },
-    storage: 'opening',
-    quarantined: 0,
-    vouched: 0,
-    root: bytesToHex(EMPTY_ROOT),
-    lastError: null,
-  });
 }

@@ -39,6 +39,34 @@ export interface RoomStatus {
   } | null;
 }
 
+/** How a room is, as far as this page can tell at the moment. */
+export interface Health {
+  /** 1: nothing keeps the room from being safe and the same everywhere. 0: nothing is known of it, or nothing goes on. */
+  readonly score: number;
+  /** What speaks against 1, the gravest first; the guide has a table. */
+  readonly reasons: readonly HealthReason[];
+}
+
+export type HealthReason =
+  | 'closed'
+  | 'opening'
+  | 'worker-silent'
+  | 'owner-silent'
+  | 'storage-lost'
+  | 'storage-full'
+  | 'storage-memory'
+  | 'storage-damaged'
+  | 'refused'
+  | 'clock-ahead'
+  | 'not-taken'
+  | 'sync-stalled'
+  | 'offline'
+  | 'paused'
+  | 'unsent'
+  | 'behind'
+  | 'no-relay'
+  | 'quarantined';
+
 /**
  * What a room has counted since it was opened, in the tab that owns the replica: the others are told. It grows by further groups; no
  * name changes its meaning.

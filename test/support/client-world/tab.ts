@@ -59,6 +59,7 @@ export class Tab {
       room = new Room(name, options, {
         relays: this.relays,
         limits: this.profile.world.limits,
+        clock: { steadyMs: () => this.profile.world.nowMs, nowMs: () => this.profile.world.nowMs },
         engine: () => this.engine,
         closed: (closed, done) => {
           this.#rooms.delete(closed);

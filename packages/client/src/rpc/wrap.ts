@@ -8,6 +8,7 @@ const METHODS: readonly (keyof EngineApi)[] = [
   'openRoom',
   'closeRoom',
   'pause',
+  'vitals',
   'openDocument',
   'closeDocument',
   'edit',

@@ -6,6 +6,8 @@ export type TabNotice =
   /** A tab came; the owner answers with how things stand. */
   | { readonly kind: 'arrived' }
   | { readonly kind: 'left'; readonly tab: number }
+  /** Whether the owner is awake: it answers with how things stand. */
+  | { readonly kind: 'asked' }
   | { readonly kind: 'journaled'; readonly rows: readonly JournaledRow[] }
   /** No disk takes them yet [JS7]: they are shown, and told as journaled when they are kept. */
   | { readonly kind: 'unkept'; readonly tab: number; readonly rows: readonly JournalRow[] }

@@ -18,6 +18,8 @@ export interface EngineApi {
   openRoom(options: RoomOptions, listener: RoomListener): Promise<RoomStatus>;
   closeRoom(room: string): Promise<void>;
   pause(room: string, paused: boolean): Promise<void>;
+  /** Answered as soon as the worker has time. */
+  vitals(room: string): Promise<Vitals>;
 
   openDocument(room: string, document: string): Promise<OpenedDocument>;
   closeDocument(room: string, document: string): Promise<void>;
@@ -79,6 +81,12 @@ export interface EngineApi {
 export interface RoomOptions {
   readonly room: string;
   readonly relays: readonly string[];
+}
+
+/** What a page cannot know without asking. */
+export interface Vitals {
+  /** How long the tab that owns the replica has not answered; 0 where it is this one. */
+  readonly ownerSilentMs: number;
 }
 
 /** What a version is of. `resolver`: how a record is read. */

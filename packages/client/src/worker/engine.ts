@@ -31,6 +31,7 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     openRoom: async (options, listener) => (await rooms.open(options, listener)).status,
     closeRoom: (name) => rooms.close(name),
     pause: (name, paused) => rooms.pause(name, paused),
+    vitals: (name) => rooms.ask(name, (room) => room.vitals()),
     openDocument: (name, document) => rooms.ask(name, (room) => room.openDocument(document)),
     closeDocument: (name, document) => rooms.ask(name, (room) => room.closeDocument(document)),
     edit: (name, document, edit) => rooms.ask(name, (room) => room.writes.edit(document, edit)),

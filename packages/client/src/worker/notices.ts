@@ -44,6 +44,9 @@ export class Notices {
         this.#writes.tellUnkept();
         if (owner !== undefined) channel.post({ kind: 'status', status: status.link });
         return;
+      case 'asked':
+        if (owner !== undefined) channel.post({ kind: 'status', status: status.link });
+        return;
       case 'left':
         this.#presences.left(notice.tab);
         if (owner !== undefined) this.#writes.adopt();
@@ -86,6 +89,7 @@ export class Notices {
         return;
       case 'status':
         if (owner !== undefined) return;
+        this.#ownership.heardOwner();
         this.#ownership.learnPaused(notice.status.connection === 'paused');
         status.set(notice.status);
         return;

@@ -2,6 +2,7 @@ import { errorToFacts, isMangroveError } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { Leadership } from '../tabs/leadership.js';
 import { Owner, type OwnerHost } from './owner.js';
+import { OwnerSilence } from './owner-silence.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
 /** A full disk takes no epoch, without which nothing is sealed. */
@@ -21,6 +22,7 @@ export class Ownership {
   readonly #env: Environment;
   readonly #options: RuntimeOptions;
   readonly #host: OwnershipHost;
+  readonly #silence: OwnerSilence;
   #name = '';
   #leadership: Leadership | undefined;
   #owner: Owner | undefined;
@@ -33,6 +35,10 @@ export class Ownership {
     this.#env = env;
     this.#options = options;
     this.#host = host;
+    this.#silence = new OwnerSilence(
+      () => env.clock.nowMs(),
+      () => host.post({ kind: 'asked' }),
+    );
   }
 
   get owner(): Owner | undefined {
@@ -55,6 +61,15 @@ export class Ownership {
   /** As a status shows it, which may be older than what was said of the network since. */
   learnPaused(isPaused: boolean): void {
     if (this.#isPaused === undefined) this.setPaused(isPaused);
+  }
+
+  /** How long the tab that owns the replica has not answered. Asks it once more. */
+  ownerSilentMs(): number {
+    return this.#owner === undefined ? this.#silence.look() : 0;
+  }
+
+  heardOwner(): void {
+    this.#silence.heard();
   }
 
   /** Becomes no owner any more; one that it has goes on until it is stopped. */

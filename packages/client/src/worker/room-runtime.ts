@@ -15,7 +15,7 @@ import type { BackupHost } from './backup/backup-host.js';
 import type { Carried } from './carried.js';
 import { Collections } from './collections.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
-import type { ReachedWait, RoomListener, WriteResult } from './engine-api.js';
+import type { ReachedWait, RoomListener, Vitals, WriteResult } from './engine-api.js';
 import { type LoadedRoom, openRows } from './load.js';
 import { Notices } from './notices.js';
 import { OpenDocuments } from './open-documents.js';
@@ -145,6 +145,10 @@ export class RoomRuntime {
   pause(isPaused: boolean): void {
     this.#ownership.setPaused(isPaused);
     this.#parts.channel.post({ kind: 'network', paused: isPaused });
+  }
+
+  vitals(): Vitals {
+    return { ownerSilentMs: this.#ownership.ownerSilentMs() };
   }
 
   /** What backing up and restoring need of a room: both are rare, and loaded when they are asked for. */
