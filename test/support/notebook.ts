@@ -2,10 +2,15 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 
+interface Listener {
+  note(note: readonly string[]): void;
+  ended(): void;
+}
+
 /** Where pages leave notes that outlive them, their browser and the network between it and the relay. */
 export class Notebook {
   readonly #server: WebSocketServer;
-  readonly #listeners = new Map<string, (note: readonly string[]) => void>();
+  readonly #listeners = new Map<string, Listener>();
 
   static async open(): Promise<Notebook> {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
@@ -18,9 +23,14 @@ export class Notebook {
     server.on('connection', (socket) => {
       // A browser that is killed closes nothing.
       socket.on('error', () => {});
+      const marks = new Set<string>();
       socket.on('message', (data) => {
         const [mark, ...note] = JSON.parse(String(data)) as [string, ...string[]];
-        this.#listeners.get(mark)?.(note);
+        marks.add(mark);
+        this.#listeners.get(mark)?.note(note);
+      });
+      socket.on('close', () => {
+        for (const mark of marks) this.#listeners.get(mark)?.ended();
       });
     });
   }
@@ -29,9 +39,9 @@ export class Notebook {
     return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Notes that begin with the mark, from now on. */
-  listen(mark: string, listener: (note: readonly string[]) => void): void {
-    this.#listeners.set(mark, listener);
+  /** Notes that begin with the mark, from now on. `ended`: the page is gone, and all that it has noted has come. */
+  listen(mark: string, note: Listener['note'], ended: Listener['ended'] = () => {}): void {
+    this.#listeners.set(mark, { note, ended });
   }
 
   async close(): Promise<void> {

@@ -52,7 +52,7 @@ export class Person {
   readonly #address: string;
   readonly #network: TcpProxy | undefined;
   readonly #networkTrouble: RegExp;
-  #isNetworkTroubleExpected = false;
+  readonly #expected: RegExp[] = [];
 
   /** Has the browser open and looks at nothing yet. */
   constructor({ name, session, networkTrouble, address, network, notebook }: PersonOptions) {
@@ -73,7 +73,12 @@ export class Person {
   }
 
   expectNetworkTrouble(): void {
-    this.#isNetworkTroubleExpected = true;
+    this.expectTrouble(this.#networkTrouble);
+  }
+
+  /** From now on the browser may complain in these words. */
+  expectTrouble(words: RegExp): void {
+    this.#expected.push(words);
   }
 
   /** A tab in which the editor is ready to be typed into; it becomes the one that is acted on. */
@@ -199,7 +204,7 @@ export class Person {
   }
 
   #note(trouble: string): void {
-    if (this.#isNetworkTroubleExpected && this.#networkTrouble.test(trouble)) return;
+    if (this.#expected.some((words) => words.test(trouble))) return;
     this.troubles.push(`${this.name}: ${trouble}`);
   }
 }

@@ -9,8 +9,8 @@ export class Profile {
   readonly #engine: Engine;
   #session: Session | undefined;
 
-  static async create(engine: Engine): Promise<Profile> {
-    return new Profile(await mkdtemp(join(tmpdir(), 'mangrove-profile-')), engine);
+  static async create(engine: Engine, folder?: string): Promise<Profile> {
+    return new Profile(folder ?? (await mkdtemp(join(tmpdir(), 'mangrove-profile-'))), engine);
   }
 
   private constructor(folder: string, engine: Engine) {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type DemoSite, LOCAL_ONLY, openDemoSite } from './demo-site.js';
 import type { Engine, Session } from './engines/engine.js';
-import { openEngine } from './engines/engines.js';
+import { openEngine as openEngineOfRun } from './engines/engines.js';
 import { Notebook } from './notebook.js';
 import { Person } from './person.js';
 import { Profile } from './profile.js';
@@ -21,6 +21,8 @@ export interface ArriveOptions {
   readonly site?: DemoSite;
   /** Their network is cut until the test heals it, so that nothing comes before somebody looks. */
   readonly isCutOff?: boolean;
+  /** What their browser may complain of, from the beginning. */
+  readonly expectTrouble?: RegExp;
   /** Called before the page is opened. */
   readonly prepare?: (session: Session, origin: string) => Promise<void>;
 }
@@ -32,14 +34,21 @@ export interface Stage {
   arrive(name: string, options?: ArriveOptions): Promise<Person>;
   /** Two people in one room, each with the editor open and in sync. */
   arriveTogether(): Promise<[Person, Person]>;
-  newProfile(): Promise<Profile>;
+  /** `folder`: where its files are to be, by default anywhere. */
+  newProfile(folder?: string): Promise<Profile>;
+}
+
+export interface StageOptions {
+  readonly isRelayRunning?: boolean;
+  /** By default the one that this run is about. */
+  readonly openEngine?: () => Engine;
 }
 
 /**
  * Sets the stage for the tests of a file: one browser engine, one relay process and the built demo for all of them, a room and
  * people for each. A test fails when a page or a worker reports an error that nobody said to expect.
  */
-export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean } = {}): Stage {
+export function setStage({ isRelayRunning = true, openEngine = openEngineOfRun }: StageOptions = {}): Stage {
   const engine: Engine = openEngine();
   let site: DemoSite;
   let relay: RelayProcess;
@@ -84,6 +93,7 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
     const person = new Person({ name, session, networkTrouble, address, network, notebook });
     people.push(person);
     if (options.isCutOff === true) person.network.cut();
+    if (options.expectTrouble !== undefined) person.expectTrouble(options.expectTrouble);
     await options.prepare?.(session, new URL(address).origin);
     await person.openTab();
     await person.callThemself(name);
@@ -103,8 +113,8 @@ export function setStage({ isRelayRunning = true }: { isRelayRunning?: boolean }
       await Promise.all([anna.waitUntilInSync(), ben.waitUntilInSync()]);
       return [anna, ben];
     },
-    newProfile: async () => {
-      const profile = await Profile.create(engine);
+    newProfile: async (folder) => {
+      const profile = await Profile.create(engine, folder);
       profiles.push(profile);
       return profile;
     },
