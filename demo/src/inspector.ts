@@ -1,5 +1,5 @@
 /** What the status line sums up, in full; and how far the last own edit has come on the ladder of receipts. */
-import type { Health, RoomStatus, Rung } from '@mangrove/client';
+import type { Room, RoomStatus, Rung } from '@mangrove/client';
 import { el, setText } from './dom.ts';
 import { formatAge, formatBytes, formatCount } from './format.ts';
 
@@ -23,8 +23,8 @@ export interface Inspector {
   watch(written: Written): void;
 }
 
-export function mountInspector(parent: HTMLDetailsElement, health: () => Health): Inspector {
-  const facts = createFacts(health);
+export function mountInspector(parent: HTMLDetailsElement, room: Room): Inspector {
+  const facts = createFacts(room);
   const ladder = createLadder();
   parent.append(el('h3', {}, 'This room'), facts.element, el('h3', {}, 'Your last edit'), ladder.element);
 
@@ -42,11 +42,11 @@ export function mountInspector(parent: HTMLDetailsElement, health: () => Health)
   };
 }
 
-function createFacts(health: () => Health) {
+function createFacts(room: Room) {
   const element = el('dl', { class: 'facts' });
   const values = new Map<string, HTMLElement>();
   const update = (status: RoomStatus, elapsedMs: number): void => {
-    for (const [name, text] of describeFacts(status, elapsedMs, health())) {
+    for (const [name, text] of describeFacts(status, elapsedMs, room)) {
       let value = values.get(name);
       if (!value) {
         value = el('dd', name === 'Root' ? { class: 'root' } : {});
@@ -59,18 +59,20 @@ function createFacts(health: () => Health) {
   return { element, update };
 }
 
-function describeFacts(status: RoomStatus, elapsedMs: number, health: Health): [name: string, text: string][] {
+function describeFacts(status: RoomStatus, elapsedMs: number, room: Room): [name: string, text: string][] {
   const { pending, staleness, lastError } = status;
   const { lastSyncedAtMs } = staleness;
+  const { score, reasons } = room.health();
+  const { persisted } = room.metrics().storage;
   const age = pending.oldestAgeMs === null ? '' : `, oldest ${formatAge(pending.oldestAgeMs + elapsedMs)}`;
   return [
     ['Root', status.root],
     ['Pending', `${formatCount(pending.writes, 'write')}, ${formatBytes(pending.bytes)}${age}`],
     ['Connection', status.connection],
     ['Sync', status.sync],
-    ['Health', health.reasons.length === 0 ? 'well' : `${health.score}: ${health.reasons.join(', ')}`],
+    ['Health', reasons.length === 0 ? 'well' : `${score}: ${reasons.join(', ')}`],
     ['Last in sync', lastSyncedAtMs === null ? 'never' : `${formatAge(Date.now() - lastSyncedAtMs)} ago`],
-    ['Storage', status.storage],
+    ['Storage', persisted === false ? `${status.storage}, which the browser may delete` : status.storage],
     ['Quarantined', String(status.quarantined)],
     ['Vouched', String(status.vouched)],
     ['Last error', lastError ? `${lastError.code}: ${lastError.message} ${lastError.remedy}` : 'none'],

@@ -8,6 +8,7 @@ import { find, setText } from './dom.ts';
 import { goTo, mountEditor } from './editor.ts';
 import { describeError } from './format.ts';
 import { mountInspector } from './inspector.ts';
+import { mountKeep } from './keep.ts';
 import { mountPresence } from './presence.ts';
 import { mountRecords } from './records.ts';
 import { mountRooms } from './rooms.ts';
@@ -60,8 +61,9 @@ async function start(): Promise<void> {
     client,
     room,
   );
-  const inspector = mountInspector(find('inspector', HTMLDetailsElement), () => room.health());
-  showStatus(room, [mountStatus(statusElements), inspector.update]);
+  const inspector = mountInspector(find('inspector', HTMLDetailsElement), room);
+  showStatus(room, [mountStatus(statusElements), inspector.update, mountKeep(client)]);
+  room.warnBeforeUnload();
   showNetworkSwitch(room, relay !== undefined);
   keepOnDevice(room);
 

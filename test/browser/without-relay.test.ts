@@ -18,7 +18,9 @@ test('[E2E4] with the relay gone from the start the app works, keeps everything,
   );
   expect(waiting).toMatchObject({ sync: 'local', storage: 'indexeddb' });
   await anna.waitForStatus('offline', ({ connection }) => connection === 'offline');
-  await expect.poll(async () => (await anna.shownStatus()).words).toMatch(/^(Offline|Connecting): \d+ edits waiting/);
+  // The words lag behind the status by two seconds at most.
+  const words = async (): Promise<string> => (await anna.shownStatus()).words;
+  await expect.poll(words, { timeout: 10_000 }).toMatch(/^(Offline|Connecting): \d+ edits waiting/);
 
   await anna.reload();
   expect(await anna.readEditor()).toBe('Written before there was a relay.');

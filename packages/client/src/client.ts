@@ -3,6 +3,7 @@ import { restoreFrom } from './backup.js';
 import { Room, type RoomHost, type RoomOptions } from './room.js';
 import type { NetworkWord } from './rpc/expose.js';
 import { wrapEngine, type WrappedEngine } from './rpc/wrap.js';
+import { Persistence } from './persistence.js';
 import type { RestoreResult } from './types.js';
 import type { EngineApi } from './worker/engine-api.js';
 
@@ -25,6 +26,11 @@ export interface Client {
    * whole was restored (`error.facts.mark`: where a backup of the rest may begin); `NOT_SUPPORTED`; `STORAGE_FULL`.
    */
   restore(stream: ReadableStream<Uint8Array>): Promise<RestoreResult>;
+  /**
+   * Asks the browser not to delete what the site has stored when the disk runs full; resolves to whether it will not. Firefox asks the
+   * person, so call it when they have something to lose, and never wait for it before something else.
+   */
+  persist(): Promise<boolean>;
   close(): Promise<void>;
   /** Deletes everything this client has stored on this device. */
   destroy(options: { readonly deleteLocalData: true }): Promise<void>;
@@ -41,11 +47,13 @@ export function createClient(options: ClientOptions): Client {
   let worker: Worker | undefined;
   let wrapped: WrappedEngine | undefined;
   let isClosed = false;
+  const persistence = new Persistence();
 
   const start = (): EngineApi => {
     if (wrapped === undefined) {
       worker = (options.worker ?? startWorker)();
       wrapped = wrapEngine(worker, { database: options.name, limits });
+      void persistence.look();
       for (const word of NETWORK_WORDS) globalThis.addEventListener?.(word, tellNetwork);
     }
     return wrapped.engine;
@@ -56,6 +64,7 @@ export function createClient(options: ClientOptions): Client {
     relays,
     limits,
     clock: { steadyMs: () => performance.now(), nowMs: () => Date.now() },
+    persisted: () => persistence.isPersisted,
     engine: start,
     closed: (name, done) => {
       rooms.delete(name);
@@ -93,6 +102,7 @@ export function createClient(options: ClientOptions): Client {
       if (isClosed) throw new MangroveError('CLOSED', { what: 'client' });
       return restoreFrom(stream, start());
     },
+    persist: () => persistence.ask(),
     close: () => shutDown(false),
     destroy: ({ deleteLocalData }) => {
       if (deleteLocalData !== true)

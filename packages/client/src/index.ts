@@ -19,6 +19,7 @@ export type {
   RoomStatus,
   Rung,
   Sibling,
+  StorageMetrics,
   TrashEntry,
   TrashFacts,
   TrashOptions,

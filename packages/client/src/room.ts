@@ -4,10 +4,20 @@ import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
 import { HealthWatch } from './health/health-watch.js';
 import type { PageClock } from './health/times.js';
-import { initialStatus } from './initial-status.js';
+import { closedStatus, initialStatus, withUnjournaled } from './page-status.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
 import { type Resolver, resolverName } from './resolvers/resolver.js';
-import type { Health, Metrics, RecordChange, RoomStatus, Rung, TrashEntry, TrashOptions } from './types.js';
+import type {
+  Health,
+  Metrics,
+  RecordChange,
+  RoomStatus,
+  Rung,
+  TrashEntry,
+  TrashOptions,
+  WorkerMetrics,
+} from './types.js';
+import { isAtRisk, UnloadWarning } from './unload.js';
 import { NOTHING_REPAIRED } from './worker/status.js';
 import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
 
@@ -26,6 +36,8 @@ export interface RoomHost {
   readonly relays: readonly string[];
   readonly limits: Limits;
   readonly clock: PageClock;
+  /** Whether the browser keeps what is stored; null where it does not say. */
+  persisted(): boolean | null;
   engine(): EngineApi;
   /** `done`: when the worker has let go of it, with everything that was handed over before. */
   closed(room: string, done: Promise<void>): void;
@@ -44,8 +56,9 @@ export class Room {
   readonly #collections = new Map<string, Collection<never>>();
   readonly #statusListeners = new Set<(status: RoomStatus) => void>();
   readonly #health: HealthWatch;
+  readonly #unload = new UnloadWarning(() => this.#isAtRisk());
   #status: RoomStatus;
-  #metrics: Metrics = { repairs: NOTHING_REPAIRED };
+  #metrics: WorkerMetrics = { repairs: NOTHING_REPAIRED };
   #ready: Promise<void> | undefined;
   #openedAtMs: number | undefined;
   #unjournaled = 0;
@@ -61,6 +74,7 @@ export class Room {
       clock: host.clock,
       ask: () => this.#engine.vitals(name),
       status: () => this.status,
+      persisted: () => host.persisted(),
       openedAtMs: () => (this.#isClosed ? undefined : this.#openedAtMs),
     });
   }
@@ -72,13 +86,7 @@ export class Room {
 
   /** Includes writes that this page has handed over but that are not yet journaled. */
   get status(): RoomStatus {
-    if (this.#unjournaled === 0) return this.#status;
-    const { pending, sync } = this.#status;
-    return Object.freeze({
-      ...this.#status,
-      sync: sync === 'in-sync' ? 'syncing' : sync,
-      pending: { ...pending, writes: pending.writes + this.#unjournaled, oldestAgeMs: pending.oldestAgeMs ?? 0 },
-    });
+    return withUnjournaled(this.#status, this.#unjournaled);
   }
 
   /** Calls back after each change of the status, or of the reasons in `health()`; the returned function ends it. */
@@ -98,9 +106,17 @@ export class Room {
     return this.#health.look();
   }
 
+  /**
+   * While something that was written on this page would be lost with it, the browser asks the person whether to leave: what is not on disk
+   * yet, or is in memory only and at no relay. The returned function ends it.
+   */
+  warnBeforeUnload(): () => void {
+    return this.#unload.begin();
+  }
+
   /** What was counted since the room was opened; as old as the status. */
   metrics(): Metrics {
-    return this.#metrics;
+    return { ...this.#metrics, storage: { persisted: this.#host.persisted() } };
   }
 
   /** The next `in-sync` that covers everything written before; offline it waits. Rejects: `NO_RELAY`, `CLOSED`, `ABORTED`. */
@@ -245,20 +261,15 @@ export class Room {
       await writes;
       await this.#engine.closeRoom(this.name);
     };
+    const left = leave().catch(() => {});
     this.#host.closed(
       this.name,
-      leave().catch(() => {}),
+      left.then(() => this.#unload.end()),
     );
   }
 
-  /** What is not looked at any more is neither connected nor known to be the same as elsewhere. */
   #tellClosed(): void {
-    const { connection, sync } = this.#status;
-    this.#setStatus({
-      ...this.#status,
-      connection: connection === 'none' ? 'none' : 'offline',
-      sync: sync === 'local' ? 'local' : 'behind',
-    });
+    this.#setStatus(closedStatus(this.#status));
     this.#statusListeners.clear();
     this.#health.close();
   }
@@ -320,6 +331,7 @@ export class Room {
   #setStatus(status: RoomStatus): void {
     this.#status = Object.freeze(status);
     this.#health.noteStatus(status);
+    this.#unload.update();
     this.#tell();
   }
 
@@ -330,7 +342,14 @@ export class Room {
   /** The worker tells of a write before it answers for it, so what was told then has counted it twice. */
   #countUnjournaled(change: number): void {
     this.#unjournaled += change;
+    this.#unload.update();
     if (change < 0) this.#tell();
+  }
+
+  /** What is in memory only goes with a room that is closed, and the app has closed it. */
+  #isAtRisk(): boolean {
+    const { storage, pending } = this.#status;
+    return isAtRisk({ storage: this.#isClosed ? 'indexeddb' : storage, pending }, this.#unjournaled);
   }
 
   #receipt({ row, version, rung: first }: WriteResult): Receipt {

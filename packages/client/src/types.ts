@@ -63,15 +63,23 @@ export type HealthReason =
   | 'offline'
   | 'paused'
   | 'unsent'
+  | 'evictable'
   | 'behind'
   | 'no-relay'
   | 'quarantined';
 
-/**
- * What a room has counted since it was opened, in the tab that owns the replica: the others are told. It grows by further groups; no
- * name changes its meaning.
- */
-export interface Metrics {
+/** What a room has counted, and what its page knows of the device. It grows by further groups; no name changes its meaning. */
+export interface Metrics extends WorkerMetrics {
+  readonly storage: StorageMetrics;
+}
+
+export interface StorageMetrics {
+  /** False: the browser may delete what the site has stored when the disk runs full. Null: it does not say. */
+  readonly persisted: boolean | null;
+}
+
+/** Counted since the room was opened, in the tab that owns the replica: the others are told. */
+export interface WorkerMetrics {
   /** What was wrong in the own store, or at the relay, and was put right. */
   readonly repairs: RepairMetrics;
 }

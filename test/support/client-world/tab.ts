@@ -60,6 +60,7 @@ export class Tab {
         relays: this.relays,
         limits: this.profile.world.limits,
         clock: { steadyMs: () => this.profile.world.nowMs, nowMs: () => this.profile.world.nowMs },
+        persisted: () => null,
         engine: () => this.engine,
         closed: (closed, done) => {
           this.#rooms.delete(closed);

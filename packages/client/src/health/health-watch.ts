@@ -11,6 +11,7 @@ export interface HealthHost {
   /** Asks the worker how it is. */
   ask(): Promise<Vitals>;
   status(): RoomStatus;
+  persisted(): boolean | null;
   /** When the room was first used, by the steady clock; undefined before that and after its end. */
   openedAtMs(): number | undefined;
 }
@@ -94,6 +95,7 @@ export class HealthWatch {
       unsyncedMs: lastSyncedAtMs === null ? null : this.#host.clock.nowMs() - lastSyncedAtMs,
       // Up to the look before this one: a page that slept in between has not given the answer the time to come.
       workerSilentMs: this.#askedAtMs === undefined ? 0 : Math.max(0, this.#lookedAtMs - this.#askedAtMs),
+      isPersisted: this.#host.persisted(),
       ownerSilentMs: this.#vitals.ownerSilentMs,
     };
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type ClientWorld, setWorld } from '../../../../test/support/client-world.js';
-import { initialStatus } from '../initial-status.js';
+import { initialStatus } from '../page-status.js';
 import type { Health, RoomStatus } from '../types.js';
 import type { Vitals } from '../worker/engine-api.js';
 import { HealthWatch } from './health-watch.js';
@@ -96,6 +96,7 @@ describe('[API] health of a room', () => {
           answer = resolve;
         });
       },
+      persisted: () => null,
       status: () => ({ ...status, sync: 'in-sync' }),
       openedAtMs: () => 0,
     });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { initialStatus } from '../initial-status.js';
+import { initialStatus } from '../page-status.js';
 import type { HealthReason, RoomStatus } from '../types.js';
 import { judgeHealth, type Signs } from './judge.js';
 
@@ -24,6 +24,7 @@ const WELL: Signs = {
   untakenMs: 24 * HOUR_MS,
   stillMs: 24 * HOUR_MS,
   unsyncedMs: 0,
+  isPersisted: null,
   workerSilentMs: 0,
   ownerSilentMs: 0,
 };
@@ -108,6 +109,16 @@ const TABLE: Record<HealthReason, { readonly when: readonly Change[]; readonly n
       { connectionMs: 0, status: { ...syncing, ...pending(1, HOUR_MS) } },
     ],
   },
+  // It goes with `unsent` or `no-relay`, which says that something is there alone.
+  evictable: {
+    when: [],
+    not: [
+      { isPersisted: null, status: { ...apart, ...pending(1, HOUR_MS) } },
+      { isPersisted: true, status: { ...apart, ...pending(1, HOUR_MS) } },
+      { isPersisted: false, status: { ...apart, ...pending(1, HOUR_MS - 1) } },
+      { isPersisted: false, status: { ...syncing, ...pending(1, HOUR_MS) } },
+    ],
+  },
   behind: {
     when: [{ connectionMs: 0, unsyncedMs: 24 * HOUR_MS, status: apart }],
     not: [
@@ -137,6 +148,18 @@ describe('[API] each reason is given when it is so, and is the only one then', (
       for (const change of not) expect(reasons(change), JSON.stringify(change)).not.toContain(reason);
     });
   }
+});
+
+test('[API] what one device alone has had for an hour may be deleted by its browser: said where the browser has not promised', () => {
+  const old = pending(1, HOUR_MS);
+  expect(reasons({ isPersisted: false, connectionMs: 0, status: { ...apart, ...old } })).toEqual([
+    'unsent',
+    'evictable',
+  ]);
+  expect(reasons({ isPersisted: false, status: { connection: 'none', sync: 'local', ...old } })).toEqual([
+    'evictable',
+    'no-relay',
+  ]);
 });
 
 test('[API] reasons add up: each lowers the score, the gravest comes first, and nothing goes below 0', () => {

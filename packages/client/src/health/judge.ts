@@ -16,6 +16,8 @@ export interface Signs {
   readonly stillMs: number;
   /** Since roots were equal; null: never. */
   readonly unsyncedMs: number | null;
+  /** Whether the browser keeps what is stored; null where it does not say. */
+  readonly isPersisted: boolean | null;
   readonly workerSilentMs: number;
   /** 0 where this tab is the owner. */
   readonly ownerSilentMs: number;
@@ -83,6 +85,11 @@ const RULES: readonly Rule[] = [
     isSo: (signs) => isApart(signs.status) && waitingMs(signs) >= HOUR_MS,
   },
   {
+    reason: 'evictable',
+    cost: 0.1,
+    isSo: (signs) => signs.isPersisted === false && !isConnected(signs.status) && waitingMs(signs) >= HOUR_MS,
+  },
+  {
     reason: 'behind',
     cost: 0.2,
     isSo: ({ status, unsyncedMs }) => isApart(status) && unsyncedMs !== null && unsyncedMs >= DAY_MS,
@@ -111,9 +118,13 @@ function isNotTaken(signs: Signs): boolean {
   return waitedMs >= STALL_MS + status.pending.bytes / BYTES_PER_MS_MIN;
 }
 
+function isConnected({ connection }: RoomStatus): boolean {
+  return connection === 'connected';
+}
+
 /** Not connected to a relay that there is. */
-function isApart({ connection }: RoomStatus): boolean {
-  return connection !== 'none' && connection !== 'connected';
+function isApart(status: RoomStatus): boolean {
+  return status.connection !== 'none' && !isConnected(status);
 }
 
 /** Of the oldest write that no relay has; 0 where there is none. */

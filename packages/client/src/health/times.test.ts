@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { initialStatus } from '../initial-status.js';
+import { initialStatus } from '../page-status.js';
 import type { RoomStatus } from '../types.js';
 import { beginTimes, noteStatus } from './times.js';
 

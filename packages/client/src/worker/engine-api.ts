@@ -2,7 +2,7 @@ import type { BuiltInResolver, KeyName } from '@mangrove/protocol';
 import type {
   EntriesOptions,
   Entry,
-  Metrics,
+  WorkerMetrics,
   RecordChange,
   RestoreResult,
   RoomStatus,
@@ -124,7 +124,7 @@ export interface ReachedWait {
 
 /** What the worker tells the page. */
 export interface RoomListener {
-  status(status: RoomStatus, metrics: Metrics): void;
+  status(status: RoomStatus, metrics: WorkerMetrics): void;
   /** Updates made elsewhere, in the order in which they were committed. */
   updates(document: string, updates: readonly Uint8Array[]): void;
   changes(collection: string, changes: readonly RecordChange<Value>[]): void;

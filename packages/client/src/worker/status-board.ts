@@ -1,5 +1,5 @@
 import type { ErrorFacts } from '@mangrove/protocol';
-import type { Metrics, RoomStatus } from '../types.js';
+import type { WorkerMetrics, RoomStatus } from '../types.js';
 import type { Pending } from './pending.js';
 import { lastErrorOf, type LinkStatus, roomStatus } from './status.js';
 
@@ -8,7 +8,7 @@ export interface StatusBoardHost {
   /** Whether something is applied that no disk takes. */
   isFull(): boolean;
   /** At most once in a turn of the event loop. */
-  tell(status: RoomStatus, metrics: Metrics): void;
+  tell(status: RoomStatus, metrics: WorkerMetrics): void;
   /** At once after each change: somebody may wait for what is true now. */
   changed(status: LinkStatus): void;
 }
