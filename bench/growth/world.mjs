@@ -62,6 +62,7 @@ export class GrowthWorld {
       }),
       openIdentity: async () => ({ replica, signer }),
       openChannel: () => ({ post() {}, listen() {}, close() {} }),
+      isVisible: () => true,
       lead: () => ({ acquired: Promise.resolve(), lost: new Promise(() => {}), release() {} }),
       connect: (_, room, events) => this.#connect(room, events),
     };

@@ -106,6 +106,7 @@ export class NodeReplica {
       }),
       openIdentity: async () => ({ replica: id, signer: { publicKey, sign: async (message) => sign(message) } }),
       openChannel: () => ({ post: () => {}, listen: () => {}, close: () => {} }),
+      isVisible: () => true,
       lead: leadAlone,
       connect: ([url = ''], room, events) => connect(url, room, events),
     };

@@ -1,7 +1,7 @@
 import { assertName, defaultLimits, type Limits, MangroveError } from '@mangrove/protocol';
 import { restoreFrom } from './backup.js';
 import { Room, type RoomHost, type RoomOptions } from './room.js';
-import type { NetworkWord } from './rpc/expose.js';
+import type { PageWord } from './rpc/expose.js';
 import { wrapEngine, type WrappedEngine } from './rpc/wrap.js';
 import { Persistence } from './persistence.js';
 import type { RestoreResult } from './types.js';
@@ -36,7 +36,7 @@ export interface Client {
   destroy(options: { readonly deleteLocalData: true }): Promise<void>;
 }
 
-const NETWORK_WORDS: readonly NetworkWord[] = ['online', 'offline'];
+const NETWORK_WORDS = ['online', 'offline'] as const;
 
 /** Synchronous, and does nothing yet: the worker starts with the first room that is used. Throws `NAME_INVALID`, `NOT_SUPPORTED`. */
 export function createClient(options: ClientOptions): Client {
@@ -55,10 +55,13 @@ export function createClient(options: ClientOptions): Client {
       wrapped = wrapEngine(worker, { database: options.name, limits });
       void persistence.look();
       for (const word of NETWORK_WORDS) globalThis.addEventListener?.(word, tellNetwork);
+      globalThis.document?.addEventListener('visibilitychange', tellVisibility);
+      tellVisibility();
     }
     return wrapped.engine;
   };
-  const tellNetwork = ({ type }: Event): void => wrapped?.network(type as NetworkWord);
+  const tellNetwork = ({ type }: Event): void => wrapped?.tell(type as PageWord);
+  const tellVisibility = (): void => wrapped?.tell(globalThis.document?.hidden ? 'hidden' : 'visible');
   const leaving = new Map<string, Promise<void>>();
   const host: RoomHost = {
     relays,
@@ -80,6 +83,7 @@ export function createClient(options: ClientOptions): Client {
     await Promise.all(leaving.values());
     if (wrapped !== undefined || deleteData) await start().shutDown(deleteData);
     for (const word of NETWORK_WORDS) globalThis.removeEventListener?.(word, tellNetwork);
+    globalThis.document?.removeEventListener('visibilitychange', tellVisibility);
     worker?.terminate();
   };
 

@@ -28,6 +28,8 @@ export interface Environment {
   /** This profile's key in a room. `spent`: where the stored one has this id, another copy of the profile uses it; make a new one. */
   openIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<Identity>;
   openChannel(name: string): RoomChannel;
+  /** Whether somebody can see this tab's page. */
+  isVisible(): boolean;
   lead(name: string, options?: LeadOptions): Leadership;
   connect(relays: readonly string[], room: string, events: TransportEvents): Transport;
 }

@@ -187,7 +187,7 @@ export {
 } from './room/incoming.js';
 export { readClock, readNumber, readOwnReplica, writeNumber } from './room/meta.js';
 export { readPutAside } from './room/aside.js';
-export { EpochPassed, fenced, nextEpoch } from './room/fence.js';
+export { claimSteal, EpochPassed, fenced, nextEpoch } from './room/fence.js';
 export {
   countOutbox,
   faultOfQuarantine,

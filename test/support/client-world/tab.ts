@@ -22,6 +22,7 @@ export class Tab {
   beforeSign: () => void | Promise<void> = () => {};
   /** Holds notices of this tab to the others back while true. */
   isMute = false;
+  isVisible = true;
   readonly transports = new Set<MemoryTransport>();
   readonly #leaderships = new Set<Leadership>();
   readonly #rooms = new Map<string, Room>();
@@ -147,6 +148,7 @@ export class Tab {
         return { replica, signer: { publicKey: signer.publicKey, sign } };
       },
       openChannel: (name) => profile.channel(name, this),
+      isVisible: () => this.isVisible,
       lead: (name, options) => {
         const leadership = profile.lead(name, options);
         this.#leaderships.add(leadership);

@@ -114,6 +114,7 @@ export class ClientWorld {
   }
 
   async close(): Promise<void> {
+    for (const tab of this.#tabs) tab.thaw();
     for (const tab of this.#tabs) await this.run(tab.close().catch(() => {}));
     vi.useRealTimers();
     vi.unstubAllGlobals();

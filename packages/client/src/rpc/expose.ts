@@ -16,12 +16,12 @@ export interface EngineOptions {
 export interface EngineEndpoint {
   start(options: EngineOptions): void;
   call(method: keyof EngineApi, ...args: unknown[]): Promise<Outcome>;
-  /** The page has heard this of the network: not every platform tells its workers, and an app may say so itself. */
-  network(word: NetworkWord): void;
+  /** The page has heard this: not every platform tells its workers of the network, and none of what somebody looks at. */
+  heard(word: PageWord): void;
 }
 
-/** Events of a page and of a worker alike. */
-export type NetworkWord = 'online' | 'offline';
+/** Events of a page, which its worker has as well from then on. */
+export type PageWord = 'online' | 'offline' | 'visible' | 'hidden';
 
 /** What the page is told without being asked; `token` alone is asked for. */
 export type Told = Exclude<keyof RoomListener, 'token'>;
@@ -61,7 +61,7 @@ export function exposeEngine(createEngine: (options: EngineOptions) => EngineApi
       return outcome.ok ? Comlink.transfer(outcome, transferred(method, outcome.value)) : outcome;
     },
     // Where the worker has heard it too, whoever listens asks once more, which does no harm.
-    network: (word) => void globalThis.dispatchEvent(new Event(word)),
+    heard: (word) => void globalThis.dispatchEvent(new Event(word)),
   };
   Comlink.expose(endpoint);
 }

@@ -2,7 +2,7 @@ import * as Comlink from 'comlink';
 import { errorFromFacts, MangroveError } from '@mangrove/protocol';
 import type { RoomStatus } from '../types.js';
 import type { EngineApi, RoomListener } from '../worker/engine-api.js';
-import type { EngineEndpoint, EngineOptions, NetworkWord, Notice } from './expose.js';
+import type { EngineEndpoint, EngineOptions, Notice, PageWord } from './expose.js';
 
 const METHODS: readonly (keyof EngineApi)[] = [
   'openRoom',
@@ -42,7 +42,7 @@ export interface WrappedEngine {
   /** As if it were here: errors arrive as the class they were thrown as. */
   readonly engine: EngineApi;
   /** Tells the worker what the page has heard. */
-  network(word: NetworkWord): void;
+  tell(word: PageWord): void;
 }
 
 /** The engine in a worker. */
@@ -89,7 +89,7 @@ export function wrapEngine(worker: Worker, options: EngineOptions): WrappedEngin
         await engine.closeRoom(room).finally(() => listeners.drop(closed));
       },
     },
-    network: (word) => void endpoint.network(word).catch(() => {}),
+    tell: (word) => void endpoint.heard(word).catch(() => {}),
   };
 }
 

@@ -6,8 +6,6 @@ export type TabNotice =
   /** A tab came; the owner answers with how things stand. */
   | { readonly kind: 'arrived' }
   | { readonly kind: 'left'; readonly tab: number }
-  /** Whether the owner is awake: it answers with how things stand. */
-  | { readonly kind: 'asked' }
   | { readonly kind: 'journaled'; readonly rows: readonly JournaledRow[] }
   /** No disk takes them yet [JS7]: they are shown, and told as journaled when they are kept. */
   | { readonly kind: 'unkept'; readonly tab: number; readonly rows: readonly JournalRow[] }
@@ -28,6 +26,9 @@ export type TabNotice =
   | { readonly kind: 'presence'; readonly tab: number; readonly keyId: KeyId; readonly state: Uint8Array }
   | { readonly kind: 'peer-presence'; readonly peer: string; readonly keyId: KeyId; readonly state: Uint8Array }
   | { readonly kind: 'peers'; readonly replica: ReplicaId | 'all'; readonly present: boolean }
+  /** Whether the owner is awake: then it says so [JS10]. */
+  | { readonly kind: 'asked' }
+  | { readonly kind: 'owning' }
   /** The sender owns the replica now. What the former owner did last may not have been told. */
   | { readonly kind: 'took-over' }
   /** Another copy of the profile uses this id: every tab opens the room anew, under a new one. */

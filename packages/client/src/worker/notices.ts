@@ -45,7 +45,7 @@ export class Notices {
         if (owner !== undefined) channel.post({ kind: 'status', status: status.link });
         return;
       case 'asked':
-        if (owner !== undefined) channel.post({ kind: 'status', status: status.link });
+        if (owner !== undefined) channel.post({ kind: 'owning' });
         return;
       case 'left':
         this.#presences.left(notice.tab);
@@ -93,7 +93,11 @@ export class Notices {
         this.#ownership.learnPaused(notice.status.connection === 'paused');
         status.set(notice.status);
         return;
+      case 'owning':
+        this.#ownership.heardOwner();
+        return;
       case 'took-over':
+        this.#ownership.heardOwner();
         this.#host.readSoon();
         return;
       case 'presence':

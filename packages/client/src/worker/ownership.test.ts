@@ -130,3 +130,98 @@ test('[JS9] other tabs keep what they show of peers while a former owner steps d
     expect(isShown()).toBe(true);
   }
 });
+
+test('[JS10] a frozen owner is taken over from within ten seconds, and once it thaws it is a tab like any other', async () => {
+  const profile = world.profile();
+  const [first, second] = (await openTabs(profile)) as [Tab, Tab];
+  first.isVisible = false;
+  first.freeze();
+  const before = world.nowMs;
+  const receipt = await put(second.room(), 'a', 1);
+  await world.run(receipt.reached('relay'));
+  expect(world.nowMs - before).toBeLessThan(10_000);
+  first.thaw();
+  await put(first.room(), 'b', 2);
+  await world.agree(first.room(), second.room());
+  expect(await todosOf(first.room())).toEqual({ a: 1, b: 2 });
+  expect([first, second].map((tab) => tab.transports.size)).toEqual([1, 1]);
+});
+
+test('[JS10] of all tabs that wait the one that is looked at takes over, though it is last in line', async () => {
+  const profile = world.profile();
+  const [first, second, third] = (await openTabs(profile, 3)) as [Tab, Tab, Tab];
+  first.isVisible = second.isVisible = false;
+  // What it has planned while it was visible is over.
+  await world.pass(5_000);
+  first.freeze();
+  const receipt = await put(second.room(), 'a', 1);
+  await world.run(receipt.reached('relay'));
+  expect([second, third].map((tab) => tab.transports.size)).toEqual([0, 1]);
+});
+
+test('[JS10] where nobody looks a tab in the background takes over, half a minute later', async () => {
+  const profile = world.profile();
+  const [first, second] = (await openTabs(profile)) as [Tab, Tab];
+  first.isVisible = second.isVisible = false;
+  await world.pass(5_000);
+  first.freeze();
+  await world.pass(20_000);
+  expect(second.transports.size).toBe(0);
+  await world.pass(15_000);
+  expect(second.transports.size).toBe(1);
+});
+
+test('[JS10] an owner that is awake is left alone, however long and however little is written', async () => {
+  const profile = world.profile();
+  const [first, second, third] = (await openTabs(profile, 3)) as [Tab, Tab, Tab];
+  await world.pass(180_000);
+  // And where it waits for its disk, as it answers all the same.
+  first.beforeTransact = ({ mode }) => (mode === 'write' ? new Promise(() => {}) : undefined);
+  void first.room().collection('todos').put('a', 1);
+  await world.pass(60_000);
+  expect([second, third].map((tab) => tab.transports.size)).toEqual([0, 0]);
+  first.crash();
+});
+
+test('[JS10] a lock that falls to a frozen tab is taken from it as well', async () => {
+  const profile = world.profile();
+  const [first, second, third] = (await openTabs(profile, 3)) as [Tab, Tab, Tab];
+  second.freeze();
+  await world.run(first.close());
+  const receipt = await put(third.room(), 'a', 1);
+  await world.run(receipt.reached('relay'));
+  second.thaw();
+  await world.pass(2_000);
+  await world.agree(second.room(), third.room());
+  const later = await put(second.room(), 'b', 2);
+  await world.run(later.reached('relay'));
+});
+
+test('[JS10] tabs that take each other for frozen do not take turns: once a minute at most', async () => {
+  const profile = world.profile();
+  const tabs = (await openTabs(profile)) as [Tab, Tab];
+  // Neither hears the other, and both go on.
+  for (const tab of tabs) tab.isMute = true;
+  const owners = (): number => tabs.reduce((sum, tab) => sum + tab.transports.size, 0);
+  await world.pass(55_000);
+  expect(owners()).toBe(2);
+  await world.pass(60_000);
+  expect(owners()).toBeLessThanOrEqual(3);
+  for (const tab of tabs) tab.isMute = false;
+  await world.agree(...tabs.map((tab) => tab.room()));
+});
+
+test('[JS10] a tab that slept counts nothing that it could not hear', async () => {
+  const profile = world.profile();
+  const [first, second] = (await openTabs(profile)) as [Tab, Tab];
+  for (let i = 0; i < 20; i++) {
+    first.isMute = true;
+    await world.pass(2_000);
+    // As the clock of a device goes on while it sleeps.
+    world.nowMs += 30_000;
+    await world.pass(2_000);
+    first.isMute = false;
+    await world.pass(2_000);
+  }
+  expect([first, second].map((tab) => tab.transports.size)).toEqual([1, 0]);
+});

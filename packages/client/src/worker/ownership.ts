@@ -1,8 +1,9 @@
-import { errorToFacts, isMangroveError } from '@mangrove/protocol';
+import { claimSteal, errorToFacts, isMangroveError } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
-import type { Leadership } from '../tabs/leadership.js';
+import type { LeadOptions, Leadership } from '../tabs/leadership.js';
 import { Owner, type OwnerHost } from './owner.js';
 import { OwnerSilence } from './owner-silence.js';
+import { OwnerWatch } from './owner-watch.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
 /** A full disk takes no epoch, without which nothing is sealed. */
@@ -23,6 +24,7 @@ export class Ownership {
   readonly #options: RuntimeOptions;
   readonly #host: OwnershipHost;
   readonly #silence: OwnerSilence;
+  readonly #watch: OwnerWatch;
   #name = '';
   #leadership: Leadership | undefined;
   #owner: Owner | undefined;
@@ -39,6 +41,12 @@ export class Ownership {
       () => env.clock.nowMs(),
       () => host.post({ kind: 'asked' }),
     );
+    this.#watch = new OwnerWatch(env, {
+      ask: () => host.post({ kind: 'asked' }),
+      claim: () => this.#claim(),
+      steal: () => this.#stand({ steal: true }),
+      failed: (error) => host.status.fault(errorToFacts(error)),
+    });
   }
 
   get owner(): Owner | undefined {
@@ -68,13 +76,16 @@ export class Ownership {
     return this.#owner === undefined ? this.#silence.look() : 0;
   }
 
+  /** Another tab owns the replica, and is awake. */
   heardOwner(): void {
     this.#silence.heard();
+    this.#watch.heard();
   }
 
   /** Becomes no owner any more; one that it has goes on until it is stopped. */
   decline(): void {
     this.#isDeclined = true;
+    this.#watch.stop();
     clearTimeout(this.#again);
   }
 
@@ -87,15 +98,19 @@ export class Ownership {
     this.#leadership?.release();
   }
 
-  #stand(): void {
-    const leadership = this.#env.lead(this.#name);
+  #stand(options: LeadOptions = {}): void {
+    this.#leadership?.release();
+    const leadership = this.#env.lead(this.#name, options);
     this.#leadership = leadership;
+    // Who shares its rows with nobody waits for nobody.
+    if (this.#options.isPersistent) this.#watch.start();
     leadership.acquired
       .then(() => this.#own(leadership))
       .catch((error: unknown) => this.#host.status.fault(errorToFacts(error)));
   }
 
   async #own(leadership: Leadership): Promise<void> {
+    this.#watch.stop();
     if (this.#isDeclined) return;
     const isCurrent = (): boolean => this.#owner === owner;
     const passed = (): void => {
@@ -124,6 +139,11 @@ export class Ownership {
     if (this.#isDeclined) return;
     this.#host.steppedDown();
     this.#again = setTimeout(() => this.#stand(), STAND_AGAIN_AFTER_MS);
+  }
+
+  #claim(): Promise<boolean> {
+    const nowMs = this.#env.clock.nowMs();
+    return this.#options.store.transact((tx) => claimSteal(tx, nowMs), { mode: 'write', durability: 'strict' });
   }
 
   async #startWhenThereIsRoom(owner: Owner): Promise<void> {

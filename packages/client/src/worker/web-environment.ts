@@ -11,6 +11,9 @@ import { openWebIdentity, webVerifier } from './web-crypto.js';
 
 /** The browser: IndexedDB, Web Locks, BroadcastChannel, WebCrypto and WebSocket. */
 export function webEnvironment(): Environment {
+  // Until its page says so, nobody looks at it.
+  let isVisible = false;
+  for (const word of ['visible', 'hidden']) globalThis.addEventListener(word, () => (isVisible = word === 'visible'));
   return {
     hash: sha256,
     verifier: webVerifier,
@@ -32,6 +35,7 @@ export function webEnvironment(): Environment {
     },
     openIdentity: openWebIdentity,
     openChannel: openBroadcastChannel,
+    isVisible: () => isVisible,
     lead: (name, options) => leadByLock(navigator.locks, name, options),
     connect: (relays, room, events) => connectSocket(relays[0] as string, room, events),
   };

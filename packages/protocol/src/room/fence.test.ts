@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { hlcFromMs } from '../hlc.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { EpochPassed, fenced, nextEpoch } from './fence.js';
+import { claimSteal, EpochPassed, fenced, nextEpoch } from './fence.js';
 import { readClock, writeNumber } from './meta.js';
 
 const stamp = hlcFromMs(7);
@@ -53,3 +53,13 @@ function* getInOneStep(): Steps<Uint8Array | undefined> {
   const [value] = yield [{ kind: 'get', table: 'meta', key: new Uint8Array() }];
   return value as Uint8Array | undefined;
 }
+
+test('[JS10] the replica is taken by force at most once a minute, by the word of the store', () => {
+  const tables = new MemoryTables();
+  const claim = (nowMs: number): boolean => tables.transact((tx) => claimSteal(tx, nowMs)).result;
+  const hour = 3_600_000;
+  expect([hour, hour, hour + 59_999].map(claim)).toEqual([true, false, false]);
+  expect([hour + 60_000, hour + 60_001].map(claim)).toEqual([true, false]);
+  // A clock that was set back to before the last time.
+  expect([hour, hour + 1].map(claim)).toEqual([true, false]);
+});

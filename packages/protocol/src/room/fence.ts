@@ -8,6 +8,18 @@ export function* nextEpoch(tx: Transaction): Steps<number> {
   return epoch;
 }
 
+/** Two tabs that take each other for frozen would otherwise take turns at killing each other. */
+const STEAL_EVERY_MS = 60_000;
+
+/** [JS10] Whether the replica may be taken from its owner by force now, at most once a minute, whoever asks. Where it may, that is remembered. */
+export function* claimSteal(tx: Transaction, nowMs: number): Steps<boolean> {
+  const sinceMs = nowMs - (yield* readNumber(tx, 'stolen'));
+  // A clock that was set back says nothing of how long ago it was.
+  if (sinceMs >= 0 && sinceMs < STEAL_EVERY_MS) return false;
+  writeNumber(tx, 'stolen', nowMs);
+  return true;
+}
+
 /** Another tab has become the owner of the replica. Nobody is told of it: whoever meets it steps down. */
 export class EpochPassed extends Error {
   override readonly name = 'EpochPassed';

@@ -13,6 +13,8 @@ const META = {
   seq: 'seq',
   /** The fencing epoch of the tab that owns the replica [JS3]. */
   epoch: 'epoch',
+  /** When the replica was last taken from its owner by force, in ms [JS10]. */
+  stolen: 'stolen',
   /** The highest stamp of an own delta that was given away and taken back: somebody may hold it all the same [JS5]. */
   given: 'given',
 } as const;
