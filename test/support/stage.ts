@@ -15,6 +15,8 @@ export interface ArriveOptions {
   readonly room?: string;
   /** A browser whose profile lasts; by default one that forgets everything when it is closed. */
   readonly profile?: Profile;
+  /** A browser that is open already; it is closed after the test. */
+  readonly session?: Session;
   /** False: no relay at all. A string: another relay than that of the stage. */
   readonly relay?: boolean | string;
   /** By default that of the stage, which is always there. */
@@ -82,7 +84,7 @@ export function setStage({ isRelayRunning = true, openEngine = openEngineOfRun }
 
   const arrive = async (name: string, options: ArriveOptions = {}): Promise<Person> => {
     const { profile, relay: wanted = true } = options;
-    const session = profile === undefined ? await engine.open() : await profile.open();
+    const session = options.session ?? (await (profile === undefined ? engine.open() : profile.open()));
     const network = wanted === true ? await TcpProxy.open(relay.port) : undefined;
     if (network !== undefined) networks.push(network);
     const address = (options.site ?? site).address(

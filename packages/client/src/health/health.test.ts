@@ -57,6 +57,9 @@ describe('[API] health of a room', () => {
     const [first, second] = [profile.tab(), profile.tab()];
     await world.agree(first.room());
     await world.agree(second.room());
+    // Nobody looks at it: it takes its time before it takes over by force.
+    second.isVisible = false;
+    await world.pass(5_000);
     const look = async (times: number): Promise<readonly string[]> => {
       for (let i = 0; i < times; i++) {
         second.room().health();
