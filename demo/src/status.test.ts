@@ -18,6 +18,18 @@ const CALM: RoomStatus = {
 const waiting = (writes: number, oldestAgeMs: number) => ({ pending: { writes, bytes: writes * 90, oldestAgeMs } });
 const describeIt = (change: Partial<RoomStatus>, elapsedMs = 0) => describeStatus({ ...CALM, ...change }, elapsedMs);
 
+test('what is gone for good is told also when all is in sync again', () => {
+  const lastError = {
+    code: 'STORAGE_LOST',
+    message: 'Lost: 3.',
+    remedy: 'Wait.',
+    retryable: false,
+    atMs: SYNCED_AT_MS - 1,
+  };
+  expect(describeIt({ lastError }).detail).toBe('Lost: 3. Wait.');
+  expect(describeIt({ lastError: { ...lastError, code: 'STORAGE_DAMAGED' } }).detail).toBe('');
+});
+
 describe('the network', () => {
   test('in sync names the root and has nothing to add', () => {
     expect(describeIt({})).toEqual({ tone: 'ok', headline: 'In sync, root 3fa9…', detail: '' });

@@ -160,6 +160,7 @@ test.skipIf(devtools.isLacking)(
     await broken.waitUntilInSync();
     expect(await broken.status()).toMatchObject({ storage: 'indexeddb', lastError: { code: 'STORAGE_UNAVAILABLE' } });
     expect(await broken.text()).toBe('At the relay. ');
+    expect(await broken.page.evaluate(() => mangrove.room.metrics().storage.place)).toBe('bucket');
     broken.network.cut();
     await broken.goToEnd();
     await broken.type('In the bucket. ');
@@ -178,6 +179,11 @@ test.skipIf(devtools.isLacking)(
     const { text } = await waitUntilEqual([mended, ben], 30_000);
     expect(text).toBe('At the relay. In the bucket. ');
     await until('the record', async () => (await ben.records()).join() === 'in the bucket');
-    expect((await mended.status()).lastError).toBeNull();
+    // The database that could not be opened is gone, and nothing was in it alone.
+    expect((await mended.status()).lastError).toMatchObject({ code: 'STORAGE_LOST' });
+    expect(await mended.page.evaluate(() => mangrove.room.metrics().storage)).toMatchObject({
+      place: 'main',
+      lostWrites: 0,
+    });
   },
 );

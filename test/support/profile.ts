@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Engine, Session } from './engines/engine.js';
@@ -33,9 +33,25 @@ export class Profile {
     }
   }
 
+  /** As a disk does that turns one bit in the middle of each log of a database: Chromium throws the database away and says nothing. */
+  async spoilDatabases(): Promise<void> {
+    const folder = join(this.folder, 'Default', 'IndexedDB');
+    for (const name of await readdir(folder, { recursive: true })) {
+      if (!/\.leveldb\/\d+\.log$/.test(name)) continue;
+      const bytes = await readFile(join(folder, name));
+      const at = Math.floor(bytes.length / 2);
+      if (bytes.length > 0) bytes[at] = (bytes[at] as number) ^ 1;
+      await writeFile(join(folder, name), bytes);
+    }
+  }
+
   /** The databases of the site are gone, what is in buckets is not. */
   async forgetDatabases(): Promise<void> {
     await rm(join(this.folder, 'Default', 'IndexedDB'), { recursive: true, force: true });
+  }
+
+  async forgetLocalStorage(): Promise<void> {
+    await rm(join(this.folder, 'Default', 'Local Storage'), { recursive: true, force: true });
   }
 
   async open(): Promise<Session> {

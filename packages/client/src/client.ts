@@ -3,6 +3,7 @@ import { restoreFrom } from './backup.js';
 import { Room, type RoomHost, type RoomOptions } from './room.js';
 import type { PageWord } from './rpc/expose.js';
 import { wrapEngine, type WrappedEngine } from './rpc/wrap.js';
+import { Marks } from './marks.js';
 import { Persistence } from './persistence.js';
 import type { RestoreResult } from './types.js';
 import type { EngineApi } from './worker/engine-api.js';
@@ -48,6 +49,7 @@ export function createClient(options: ClientOptions): Client {
   let wrapped: WrappedEngine | undefined;
   let isClosed = false;
   const persistence = new Persistence();
+  const marks = new Marks(options.name);
 
   const start = (): EngineApi => {
     if (wrapped === undefined) {
@@ -67,6 +69,7 @@ export function createClient(options: ClientOptions): Client {
     relays,
     limits,
     clock: { steadyMs: () => performance.now(), nowMs: () => Date.now() },
+    marks,
     persisted: () => persistence.isPersisted,
     engine: start,
     closed: (name, done) => {
@@ -85,6 +88,7 @@ export function createClient(options: ClientOptions): Client {
     for (const word of NETWORK_WORDS) globalThis.removeEventListener?.(word, tellNetwork);
     globalThis.document?.removeEventListener('visibilitychange', tellVisibility);
     worker?.terminate();
+    if (deleteData) marks.forgetAll();
   };
 
   return {

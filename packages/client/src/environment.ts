@@ -11,6 +11,11 @@ export interface Identity {
   readonly signer: Signer;
 }
 
+export interface OpenedIdentity extends Identity {
+  /** It was made just now, as there was none. */
+  readonly isNew: boolean;
+}
+
 /** Everything a platform provides. The worker's entry picks the implementations; nothing else creates them. */
 export interface Environment {
   readonly hash: Hash;
@@ -26,7 +31,7 @@ export interface Environment {
   /** Deletes what the client may have left in other places than this one; what cannot be deleted stays. */
   deleteElsewhere(name: string, place: Place): Promise<void>;
   /** This profile's key in a room. `spent`: where the stored one has this id, another copy of the profile uses it; make a new one. */
-  openIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<Identity>;
+  openIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<OpenedIdentity>;
   openChannel(name: string): RoomChannel;
   /** Whether somebody can see this tab's page. */
   isVisible(): boolean;

@@ -4,6 +4,7 @@ import { Collection, type CollectionOptions } from './collection.js';
 import { DocumentHandle } from './documents/document-handle.js';
 import { HealthWatch } from './health/health-watch.js';
 import type { PageClock } from './health/times.js';
+import { MarkKeeper, markOf, type Marks } from './marks.js';
 import { closedStatus, initialStatus, withUnjournaled } from './page-status.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
 import { type Resolver, resolverName } from './resolvers/resolver.js';
@@ -19,10 +20,10 @@ import type {
 } from './types.js';
 import { isAtRisk, UnloadWarning } from './unload.js';
 import { NOTHING_REPAIRED } from './worker/status.js';
+import { Waits } from './waits.js';
 import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
 
 const TRASH_PAGE = 100;
-const RUNGS: readonly Rung[] = ['applied', 'disk', 'relay', 'replicas', 'all'];
 
 export interface RoomOptions {
   /** Sent in the first frame of each connection, never in a URL; a function is asked again on every connect. */
@@ -36,6 +37,7 @@ export interface RoomHost {
   readonly relays: readonly string[];
   readonly limits: Limits;
   readonly clock: PageClock;
+  readonly marks: Pick<Marks, 'read' | 'write'>;
   /** Whether the browser keeps what is stored; null where it does not say. */
   persisted(): boolean | null;
   engine(): EngineApi;
@@ -55,14 +57,18 @@ export class Room {
   readonly #documents = new Map<string, DocumentHandle>();
   readonly #collections = new Map<string, Collection<never>>();
   readonly #statusListeners = new Set<(status: RoomStatus) => void>();
+  readonly #waits: Waits;
   readonly #health: HealthWatch;
+  readonly #mark: MarkKeeper;
   readonly #unload = new UnloadWarning(() => this.#isAtRisk());
   #status: RoomStatus;
-  #metrics: WorkerMetrics = { repairs: NOTHING_REPAIRED };
+  #metrics: WorkerMetrics = {
+    repairs: NOTHING_REPAIRED,
+    storage: { place: 'main', lostWrites: 0 },
+  };
   #ready: Promise<void> | undefined;
   #openedAtMs: number | undefined;
   #unjournaled = 0;
-  #waits = 0;
   #isClosed = false;
 
   constructor(name: string, options: RoomOptions, host: RoomHost) {
@@ -70,11 +76,15 @@ export class Room {
     this.#options = options;
     this.#host = host;
     this.#status = initialStatus(host.relays.length > 0);
+    this.#waits = new Waits({ room: name, ready: () => this.#open(), engine: () => this.#engine });
+    this.#mark = new MarkKeeper((writes) => {
+      host.marks.write(name, writes === null ? undefined : { writes, atMs: host.clock.nowMs() });
+    });
     this.#health = new HealthWatch({
       clock: host.clock,
       ask: () => this.#engine.vitals(name),
       status: () => this.status,
-      persisted: () => host.persisted(),
+      storage: () => this.metrics().storage,
       openedAtMs: () => (this.#isClosed ? undefined : this.#openedAtMs),
     });
   }
@@ -116,7 +126,7 @@ export class Room {
 
   /** What was counted since the room was opened; as old as the status. */
   metrics(): Metrics {
-    return { ...this.#metrics, storage: { persisted: this.#host.persisted() } };
+    return { ...this.#metrics, storage: { ...this.#metrics.storage, persisted: this.#host.persisted() } };
   }
 
   /** The next `in-sync` that covers everything written before; offline it waits. Rejects: `NO_RELAY`, `CLOSED`, `ABORTED`. */
@@ -124,14 +134,14 @@ export class Room {
     this.#assertOpen();
     if (this.#host.relays.length === 0) throw new MangroveError('NO_RELAY');
     await this.#flush();
-    await this.#wait((name) => this.#engine.synced(this.name, name), options.signal);
+    await this.#waits.synced(options.signal);
   }
 
   /** Everything written so far, in all documents and collections. */
   async reached(rung: Rung, options: ReachedOptions = {}): Promise<void> {
     this.#assertOpen();
     await this.#flush();
-    await this.#reached('all', rung, options);
+    await this.#waits.reached('all', rung, options);
   }
 
   /** Cuts the network, both ways; local work goes on. */
@@ -156,8 +166,8 @@ export class Room {
         status: () => this.status,
         onStatus: (listener) => this.on('status', listener),
         hasRelay: this.#host.relays.length > 0,
-        reached: (rung, options) => this.#reached('all', rung, options),
-        synced: () => this.#wait((wait) => this.#engine.synced(this.name, wait), undefined),
+        reached: (rung, options) => this.#waits.reached('all', rung, options),
+        synced: () => this.#waits.synced(undefined),
         receipt: (written) => this.#receipt(written),
         unjournaled: (change) => this.#countUnjournaled(change),
         released: () => this.#documents.delete(name),
@@ -272,6 +282,7 @@ export class Room {
     this.#setStatus(closedStatus(this.#status));
     this.#statusListeners.clear();
     this.#health.close();
+    this.#mark.close();
   }
 
   get #engine(): EngineApi {
@@ -290,7 +301,8 @@ export class Room {
 
   async #start(): Promise<void> {
     await this.#host.left(this.name);
-    const status = await this.#engine.openRoom({ room: this.name, relays: this.#host.relays }, this.#listener());
+    const options = { room: this.name, relays: this.#host.relays, mark: this.#host.marks.read(this.name) };
+    const status = await this.#engine.openRoom(options, this.#listener());
     if (this.#status.storage === 'opening') this.#setStatus(status);
   }
 
@@ -298,7 +310,9 @@ export class Room {
     return {
       status: (status, metrics) => {
         this.#metrics = metrics;
-        if (!this.#isClosed) this.#setStatus(status);
+        if (this.#isClosed) return;
+        this.#mark.note(markOf(status, metrics.storage.place));
+        this.#setStatus(status);
       },
       updates: (document, updates) => this.#documents.get(document)?.receive(updates),
       changes: (collection, changes) =>
@@ -353,27 +367,7 @@ export class Room {
   }
 
   #receipt({ row, version, rung: first }: WriteResult): Receipt {
-    return { version, rung: first, reached: (rung, options = {}) => this.#reached([row], rung, options) };
-  }
-
-  async #reached(rows: readonly number[] | 'all', rung: Rung, options: ReachedOptions): Promise<void> {
-    if (!RUNGS.includes(rung)) throw new MangroveError('OPTION_INVALID', { option: 'rung', reason: `${rung} is none` });
-    await this.#open();
-    const count = options.count ?? 1;
-    await this.#wait((name) => this.#engine.reached(this.name, { name, rows, rung, count }), options.signal);
-  }
-
-  async #wait(start: (name: number) => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-    await this.#open();
-    if (signal?.aborted) throw new MangroveError('ABORTED');
-    const name = ++this.#waits;
-    const cancel = (): void => void this.#engine.cancel(this.name, name).catch(() => {});
-    signal?.addEventListener('abort', cancel, { once: true });
-    try {
-      await start(name);
-    } finally {
-      signal?.removeEventListener('abort', cancel);
-    }
+    return { version, rung: first, reached: (rung, options = {}) => this.#waits.reached([row], rung, options) };
   }
 
   async #flush(): Promise<void> {

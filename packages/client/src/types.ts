@@ -53,6 +53,7 @@ export type HealthReason =
   | 'worker-silent'
   | 'owner-silent'
   | 'storage-lost'
+  | 'writes-lost'
   | 'storage-full'
   | 'storage-memory'
   | 'storage-damaged'
@@ -74,6 +75,10 @@ export interface Metrics extends WorkerMetrics {
 }
 
 export interface StorageMetrics {
+  /** `main`: the site's own IndexedDB. `bucket`: a database apart, as the browser cannot open that one. */
+  readonly place: 'main' | 'bucket' | 'memory';
+  /** Writes of this device that are gone for good, as far as is known: they were on a storage that was lost, and at no relay. */
+  readonly lostWrites: number;
   /** False: the browser may delete what the site has stored when the disk runs full. Null: it does not say. */
   readonly persisted: boolean | null;
 }
@@ -82,6 +87,7 @@ export interface StorageMetrics {
 export interface WorkerMetrics {
   /** What was wrong in the own store, or at the relay, and was put right. */
   readonly repairs: RepairMetrics;
+  readonly storage: Pick<StorageMetrics, 'place' | 'lostWrites'>;
 }
 
 export interface RepairMetrics {

@@ -237,7 +237,7 @@ const ERRORS = {
   STORAGE_LOST: {
     wire: 37,
     retryable: false,
-    message: 'The storage of this device was lost, and with it {writes} writes that no relay had.',
+    message: 'The storage of this device was lost. Writes that were in it alone: {writes}.',
     remedy: 'What a relay or another replica has comes back by itself. Keep this tab open until the room is in sync.',
   },
   BACKUP_CUT: {

@@ -1,8 +1,9 @@
 import { deriveReplicaId, MemoryStore, type ReplicaId, type RoomId } from '@mangrove/protocol';
-import type { Identity } from '../../../packages/client/src/environment.js';
+import type { OpenedIdentity } from '../../../packages/client/src/environment.js';
 import type { LeadOptions, Leadership } from '../../../packages/client/src/tabs/leadership.js';
 import type { RoomChannel } from '../../../packages/client/src/tabs/room-channel.js';
 import { hash, type Keys } from '../keys.js';
+import type { MarkStorage } from '../../../packages/client/src/marks.js';
 import { MemoryChannel } from './channel.js';
 import { Network } from './network.js';
 import { copyStore, roomRef } from './rows.js';
@@ -21,6 +22,8 @@ export class Profile {
   skewMs: number;
   readonly stores = new Map<RoomId, MemoryStore>();
   readonly keys = new Map<RoomId, Keys>();
+  /** What its pages keep beside the database. */
+  readonly localStorage: MarkStorage = memoryStorage();
   readonly #locks = new Map<string, Waiting[]>();
   readonly #channels = new Map<string, Set<MemoryChannel>>();
 
@@ -39,6 +42,12 @@ export class Profile {
     return new Profile(this.world, this.skewMs);
   }
 
+  /** As a browser does that finds the database damaged: at the next visit it is as if there had been none. */
+  loseData(): void {
+    this.stores.clear();
+    this.keys.clear();
+  }
+
   /** The same profile on another device, as it is now. */
   copy(): Profile {
     const copy = new Profile(this.world, this.skewMs);
@@ -55,12 +64,13 @@ export class Profile {
     return store;
   }
 
-  identity(roomId: RoomId, spent?: ReplicaId): Identity {
+  identity(roomId: RoomId, spent?: ReplicaId): OpenedIdentity {
     const idOf = (keys: Keys): ReplicaId => deriveReplicaId(hash, roomId, keys.publicKey);
     let keys = this.keys.get(roomId);
+    const isNew = keys === undefined;
     if (keys === undefined || idOf(keys) === spent) this.keys.set(roomId, (keys = this.world.keys()));
     const { publicKey, sign } = keys;
-    return { replica: idOf(keys), signer: { publicKey, sign: async (message) => sign(message) } };
+    return { replica: idOf(keys), signer: { publicKey, sign: async (message) => sign(message) }, isNew };
   }
 
   replica(name: string): ReplicaId {
@@ -115,4 +125,17 @@ export class Profile {
     channels.add(channel);
     return channel;
   }
+}
+
+function memoryStorage(): MarkStorage {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
+    key: (i) => [...items.keys()][i] ?? null,
+    get length() {
+      return items.size;
+    },
+  };
 }

@@ -1,5 +1,6 @@
 import { MangroveError, MemoryStore, type Plan, type Store, type TransactOptions } from '@mangrove/protocol';
 import type { Environment } from '../../../packages/client/src/environment.js';
+import { Marks } from '../../../packages/client/src/marks.js';
 import { Room, type RoomOptions } from '../../../packages/client/src/room.js';
 import type { Database } from '../../../packages/client/src/stores/database.js';
 import type { Leadership } from '../../../packages/client/src/tabs/leadership.js';
@@ -61,6 +62,7 @@ export class Tab {
         relays: this.relays,
         limits: this.profile.world.limits,
         clock: { steadyMs: () => this.profile.world.nowMs, nowMs: () => this.profile.world.nowMs },
+        marks: new Marks('world', () => this.#device.localStorage),
         persisted: () => null,
         engine: () => this.engine,
         closed: (closed, done) => {
@@ -139,13 +141,13 @@ export class Tab {
         return this.#database(this.#place);
       },
       openIdentity: async (_, roomId, spent) => {
-        const { replica, signer } = this.#place.identity(roomId, spent);
+        const { replica, signer, isNew } = this.#place.identity(roomId, spent);
         const sign = async (message: Uint8Array): Promise<Uint8Array> => {
           await this.beforeSign();
           await this.awake();
           return signer.sign(message);
         };
-        return { replica, signer: { publicKey: signer.publicKey, sign } };
+        return { replica, signer: { publicKey: signer.publicKey, sign }, isNew };
       },
       openChannel: (name) => profile.channel(name, this),
       isVisible: () => this.isVisible,
@@ -172,6 +174,7 @@ export class Tab {
   #database({ stores }: Profile): Database {
     let isClosed = false;
     return {
+      wasDiscarded: false,
       isPersistent: stores === this.#device.stores,
       room: (roomId) => {
         let store = stores.get(roomId);

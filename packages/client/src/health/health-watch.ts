@@ -1,4 +1,4 @@
-import type { Health, RoomStatus } from '../types.js';
+import type { Health, RoomStatus, StorageMetrics } from '../types.js';
 import type { Vitals } from '../worker/engine-api.js';
 import { judgeHealth, type Signs } from './judge.js';
 import { beginTimes, noteStatus, type PageClock, type Times } from './times.js';
@@ -11,7 +11,7 @@ export interface HealthHost {
   /** Asks the worker how it is. */
   ask(): Promise<Vitals>;
   status(): RoomStatus;
-  persisted(): boolean | null;
+  storage(): StorageMetrics;
   /** When the room was first used, by the steady clock; undefined before that and after its end. */
   openedAtMs(): number | undefined;
 }
@@ -84,6 +84,7 @@ export class HealthWatch {
     const openedAtMs = this.#host.openedAtMs();
     const status = this.#host.status();
     const { lastSyncedAtMs } = status.staleness;
+    const { persisted, lostWrites } = this.#host.storage();
     return {
       status,
       statusMs: nowMs - takenAtMs,
@@ -95,7 +96,8 @@ export class HealthWatch {
       unsyncedMs: lastSyncedAtMs === null ? null : this.#host.clock.nowMs() - lastSyncedAtMs,
       // Up to the look before this one: a page that slept in between has not given the answer the time to come.
       workerSilentMs: this.#askedAtMs === undefined ? 0 : Math.max(0, this.#lookedAtMs - this.#askedAtMs),
-      isPersisted: this.#host.persisted(),
+      isPersisted: persisted,
+      lostWrites,
       ownerSilentMs: this.#vitals.ownerSilentMs,
     };
   }

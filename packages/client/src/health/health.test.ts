@@ -99,7 +99,7 @@ describe('[API] health of a room', () => {
           answer = resolve;
         });
       },
-      persisted: () => null,
+      storage: () => ({ place: 'main', lostWrites: 0, persisted: null }),
       status: () => ({ ...status, sync: 'in-sync' }),
       openedAtMs: () => 0,
     });

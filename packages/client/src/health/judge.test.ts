@@ -24,6 +24,7 @@ const WELL: Signs = {
   untakenMs: 24 * HOUR_MS,
   stillMs: 24 * HOUR_MS,
   unsyncedMs: 0,
+  lostWrites: 0,
   isPersisted: null,
   workerSilentMs: 0,
   ownerSilentMs: 0,
@@ -54,6 +55,7 @@ const TABLE: Record<HealthReason, { readonly when: readonly Change[]; readonly n
   },
   'owner-silent': { when: [{ ownerSilentMs: 10_000 }], not: [{ ownerSilentMs: 9_999 }] },
   'storage-lost': { when: [{ status: { storage: 'lost' } }], not: [{}] },
+  'writes-lost': { when: [{ lostWrites: 1 }], not: [{}] },
   'storage-full': { when: [{ status: { storage: 'full' } }], not: [{}] },
   'storage-memory': { when: [{ status: { storage: 'memory' } }], not: [{}] },
   'storage-damaged': {

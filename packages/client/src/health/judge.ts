@@ -16,6 +16,8 @@ export interface Signs {
   readonly stillMs: number;
   /** Since roots were equal; null: never. */
   readonly unsyncedMs: number | null;
+  /** Gone for good. */
+  readonly lostWrites: number;
   /** Whether the browser keeps what is stored; null where it does not say. */
   readonly isPersisted: boolean | null;
   readonly workerSilentMs: number;
@@ -57,6 +59,7 @@ const RULES: readonly Rule[] = [
   },
   { reason: 'owner-silent', cost: 0.6, isSo: ({ ownerSilentMs }) => ownerSilentMs >= SILENT_MS_MAX },
   { reason: 'storage-lost', cost: 0.7, isSo: ({ status }) => status.storage === 'lost' },
+  { reason: 'writes-lost', cost: 0.5, isSo: ({ lostWrites }) => lostWrites > 0 },
   { reason: 'storage-full', cost: 0.6, isSo: ({ status }) => status.storage === 'full' },
   { reason: 'storage-memory', cost: 0.4, isSo: ({ status }) => status.storage === 'memory' },
   { reason: 'storage-damaged', cost: 0.2, isSo: ({ status }) => isFaulty(status, 'STORAGE_DAMAGED') },

@@ -26,6 +26,8 @@ export interface DatabaseHooks {
 export interface Database {
   /** False: the rows live as long as this process, and a user should be told so. */
   readonly isPersistent: boolean;
+  /** The platform says that it has thrown away what was there, as it could not be read, and that this one is empty. */
+  readonly wasDiscarded: boolean;
   /** A handle of its own with every call; closing it closes neither the database nor the room's other handles. */
   room(roomId: RoomId): Store;
   readIdentity(roomId: RoomId): Promise<StoredIdentity | undefined>;

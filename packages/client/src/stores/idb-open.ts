@@ -12,6 +12,8 @@ export interface OpenHooks {
   mayCreate: boolean;
   /** Another tab upgrades the database, or deletes it: then there is no next version. */
   blocking(next: number | null): void;
+  /** What was there could not be read, and the browser has thrown it away: Chromium alone says so. */
+  discarded(): void;
   /** The connection is gone, and nobody here has closed it. */
   terminated(): void;
 }
@@ -32,7 +34,8 @@ export async function openDatabase(factory: IDBFactory, name: string, hooks: Ope
   const db = await orBlocked(reason, async (blocked) => {
     const request = factory.open(name, VERSION);
     request.onblocked = blocked;
-    request.onupgradeneeded = ({ oldVersion }) => {
+    request.onupgradeneeded = ({ oldVersion, dataLoss }: IDBVersionChangeEvent & { readonly dataLoss?: string }) => {
+      if (dataLoss === 'total') hooks.discarded();
       // A database that was there a moment ago was deleted. Made anew it would pass for a new user's, so it is not made.
       isGone = !hooks.mayCreate && oldVersion === 0;
       if (isGone) request.transaction?.abort();

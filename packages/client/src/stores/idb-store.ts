@@ -40,6 +40,7 @@ interface Waiting {
 /** Rooms in IndexedDB. Made by {@link openIdbDatabase}. */
 export class IdbDatabase implements Database {
   readonly isPersistent = true;
+  #wasDiscarded = false;
   readonly #name: string;
   readonly #hooks: DatabaseHooks;
   readonly #factory: IDBFactory;
@@ -55,6 +56,10 @@ export class IdbDatabase implements Database {
     this.#name = name;
     this.#hooks = hooks;
     this.#factory = factory;
+  }
+
+  get wasDiscarded(): boolean {
+    return this.#wasDiscarded;
   }
 
   /** Called once, by {@link openIdbDatabase}. */
@@ -198,6 +203,9 @@ export class IdbDatabase implements Database {
             ? unavailable('deleted', 'its data are being deleted')
             : unavailable('newer', 'another tab has a newer version'),
         ),
+      discarded: () => {
+        this.#wasDiscarded = true;
+      },
       terminated: () => connection && this.#drop(connection, new DOMException('the connection was lost', 'AbortError')),
     });
     connection = { db, isReopened, hasServed: false };

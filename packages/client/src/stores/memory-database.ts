@@ -11,6 +11,7 @@ import type { Database, StoredIdentity } from './database.js';
 /** Where a browser denies storage, and in tests: everything works and lasts as long as the process. */
 export class MemoryDatabase implements Database {
   readonly isPersistent = false;
+  readonly wasDiscarded = false;
   readonly #stores = new Map<RoomId, MemoryStore>();
   readonly #identities = new Map<RoomId, StoredIdentity>();
   #isClosed = false;

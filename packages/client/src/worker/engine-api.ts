@@ -81,6 +81,8 @@ export interface EngineApi {
 export interface RoomOptions {
   readonly room: string;
   readonly relays: readonly string[];
+  /** What the page remembers of the room, where it does. */
+  readonly mark?: { readonly writes: number; readonly atMs: number } | undefined;
 }
 
 /** What a page cannot know without asking. */

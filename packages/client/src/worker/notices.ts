@@ -112,6 +112,9 @@ export class Notices {
       case 'identity-spent':
         this.#host.reopen(notice.replica);
         return;
+      case 'lost':
+        status.lost(notice.error, Number(notice.error.facts.writes ?? 0));
+        return;
       case 'network':
         this.#ownership.setPaused(notice.paused);
         return;

@@ -4,6 +4,7 @@ import {
   deriveKeyId,
   type Edit,
   type ErrorFacts,
+  errorToFacts,
   type KeyId,
   MangroveError,
   type ReplicaId,
@@ -167,6 +168,11 @@ export class RoomRuntime {
     this.#parts.status.fault(error);
   }
 
+  /** Told to all tabs, as the owner may be another one. */
+  lost(error: MangroveError): void {
+    this.#tell({ kind: 'lost', error: errorToFacts(error) });
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -224,6 +230,7 @@ export class RoomRuntime {
       ...loaded.marks,
     } as const;
     const status: StatusBoard = new StatusBoard(initial, pending, {
+      place: this.#options.place,
       nowMs,
       isFull: () => !unkept.isEmpty,
       tell: (shown, metrics) => listener.status(shown, metrics),

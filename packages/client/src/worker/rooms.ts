@@ -15,6 +15,7 @@ import { type Carried, forgetRescued, readRescued } from './carried.js';
 import { Databases, type Opened } from './databases.js';
 import type { BorrowedRoom } from './backup/backup-host.js';
 import type { RoomListener, RoomOptions } from './engine-api.js';
+import { lossOf } from './loss.js';
 import { RoomRuntime } from './room-runtime.js';
 
 /** The one configuration that this version builds; it is bound into the room's id. */
@@ -49,6 +50,8 @@ interface Opening {
   /** The identity of before, which another copy of the profile uses. */
   readonly spent?: ReplicaId;
   readonly carried?: Carried | undefined;
+  /** What was found lost when it was opened a moment ago. */
+  readonly loss?: MangroveError | undefined;
 }
 
 /** The open rooms of one client in one tab's worker: opened anew, under the same handle, where identity or database fails. */
@@ -153,6 +156,8 @@ export class Rooms {
     const { options, listener } = room;
     const roomId = deriveRoomId(env.hash, options.room, ROOM_CONFIG);
     const identity = await env.openIdentity(database, roomId, opening.spent);
+    const { mark } = options;
+    const loss = opening.loss ?? lossOf({ place, isNew: identity.isNew, wasDiscarded: database.wasDiscarded, mark });
     const ref = { hash: env.hash, roomId };
     const rescued = opened.rescued?.room(roomId);
     const read = (tx: Transaction) => readRescued(tx, ref, identity.replica);
@@ -165,6 +170,7 @@ export class Rooms {
         identity,
         store: new HealingStore(database.room(roomId), ref),
         storage,
+        place,
         isPersistent: database.isPersistent,
         database: place === 'main' ? this.#name : `${place}:${this.#name}`,
         carried,
@@ -175,9 +181,12 @@ export class Rooms {
     const { rows = [] } = carried ?? {};
     if (rows.length > 0) await rescued?.transact((tx) => forgetRescued(tx, rows), { mode: 'write' });
     // Another tab may have taken a new identity in the meantime; then this one is opened under it too.
-    if ((await env.openIdentity(database, roomId)).replica === identity.replica) return runtime;
-    await runtime.close();
-    return this.#openIn(opened, room, {});
+    if ((await env.openIdentity(database, roomId)).replica !== identity.replica) {
+      await runtime.close();
+      return this.#openIn(opened, room, { loss });
+    }
+    if (loss !== undefined) runtime.lost(loss);
+    return runtime;
   }
 
   #takeNewIdentity(room: OpenRoom, spent: ReplicaId): void {
@@ -198,7 +207,7 @@ export class Rooms {
       const runtime = await this.#open(room, { carried });
       runtime.fault(failure);
       if (carried !== undefined && carried.lost.length > 0)
-        runtime.fault(errorToFacts(new MangroveError('STORAGE_LOST', { writes: carried.lost.length })));
+        runtime.lost(new MangroveError('STORAGE_LOST', { writes: carried.lost.length }));
       return runtime;
     });
   }

@@ -1,5 +1,6 @@
 import type { HealingStore, LinkConfig, ReplicaId } from '@mangrove/protocol';
 import type { Identity } from '../environment.js';
+import type { Place } from '../stores/places.js';
 import type { RoomStatus } from '../types.js';
 import type { Carried } from './carried.js';
 
@@ -11,6 +12,7 @@ export interface RuntimeOptions {
   readonly identity: Identity;
   readonly store: HealingStore;
   readonly storage: RoomStatus['storage'];
+  readonly place: Place;
   /** False: the rows live as long as this tab, which shares them with nobody, and no write is ever on disk. */
   readonly isPersistent: boolean;
   /** The database's name: tabs that share it share the replica. */

@@ -1,9 +1,11 @@
 import type { ErrorFacts } from '@mangrove/protocol';
 import type { WorkerMetrics, RoomStatus } from '../types.js';
+import type { Place } from '../stores/places.js';
 import type { Pending } from './pending.js';
 import { lastErrorOf, type LinkStatus, roomStatus } from './status.js';
 
 export interface StatusBoardHost {
+  readonly place: Place;
   nowMs(): number;
   /** Whether something is applied that no disk takes. */
   isFull(): boolean;
@@ -56,7 +58,17 @@ export class StatusBoard {
     if (this.#telling === undefined) return;
     clearTimeout(this.#telling);
     this.#telling = undefined;
-    if (!this.#isClosed) this.#host.tell(this.room, { repairs: this.#link.repairs });
+    if (!this.#isClosed) this.#host.tell(this.room, this.#metrics());
+  }
+
+  /** Writes are gone for good. */
+  lost(error: ErrorFacts, writes: number): void {
+    this.set({ lastError: lastErrorOf(error, this.#host.nowMs()), lostWrites: this.#link.lostWrites + writes });
+  }
+
+  #metrics(): WorkerMetrics {
+    const { repairs, lostWrites } = this.#link;
+    return { repairs, storage: { place: this.#host.place, lostWrites } };
   }
 
   close(): void {

@@ -22,6 +22,8 @@ export interface LinkStatus {
   readonly progress: Progress | undefined;
   readonly lastError: RoomStatus['lastError'];
   readonly repairs: RepairMetrics;
+  /** Writes of this replica, or of the one that it was, that are gone for good. */
+  readonly lostWrites: number;
 }
 
 export const NOTHING_REPAIRED: RepairMetrics = {
@@ -46,6 +48,7 @@ export const INITIAL_STATUS: LinkStatus = {
   progress: undefined,
   lastError: null,
   repairs: NOTHING_REPAIRED,
+  lostWrites: 0,
 };
 
 /** What an application sees, from what the link and the journal say. */

@@ -8,7 +8,7 @@ import {
   type Verifier,
 } from '@mangrove/protocol';
 import { sha256 } from '@noble/hashes/sha2.js';
-import type { Identity } from '../environment.js';
+import type { OpenedIdentity } from '../environment.js';
 import type { Database, StoredIdentity } from '../stores/database.js';
 import { isDenied } from '../tabs/leadership.js';
 
@@ -30,17 +30,21 @@ export const webVerifier: Verifier = {
 };
 
 /** This profile's key in a room, made on first use. The private half cannot be exported, also not by us. */
-export async function openWebIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<Identity> {
+export async function openWebIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<OpenedIdentity> {
   const idOf = (identity: StoredIdentity): ReplicaId => deriveReplicaId(sha256, roomId, identity.publicKey);
   const isUsable = (identity: StoredIdentity | undefined): identity is StoredIdentity =>
     identity !== undefined && idOf(identity) !== spent;
   const existing = await database.readIdentity(roomId);
-  const stored = isUsable(existing) ? existing : await createIdentity(database, roomId, isUsable);
+  let isNew = false;
+  const made = (): void => {
+    isNew = existing === undefined;
+  };
+  const stored = isUsable(existing) ? existing : await createIdentity(database, roomId, isUsable, made);
   const signer: Signer = {
     publicKey: stored.publicKey,
     sign: async (message) => new Uint8Array(await subtle().sign(ED25519, stored.privateKey, toBuffer(message))),
   };
-  return { replica: idOf(stored), signer };
+  return { replica: idOf(stored), signer, isNew };
 }
 
 /** Under a lock, as two tabs that open a new room at once must become one replica. */
@@ -48,6 +52,7 @@ function createIdentity(
   database: Database,
   roomId: RoomId,
   isUsable: (identity: StoredIdentity | undefined) => identity is StoredIdentity,
+  made: () => void,
 ): Promise<StoredIdentity> {
   const create = async (): Promise<StoredIdentity> => {
     const existing = await database.readIdentity(roomId);
@@ -56,6 +61,7 @@ function createIdentity(
     const publicKey = new Uint8Array(await subtle().exportKey('raw', pair.publicKey));
     const identity: StoredIdentity = { publicKey, privateKey: pair.privateKey };
     await database.writeIdentity(roomId, identity);
+    made();
     return identity;
   };
   return navigator.locks.request(`mangrove-identity:${roomId}`, create).catch((error: unknown) => {
