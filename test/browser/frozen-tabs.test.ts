@@ -3,7 +3,7 @@ import { needs } from '../support/engines/abilities.js';
 import { chromiumPage } from '../support/engines/chromium.js';
 import type { Session, Tab } from '../support/engines/engine.js';
 import { openPlainChromium } from '../support/engines/plain-chromium.js';
-import { rendererOf } from '../support/engines/renderers.js';
+import { rendererOf } from '../../scripts/lib/renderers.mjs';
 import type { Person } from '../support/person.js';
 import { setStage, waitUntilEqual } from '../support/stage.js';
 import { until } from '../support/until.js';

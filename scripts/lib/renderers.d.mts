@@ -1,0 +1,3 @@
+export function rendererOf(page: {
+  evaluate(run: (argument: number) => void, argument: number): Promise<unknown>;
+}): Promise<number>;
