@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
+import { build, type Plugin } from 'vite';
 import { serve } from '../../demo/server.mjs';
 
 const DEMO = fileURLToPath(new URL('../../demo/', import.meta.url));
@@ -32,21 +32,41 @@ declare global {
   var edition: string | undefined;
 }
 
+export interface Edition {
+  /** What it says of itself. */
+  readonly name: string;
+  /** Of its database; by default that of this version. */
+  readonly databaseVersion?: number;
+}
+
 /** A build of the demo as it may be after the next release: it says of itself that it is another, and is the same besides. */
-export async function buildEdition(edition: string): Promise<{ dist: string; remove(): Promise<void> }> {
+export async function buildEdition(edition: Edition | string): Promise<{ dist: string; remove(): Promise<void> }> {
+  const { name, databaseVersion }: Edition = typeof edition === 'string' ? { name: edition } : edition;
   const dist = await mkdtemp(join(tmpdir(), 'mangrove-demo-'));
+  let isVersionSet = databaseVersion === undefined;
+  const inWorker: Plugin = {
+    name: 'database-version',
+    transform: (code, id) => {
+      if (isVersionSet || !id.endsWith('/stores/idb-open.js')) return undefined;
+      const changed = code.replace(/const VERSION = \d+;/, `const VERSION = ${databaseVersion};`);
+      isVersionSet = changed !== code;
+      return changed;
+    },
+  };
   await build({
     root: DEMO,
     configFile: join(DEMO, 'vite.config.ts'),
     logLevel: 'error',
     build: { outDir: dist, emptyOutDir: true },
+    worker: { plugins: () => [inWorker] },
     plugins: [
       {
         name: 'edition',
         transform: (code, id) =>
-          id.endsWith('/demo/src/main.ts') ? `${code}\nglobalThis.edition = ${JSON.stringify(edition)};` : undefined,
+          id.endsWith('/demo/src/main.ts') ? `${code}\nglobalThis.edition = ${JSON.stringify(name)};` : undefined,
       },
     ],
   });
+  if (!isVersionSet) throw new Error('the version of the database stands elsewhere now');
   return { dist, remove: () => rm(dist, { recursive: true, force: true }) };
 }

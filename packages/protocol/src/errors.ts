@@ -259,6 +259,13 @@ const ERRORS = {
     message: 'The version {id} cannot be read: {reason}.',
     remedy: 'Try again when the room is in sync. One that was deleted, or that only history had, does not come back.',
   },
+  STORAGE_NEWER: {
+    wire: 43,
+    retryable: false,
+    message: 'A newer version of this app has the storage of this device now.',
+    remedy:
+      'Reload this tab when the room is in sync: what it has written is safe then, and the newer version shows it.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

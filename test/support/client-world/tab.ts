@@ -3,6 +3,7 @@ import type { Environment } from '../../../packages/client/src/environment.js';
 import { Marks } from '../../../packages/client/src/marks.js';
 import { Room, type RoomOptions } from '../../../packages/client/src/room.js';
 import type { Database } from '../../../packages/client/src/stores/database.js';
+import { unavailable } from '../../../packages/client/src/stores/places.js';
 import type { Leadership } from '../../../packages/client/src/tabs/leadership.js';
 import { createEngine } from '../../../packages/client/src/worker/engine.js';
 import type { EngineApi } from '../../../packages/client/src/worker/engine-api.js';
@@ -114,7 +115,7 @@ export class Tab {
   /** The device's database is gone for this tab, with or without its rows. */
   loseDatabase(failure: 'deleted' | 'lost' | 'newer'): void {
     if (failure === 'deleted') this.#device.stores.clear();
-    this.#onLost?.(new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test takes it', failure }));
+    this.#onLost?.(unavailable(failure, 'a test takes it'));
   }
 
   /** Takes the lock away while the tab goes on, as one that was frozen would. */

@@ -33,6 +33,7 @@ export function storageStatus(place: Place, hadRows: boolean): RoomStatus['stora
 }
 
 export function unavailable(failure: Failure, reason: string, cause?: unknown): MangroveError {
+  if (failure === 'newer') return new MangroveError('STORAGE_NEWER', {}, { cause });
   return new MangroveError('STORAGE_UNAVAILABLE', { reason, failure }, { cause });
 }
 
@@ -40,6 +41,7 @@ export function unavailable(failure: Failure, reason: string, cause?: unknown): 
 export function failureOf(error: unknown): Failure | undefined {
   if (!isMangroveError(error)) return undefined;
   if (error.code === 'STORAGE_FULL') return 'full';
+  if (error.code === 'STORAGE_NEWER') return 'newer';
   if (error.code !== 'STORAGE_UNAVAILABLE') return undefined;
   return (error.facts.failure as Failure | undefined) ?? 'lost';
 }

@@ -33,7 +33,11 @@ describe('[JS8] a database that fails while a room is open', () => {
       const before = profile.replica('team');
       tab.loseDatabase(failure);
       await world.until('moved', () => room.status.storage === 'lost');
-      expect(room.status.lastError).toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: true });
+      const expected =
+        failure === 'newer'
+          ? { code: 'STORAGE_NEWER', retryable: false }
+          : { code: 'STORAGE_UNAVAILABLE', retryable: true };
+      expect(room.status.lastError).toMatchObject(expected);
       await world.agree(room);
       expect(await entriesOf(room)).toEqual({ a: '1' });
       note.ydoc.getText('t').insert(4, ' and on');

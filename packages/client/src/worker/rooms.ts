@@ -1,5 +1,6 @@
 import {
   deriveRoomId,
+  type ErrorCode,
   errorToFacts,
   type ErrorFacts,
   HealingStore,
@@ -225,7 +226,9 @@ export class Rooms {
   }
 }
 
+const ENDS: ReadonlySet<ErrorCode> = new Set(['CLOSED', 'STORAGE_UNAVAILABLE', 'STORAGE_NEWER']);
+
 /** What a runtime rejects with that has ended, or whose database has. */
 function isEnd(error: unknown): boolean {
-  return isMangroveError(error) && (error.code === 'CLOSED' || error.code === 'STORAGE_UNAVAILABLE');
+  return isMangroveError(error) && ENDS.has(error.code);
 }
