@@ -15,6 +15,7 @@ Runs seeded worlds of replicas and relays, each with a configuration and faults 
 
   --seeds <number>      how many worlds, one after the other; a core does a few a second (1000)
   --seed-base <number>  the first seed (1)
+  --fault <kind>        only worlds that draw this fault, such as copied-profile
   --steps <number>      how many events happen before faults end and everything has to arrive (700)
   --help                show this
 
@@ -24,19 +25,26 @@ Prints the seeds that fail, and why; exits with 1 when there are any.
 await main(async () => {
   const args = readArgs();
   if (args === 'help') return console.log(HELP.trimEnd());
-  const { seeds, base, steps } = args;
+  const { seeds, base, steps, fault } = args;
   await ensureInstall();
   await buildPackages();
   const entry = fromRoot('packages/protocol/dist/simulation/index.js');
-  const { createWorld, mixedOptions } = await import(pathToFileURL(entry).href);
+  const { createWorld, FAULTS, mixedOptions } = await import(pathToFileURL(entry).href);
+
+  if (fault !== undefined && !FAULTS.includes(fault))
+    throw new Error(`no fault is named ${fault}: ${FAULTS.join(', ')}`);
 
   const startMs = performance.now();
   let toldMs = startMs;
+  let worlds = 0;
   let edits = 0;
   let messages = 0;
   const failed = [];
   for (let seed = base; seed < base + seeds; seed++) {
-    const world = createWorld(mixedOptions(seed));
+    const options = mixedOptions(seed);
+    if (fault !== undefined && !options.faults.includes(fault)) continue;
+    worlds++;
+    const world = createWorld(options);
     try {
       world.run({ steps });
       world.healAndDrain();
@@ -54,8 +62,8 @@ await main(async () => {
   const seconds = (performance.now() - startMs) / 1000;
   if (failed.length > 0) console.log(`failing seeds: ${failed.join(' ')}`);
   console.log(
-    `${seeds} seeds, ${edits} edits, ${messages} messages: ${seeds - failed.length} passed, ${failed.length} failed ` +
-      `(${(seeds / seconds).toFixed(1)} seeds/s)`,
+    `${worlds} seeds, ${edits} edits, ${messages} messages: ${worlds - failed.length} passed, ${failed.length} failed ` +
+      `(${(worlds / seconds).toFixed(1)} seeds/s)`,
   );
   if (failed.length > 0) process.exitCode = 1;
 });
@@ -66,6 +74,7 @@ function readArgs() {
       seeds: { type: 'string', default: '1000' },
       'seed-base': { type: 'string', default: '1' },
       steps: { type: 'string', default: '700' },
+      fault: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -76,5 +85,5 @@ function readArgs() {
       throw new Error(`--${name} is not a number above 0: ${values[name]}`);
     return value;
   };
-  return { seeds: number('seeds'), base: number('seed-base'), steps: number('steps') };
+  return { seeds: number('seeds'), base: number('seed-base'), steps: number('steps'), fault: values.fault };
 }

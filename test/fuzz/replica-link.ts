@@ -137,6 +137,7 @@ const OPENING: readonly RelayMessage[] = [
     certificate: certificateOf(ME),
     resumed: false,
     lastSeq: 1,
+    lastId: undefined,
     window: 100_000,
   },
   { kind: 'caught-up', position, vector },

@@ -67,6 +67,7 @@ const relayEvents: readonly RelayEvent[] = [
     end: 5,
     ahead: { deltas: 5, bytes: 900 },
     lastSeq: 0,
+    lastId: undefined,
     certificates: [],
     heads: [],
     present: [me],
@@ -163,6 +164,7 @@ const admitted: RelayMessage = {
   certificate: undefined,
   resumed: false,
   lastSeq: 0,
+  lastId: undefined,
   window: 100_000,
 };
 

@@ -228,8 +228,8 @@ describe('holes', () => {
       },
     ],
     [
-      1936,
-      '[JS2] [FL14] what an own floor has swept is not named while that may be refused',
+      185,
+      '[JS5] where what is taken back was lost before, the next one does not name what its writer never saw',
       {
         replicaCount: 2,
         editCount: 60,

@@ -215,7 +215,7 @@ describe('admission and signatures', () => {
     world.runFor(1_000);
     a.goOnline();
     world.healAndDrain();
-    expect(countOf(world, 'identities renewed')).toBe(1);
+    expect(countOf(world, 'identities renewed')).toBeGreaterThan(0);
     expect(a.id).not.toBe(copy.id);
     for (const replica of world.replicas) {
       expect(replica.desk.read(d)).toEqual([1, 2, 3]);
@@ -223,19 +223,27 @@ describe('admission and signatures', () => {
     }
   });
 
-  test('[SY6] a copy of a profile that has written nothing yet is told what the other one writes', () => {
+  test('[SY24] of two copies that are online the one that was there first takes a new identity before anybody has written', () => {
     const world = calmWorld();
     const [a] = two(world);
     a.edit(d, 'document');
     world.runFor(2_000);
+    const shared = a.id;
     const copy = world.copyProfile(0);
-    world.runFor(2_000);
-    expect(copy.isSettled).toBe(true);
-    a.edit(d, 'document');
-    world.runFor(2_000);
-    expect(copy.id).toBe(a.id);
-    expect(copy.desk.read(d)).toEqual([1, 2]);
+    world.runFor(4_000);
+    expect([a.id === shared, copy.id === shared]).toEqual([false, true]);
+    for (const replica of [a, copy]) {
+      replica.edit(d, 'document');
+      replica.edit(k, 'put');
+    }
+    world.runFor(4_000);
+    expect([a, copy].map((replica) => replica.desk.read(d))).toEqual([
+      [1, 2, 4],
+      [1, 2, 4],
+    ]);
     world.healAndDrain();
+    for (const replica of world.replicas) expect(replica.desk.read(k)).toEqual([3, 5]);
+    expect(countOf(world, 'identities renewed')).toBe(1);
   });
 });
 

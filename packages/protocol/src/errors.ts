@@ -81,7 +81,7 @@ const ERRORS = {
   DOT_REUSED: {
     wire: 11,
     retryable: false,
-    message: 'Replica {replica} has used sequence number {seq} twice.',
+    message: 'A copy of replica {replica} writes too.',
     remedy: 'The profile was copied or restored; this copy takes a new identity and seals what was unsent again.',
   },
   CLOCK_AHEAD: {

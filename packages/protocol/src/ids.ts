@@ -22,6 +22,8 @@ export const ROOM_ID_BYTES = 32;
 export const REPLICA_ID_BYTES = 8;
 export const KEY_ID_BYTES = 16;
 export const DELTA_ID_BYTES = 32;
+/** As much of a delta's id as tells two deltas on one dot apart. */
+export const SHORT_ID_BYTES = 8;
 export const PUBLIC_KEY_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
 /** What the body of a floor begins with, where others have the kind of their name [FL2]. */
@@ -45,6 +47,7 @@ export const bytesToReplicaId = (bytes: Uint8Array): ReplicaId => bytesToHex(byt
 export const bytesToKeyId = (bytes: Uint8Array): KeyId => bytesToHex(bytes) as KeyId;
 export const bytesToDeltaId = (bytes: Uint8Array): DeltaId => bytesToHex(bytes) as DeltaId;
 export const idToBytes = (id: RoomId | ReplicaId | KeyId | DeltaId): Uint8Array => hexToBytes(id);
+export const shortIdToBytes = (id: DeltaId): Uint8Array => hexToBytes(id.slice(0, 2 * SHORT_ID_BYTES));
 
 /** Bits of a room's configuration as they are hashed and sent [ID1]. */
 export function roomConfigToByte(config: RoomConfig): number {

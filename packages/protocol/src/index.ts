@@ -108,6 +108,7 @@ export {
   deriveReplicaId,
   deriveRoomId,
   idToBytes,
+  shortIdToBytes,
   type KeyId,
   type KeyName,
   type ReplicaId,
@@ -223,7 +224,8 @@ export {
   scrubStep,
   writeScrubPlace,
 } from './room/scrub.js';
-export { adoptVector, headsRootOf, readReach, readSeqs, readVectorRows } from './room/vector.js';
+export { isWrittenElsewhere, type LastTaken, readLastTaken } from './room/taken.js';
+export { adoptVector, headsRootOf, readReach, readVectorRows } from './room/vector.js';
 export { bytesToStub, deltaToStub, isStub, joinParts, type Stub, toEntry } from './stub.js';
 export { StubCache } from './stub-cache.js';
 export { countParts, PART_BYTES } from './parts.js';

@@ -1,7 +1,6 @@
 import {
   bytesToCertificate,
   bytesToHeadStatement,
-  bytesToU64,
   type Certificate,
   certificateMessage,
   certificateToBytes,
@@ -14,10 +13,10 @@ import {
   idToBytes,
   isCursorValid,
   isStrictSignature,
-  prefixEnd,
+  type LastTaken,
   readAhead,
+  readLastTaken,
   readPosition,
-  readSeqs,
   type RelayEvent,
   type ReplicaId,
   type RoomRef,
@@ -101,12 +100,11 @@ async function issue(ports: RelayPorts, room: RoomRef, publicKey: Uint8Array): P
   return { publicKey, issuedAtMs, issuer, signature };
 }
 
-export interface Welcoming {
+export interface Welcoming extends LastTaken {
   readonly after: number | undefined;
   /** Where the log ends, and about what it holds for this replica. */
   readonly end: number;
   readonly ahead: { readonly deltas: number; readonly bytes: number };
-  readonly lastSeq: number;
   readonly certificates: readonly Certificate[];
   readonly heads: readonly HeadStatement[];
 }
@@ -126,7 +124,7 @@ export function* readWelcoming(
     after,
     end,
     ahead: yield* readAhead(tx, after ?? end),
-    lastSeq: yield* readLastSeq(tx, replica),
+    ...(yield* readLastTaken(tx, replica)),
     certificates: certificates.map(([, bytes]) => bytesToCertificate(bytes)),
     heads: heads.map(([, bytes]) => bytesToHeadStatement(bytes)),
   };
@@ -137,14 +135,6 @@ function* readAfter(tx: Transaction, storeId: Uint8Array, cursor: Cursor | undef
   if (cursor === undefined) return 0;
   if (!equalBytes(cursor.storeId, storeId)) return undefined;
   return (yield* isCursorValid(tx, cursor)) ? cursor.offset : undefined;
-}
-
-/** What was held above a gap counts too: any number at or below the answer may have been used. */
-function* readLastSeq(tx: Transaction, replica: ReplicaId): Steps<number> {
-  const prefix = idToBytes(replica);
-  const contiguous = (yield* readSeqs(tx, [replica])).get(replica) ?? 0;
-  const [last] = yield* tx.keys('dots', { from: prefix, to: prefixEnd(prefix), limit: 1, reverse: true });
-  return last === undefined ? contiguous : Math.max(contiguous, bytesToU64(last, 8));
 }
 
 function* readCertificates(

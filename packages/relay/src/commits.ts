@@ -61,6 +61,8 @@ export interface CommitHost {
   announce(event: RelayEvent): void;
   /** To every link that is fetching something: these need not be fetched any more. */
   arrived(trieKeys: readonly Uint8Array[]): void;
+  /** Whether what came over this connection may be taken still [SY24]. */
+  takes(push: Push): boolean;
   /** Ends every connection of the room: whoever comes back is told everything anew. */
   letGo(reason: string): void;
 }
@@ -126,12 +128,17 @@ export class CommitQueue {
     for (;;) {
       const task = this.#alone.shift();
       if (task !== undefined) await task();
-      else if (this.#waiting.length > 0) await this.#commit(this.#takeBatch());
-      else return;
+      else if (this.#waiting.length > 0) {
+        const batch = this.#takeBatch();
+        if (batch.length > 0) await this.#commit(batch);
+      } else return;
     }
   }
 
   #takeBatch(): readonly Waiting[] {
+    const isTaken = new Set(this.#waiting.filter((push) => this.#host.takes(push)));
+    for (const push of this.#waiting) if (!isTaken.has(push)) push.done();
+    this.#waiting = [...isTaken];
     let deltas = 0;
     let bytes = 0;
     let count = 0;

@@ -4,6 +4,7 @@ const COUNTERS = {
   connections_admitted: 'Connections that were admitted to a room.',
   connections_denied: 'Connections that were denied by their proof, token or room configuration.',
   connections_failed: 'Connections that were closed by a fault of the relay or its storage.',
+  connections_displaced: 'Connections that ended because the same replica came over another.',
   connections_slow: 'Connections that were closed because they did not read what they were sent.',
   messages_received: 'Messages that were decoded.',
   messages_malformed: 'Frames that were no message.',

@@ -52,6 +52,8 @@ interface Waiting {
  */
 export class Link {
   readonly connection: Connection;
+  /** In the order in which the connections of a room were opened. */
+  readonly number: number;
   readonly openedAtMs: number;
   expiresAtMs = Number.POSITIVE_INFINITY;
   readonly #host: LinkHost;
@@ -72,10 +74,11 @@ export class Link {
   /** Up to here the log was read to the peer. */
   #readTo = 0;
 
-  constructor(host: LinkHost, connection: Connection) {
+  constructor(host: LinkHost, connection: Connection, number: number) {
     const { identity, random, limits, clock } = host.ports;
     this.#host = host;
     this.connection = connection;
+    this.number = number;
     this.openedAtMs = clock.nowMs();
     // Nobody has said who they are yet: a hello fits into a frame, and nothing larger is gathered for strangers.
     this.#joiner = new FrameJoiner({ ...limits, messageBytesMax: limits.frameBytesMax });

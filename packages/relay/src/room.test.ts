@@ -22,6 +22,7 @@ import {
   deriveReplicaId,
   deriveRoomId,
   type Store,
+  shortIdToBytes,
   signDelta,
 } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
@@ -97,6 +98,55 @@ test('[SY6] an acknowledgement comes after everything that its position counts',
     const told = before.flatMap((message) => (message.kind === 'deltas' ? message.deltas : []));
     expect(told, `what peer ${1 - i} pushed in the same commit`).toHaveLength(1);
   }
+});
+
+test('[SY24] the connection of a replica that was opened last takes the place of any other', async () => {
+  const world = new World();
+  const room = await world.open();
+  const [former, latter] = [new Peer(room), new Peer(room)];
+  await former.hello();
+  const first = former.draft();
+  former.push(first);
+  await former.acknowledged(1);
+  await latter.hello();
+  expect(latter.admitted).toMatchObject({ lastSeq: 1, lastId: shortIdToBytes(first.id) });
+  await expect.poll(() => former.closeCode).toBe(4000);
+  expect(former.messages.at(-1)).toMatchObject({ kind: 'fault', code: 'DOT_REUSED' });
+  expect(room.linkCount).toBe(1);
+  expect(world.counters.get('connections_displaced')).toBe(1);
+  latter.draft();
+  latter.push(latter.draft());
+  await latter.acknowledged(2);
+});
+
+test('[SY24] what an earlier connection has pushed is not taken after a later one was admitted', async () => {
+  const world = new World();
+  const room = await world.open();
+  const [former, latter, bob] = [new Peer(room), new Peer(room), new Peer(room, 1)];
+  await former.hello();
+  await bob.hello();
+  // Its push waits for the transaction that is under way, and so does the admission that is asked for meanwhile.
+  bob.push(bob.draft());
+  const admitted = latter.hello();
+  former.push(former.draft());
+  former.link.closed();
+  await admitted;
+  await bob.acknowledged(1);
+  const { lastSeq } = latter.admitted;
+  await room.close();
+  expect((await room.version())?.vector.get(former.replica) ?? 0, 'as the newcomer was told').toBe(lastSeq);
+});
+
+test('[SY24] a connection that was opened earlier and says hello later is the one that has to go', async () => {
+  const world = new World();
+  const room = await world.open();
+  const [former, latter] = [new Peer(room), new Peer(room)];
+  await latter.hello();
+  former.greet();
+  await expect.poll(() => former.closeCode).toBe(4000);
+  expect(latter.closeCode).toBeUndefined();
+  latter.push(latter.draft());
+  await latter.acknowledged(1);
 });
 
 test('[SY6] nothing is acknowledged or forwarded when the disk is full, and the room lives on', async () => {
@@ -307,7 +357,18 @@ class Peer implements Connection {
     for (const frame of messageToFrames(messageToBytes(message, this.#told), defaultLimits)) this.link.receive(frame);
   }
 
+  get admitted(): RelayMessage & { kind: 'admitted' } {
+    const admitted = this.messages.find((message) => message.kind === 'admitted');
+    if (admitted === undefined) throw new Error('not admitted yet');
+    return admitted;
+  }
+
   async hello(): Promise<void> {
+    this.greet();
+    await expect.poll(() => this.messages.some(({ kind }) => kind === 'caught-up')).toBe(true);
+  }
+
+  greet(): void {
     this.say({
       kind: 'hello',
       version: PROTOCOL_VERSION,
@@ -319,7 +380,6 @@ class Peer implements Connection {
       window: defaultLimits.windowBytes,
       proof: new Uint8Array(64).fill(1),
     });
-    await expect.poll(() => this.messages.some(({ kind }) => kind === 'caught-up')).toBe(true);
   }
 
   draft(header: { context?: Delta['context'] } = {}): Delta {

@@ -33,6 +33,12 @@ export interface RoomVersion {
   readonly root: Uint8Array;
 }
 
+interface Writer {
+  readonly number: number;
+  /** While it is open. */
+  readonly link: Link | undefined;
+}
+
 type Forwarded = Extract<RelayEvent, { kind: 'forward' }>['message'];
 type EffectOf<Kind extends RelayEffect['kind']> = Extract<RelayEffect, { kind: Kind }>;
 
@@ -46,6 +52,9 @@ export class RelayRoom implements LinkHost {
   readonly #links = new Set<Link>();
   /** The admitted ones, and whose they are. */
   readonly #present = new Map<Link, ReplicaId>();
+  /** The connection of each replica that was opened last, also where it has ended: only what came over this one is taken [SY24]. */
+  readonly #writers = new Map<ReplicaId, Writer>();
+  #linkCount = 0;
   readonly #headPace: HeadPace;
   #opened: OpenedRoom | undefined;
   #fixing: Promise<void> | undefined;
@@ -90,7 +99,7 @@ export class RelayRoom implements LinkHost {
 
   connect(connection: Connection): Link {
     this.ports.counters.add('connections_opened');
-    const link = new Link(this, connection);
+    const link = new Link(this, connection, ++this.#linkCount);
     this.#links.add(link);
     link.deliver({ kind: 'opened' });
     if (this.#isClosing) link.shut(RETRY.goingAway, 'the relay is stopping');
@@ -170,6 +179,8 @@ export class RelayRoom implements LinkHost {
 
   left(link: Link): void {
     this.#links.delete(link);
+    if (link.replica !== undefined && this.#writers.get(link.replica)?.link === link)
+      this.#writers.set(link.replica, { number: link.number, link: undefined });
     const replica = this.#present.get(link);
     if (replica === undefined) return;
     this.#present.delete(link);
@@ -207,7 +218,11 @@ export class RelayRoom implements LinkHost {
     const { replica, rights, expiresAtMs } = answer;
     if (rights.includes('write')) await this.#issue([hello.publicKey], link);
     const { storeId } = ports.identity;
-    const welcoming = await opened.read((tx) => readWelcoming(tx, storeId, replica, hello.cursor));
+    const welcoming = await opened.commits.alone(async () => {
+      if (!this.#displace(replica, link)) return undefined;
+      return opened.read((tx) => readWelcoming(tx, storeId, replica, hello.cursor));
+    });
+    if (welcoming === undefined) return { kind: 'displaced', replica };
     link.expiresAtMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
     const present = this.#enter(link, replica);
     ports.counters.add('connections_admitted');
@@ -215,6 +230,24 @@ export class RelayRoom implements LinkHost {
       ? welcoming.certificates.find(({ publicKey }) => equalBytes(publicKey, hello.publicKey))
       : undefined;
     return { kind: 'authenticated', replica, rights, certificate, present, ...welcoming };
+  }
+
+  /**
+   * [SY24] Whether this connection of the replica was opened last; then it takes the place of any other. Between two commits, so that what the
+   * newcomer is told of its own deltas stays so until it pushes itself.
+   */
+  #displace(replica: ReplicaId, by: Link): boolean {
+    const former = this.#writers.get(replica);
+    if (former !== undefined && former.number > by.number) return false;
+    this.#writers.set(replica, { number: by.number, link: by.isOpen ? by : undefined });
+    if (former?.link === undefined) return true;
+    this.ports.counters.add('connections_displaced');
+    former.link.deliver({ kind: 'displaced', replica });
+    return true;
+  }
+
+  takes({ link, replica }: Push): boolean {
+    return this.#writers.get(replica)?.number === link.number;
   }
 
   /** Who is there already [SY12]. In one turn with being there itself, so that of two who come at once the later one hears of the other. */

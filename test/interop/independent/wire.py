@@ -378,7 +378,7 @@ MESSAGES = {
         "relay",
         lambda r, l: (
             *(read_rights(r), r.optional(lambda: read_certificate(r)), r.flag()),
-            *(r.var_uint(), r.var_uint()),
+            *(r.var_uint(), r.optional(lambda: r.fixed(8)), r.var_uint()),
         ),
     ),
     4: ("relay", lambda r, l: read_failure(r)),

@@ -22,8 +22,8 @@ export interface LinkHost {
   fault(error: ErrorFacts): void;
   /** What comparisons have done since the link was made. */
   repaired(repairs: Repairs): void;
-  /** Another copy of this profile has used our dots up to here: a new identity is needed [CX7]. */
-  identitySpent(lastSeq: number): void;
+  /** A copy of this profile writes too: a new identity is needed [CX7, SY24]. */
+  identitySpent(): void;
   /** After every step: the state, and the root where it is known anew. */
   changed(state: ReplicaState, root: Uint8Array | undefined): void;
 }

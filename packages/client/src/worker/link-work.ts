@@ -5,8 +5,10 @@ import {
   dropSettled,
   errorToFacts,
   type HeadStatement,
+  isWrittenElsewhere,
   keepPart,
   type LastRead,
+  type LastTaken,
   type LinkConfig,
   MangroveError,
   type Plan,
@@ -14,7 +16,6 @@ import {
   planOpenDiff,
   readFetches,
   readJoined,
-  readNumber,
   readOutboxPage,
   readParts,
   readReach,
@@ -66,7 +67,7 @@ export class LinkWork {
         await this.#certifier.trust(effect.issuer, effect.certificates);
         return undefined;
       case 'check-identity':
-        return this.#checkIdentity(effect.lastSeq);
+        return this.#checkIdentity(effect.last);
       case 'accept':
         return this.#accept(effect.deltas, effect.cursor);
       case 'read-incoming':
@@ -96,6 +97,9 @@ export class LinkWork {
         });
         return undefined;
       }
+      case 'renew-identity':
+        this.#host.identitySpent();
+        return undefined;
       case 'read-certificates':
         return { kind: 'certificates-read', certificates: await this.#certifier.certificates() };
       case 'read-vector':
@@ -133,10 +137,8 @@ export class LinkWork {
     return { kind: 'accepted', standing, forged, fetches };
   }
 
-  /** The relay knows deltas of ours that we do not: this profile is a copy, or was restored. */
-  async #checkIdentity(lastSeq: number): Promise<undefined> {
-    const seq = await this.#read((tx) => readNumber(tx, 'seq'));
-    if (lastSeq > seq) this.#host.identitySpent(lastSeq);
+  async #checkIdentity(last: LastTaken): Promise<undefined> {
+    if (await this.#read((tx) => isWrittenElsewhere(tx, last))) this.#host.identitySpent();
     return undefined;
   }
 
@@ -158,7 +160,7 @@ export class LinkWork {
     if (rows !== undefined) this.#host.withdrawn(refused, seqs, rows);
     else if (refused.replica !== replica)
       this.#host.fault(errorToFacts(new MangroveError(refused.code, { ...refused.facts, replica: refused.replica })));
-    if (refused.replica === replica && refused.code === 'DOT_REUSED') this.#host.identitySpent(refused.seq);
+    if (refused.replica === replica && refused.code === 'DOT_REUSED') this.#host.identitySpent();
     return { kind: 'acknowledged', standing: now };
   }
 

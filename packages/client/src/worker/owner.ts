@@ -13,6 +13,7 @@ import {
   type Peer,
   type Presence,
   progressOf,
+  readNumber,
   readRoot,
   type Refused,
   type ReplicaState,
@@ -130,7 +131,9 @@ export class Owner {
       },
       show: (message) => this.#show(message),
       fault: (error) => this.#fault(error),
-      identitySpent: (lastSeq) => this.#identitySpent(lastSeq),
+      identitySpent: () => {
+        this.#identitySpent().catch((error: unknown) => this.#fault(errorToFacts(error)));
+      },
       changed: (state, root) => this.#linkChanged(state, root),
       repaired: (repairs) => host.status.set({ repairs: { ...host.status.link.repairs, ...repairs } }),
     });
@@ -275,10 +278,13 @@ export class Owner {
   }
 
   /** The profile was copied or restored: what is unsent is sealed again under a new identity, in all tabs. */
-  #identitySpent(lastSeq: number): void {
+  async #identitySpent(): Promise<void> {
     const { replica } = this.#options.identity;
     void this.stop();
-    this.#fault(errorToFacts(new MangroveError('DOT_REUSED', { replica, seq: lastSeq })));
+    // Where another tab owns the replica by now, it is that tab's connection that has taken the place of this one.
+    const epoch = await this.#options.store.transact((tx) => readNumber(tx, 'epoch'), { mode: 'read' });
+    if (epoch !== this.#epoch) return;
+    this.#fault(errorToFacts(new MangroveError('DOT_REUSED', { replica })));
     this.#host.tell({ kind: 'identity-spent', replica });
   }
 

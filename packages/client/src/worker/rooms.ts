@@ -194,7 +194,7 @@ export class Rooms {
     this.#replace(room, async (former) => {
       await former?.close();
       const runtime = await this.#open(room, { spent });
-      runtime.fault(errorToFacts(new MangroveError('DOT_REUSED', { replica: spent, seq: 'of an acknowledged delta' })));
+      runtime.fault(errorToFacts(new MangroveError('DOT_REUSED', { replica: spent })));
       return runtime;
     });
   }

@@ -439,6 +439,31 @@ describe('a copied profile', () => {
       expect(await todosOf(room)).toEqual({ before: 0, first: 1, second: 2, later: 3 });
     expect(profile.replica('team')).not.toBe(copy.replica('team'));
   });
+
+  test('[SC8, SY24] two copies are online: the one that was there first takes a new identity at once, and neither disturbs the other again', async () => {
+    const profile = world.profile();
+    const first = profile.tab();
+    await put(first.room(), 'before', 0);
+    await world.agree(first.room());
+    const copy = profile.copy();
+    const spent = profile.replica('team');
+    const second = copy.tab();
+    await world.agree(first.room(), second.room());
+    await world.until('a new identity', () => profile.replica('team') !== spent);
+    expect(copy.replica('team'), 'the newcomer goes on').toBe(spent);
+    expect(first.room().status.lastError).toMatchObject({ code: 'DOT_REUSED' });
+    // Both write one record at once: nobody's write is replaced unseen.
+    await Promise.all([put(first.room(), 'both', 'first'), put(second.room(), 'both', 'second')]);
+    await world.agree(first.room(), second.room());
+    for (const room of [first.room(), second.room()]) {
+      const entry = await world.run(room.collection('todos').get('both'));
+      expect(entry?.siblings.map(({ value }) => value).sort()).toEqual(['first', 'second']);
+    }
+    const displaced = world.relay.counters.get('connections_displaced');
+    await world.pass(120_000);
+    expect(world.relay.counters.get('connections_displaced'), 'no more').toBe(displaced);
+    expect(second.room().status.lastError).toBeNull();
+  });
 });
 
 const storageFull = { name: 'MangroveError', code: 'STORAGE_FULL', remedy: '', retryable: true, facts: {} };

@@ -9,6 +9,7 @@ import type { Row, Steps, Transaction } from '../store/plan.js';
 import { toEntry } from '../stub.js';
 import type { VersionVector } from '../version-vector.js';
 import { type Acceptance, type AcceptOptions, acceptDeltas, type RoomRef } from './accept.js';
+import { noteTaken } from './taken.js';
 import { readSeqs } from './vector.js';
 
 /** Where a relay's log stands [SY2]. */
@@ -62,6 +63,7 @@ export function* acceptAndLog(
     tx.put('log', u64ToBytes(offset), concatBytes(roll, trieKeyOf(delta), u64ToBytes(bytes), u64ToBytes(length)));
     bytes += length;
   }
+  if (options.from === 'author') yield* noteTaken(tx, deltas, acceptance.outcomes);
   if (fresh.length > 0) tx.put('meta', POSITION, concatBytes(u64ToBytes(offset), roll, u64ToBytes(bytes)));
   return { ...acceptance, fresh, position: { offset, roll, root: acceptance.root } };
 }

@@ -1,7 +1,7 @@
 import * as encoding from 'lib0/encoding';
 import { encode, writeU64 } from '../codec.js';
 import type { Delta } from '../delta.js';
-import { idToBytes } from '../ids.js';
+import { idToBytes, shortIdToBytes } from '../ids.js';
 import { readOutboxRow } from './outbox.js';
 
 /** What an own delta that no relay has acknowledged stands for. */
@@ -13,10 +13,10 @@ export interface OutboxEntry {
   readonly oldestAtMs: number;
 }
 
-/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev` */
+/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev • shortId 8` */
 export function outboxEntryToBytes(
   { writes, oldestAtMs }: Pick<OutboxEntry, 'writes' | 'oldestAtMs'>,
-  delta: Pick<Delta, 'body' | 'keyId' | 'hlc' | 'prev'>,
+  delta: Pick<Delta, 'id' | 'body' | 'keyId' | 'hlc' | 'prev'>,
 ): Uint8Array {
   return encode((encoder) => {
     encoding.writeVarUint(encoder, writes);
@@ -25,6 +25,7 @@ export function outboxEntryToBytes(
     encoding.writeUint8Array(encoder, idToBytes(delta.keyId));
     writeU64(encoder, delta.hlc);
     writeU64(encoder, delta.prev);
+    encoding.writeUint8Array(encoder, shortIdToBytes(delta.id));
   });
 }
 

@@ -2,7 +2,7 @@ import { bytesToU64, u64ToBytes } from '../bytes.js';
 import { decodeRow, readFixed, readU64, readVarUint } from '../codec.js';
 import { bytesToDelta, type Delta } from '../delta.js';
 import type { Hlc } from '../hlc.js';
-import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId } from '../ids.js';
+import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId, SHORT_ID_BYTES } from '../ids.js';
 import type { Row, Steps, Transaction } from '../store/plan.js';
 import { isStub, toEntry } from '../stub.js';
 import type { StubCache } from '../stub-cache.js';
@@ -73,15 +73,17 @@ export interface OutboxPlace {
   readonly keyId: KeyId;
   readonly hlc: Hlc;
   readonly prev: Hlc;
+  /** The beginning of its id: a copy of this profile may have given the same dot and stamp. */
+  readonly shortId: Uint8Array;
 }
 
 /** The place of the delta that a row of `outbox` is about. */
 export function bytesToOutboxPlace(row: Uint8Array): OutboxPlace {
-  const { keyId, hlc, prev } = readOutboxRow(row);
-  return { keyId, hlc, prev };
+  const { keyId, hlc, prev, shortId } = readOutboxRow(row);
+  return { keyId, hlc, prev, shortId };
 }
 
-/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev` */
+/** `varUint writes • varUint bytes • varUint oldestAtMs • keyId 16 • u64 hlc • u64 prev • shortId 8` */
 export function readOutboxRow(
   row: Uint8Array,
 ): OutboxPlace & { readonly writes: number; readonly bytes: number; readonly oldestAtMs: number } {
@@ -92,5 +94,6 @@ export function readOutboxRow(
     keyId: bytesToKeyId(readFixed(decoder, KEY_ID_BYTES)),
     hlc: readU64(decoder) as Hlc,
     prev: readU64(decoder) as Hlc,
+    shortId: readFixed(decoder, SHORT_ID_BYTES),
   }));
 }

@@ -54,8 +54,14 @@ export function writePrevious(tx: Transaction, delta: DeltaHeader, kind: KeyName
 /** A delta that was sealed after this one is taken back: what that did not cover, or only by a dot, is known no better now. */
 export function noteStanding(tx: Transaction, withdrawn: Delta, hlc: Hlc): void {
   const { keyId, replica, context } = withdrawn;
-  if (hlc === 0 || hlc <= (context.stamps.get(replica) ?? 0)) return;
-  writeRow(tx, keyId, hlc, covers(context, { replica, hlc }) ? NOTES.aboveGap : NOTES.unseen);
+  if (hlc === 0) return;
+  const isBelow = hlc <= (context.stamps.get(replica) ?? 0);
+  writeRow(tx, keyId, hlc, isBelow ? undefined : covers(context, { replica, hlc }) ? NOTES.aboveGap : NOTES.unseen);
+}
+
+/** The same where what is taken back is gone from the disk, so that its context is not known: its own note tells whether it named all before it. */
+export function noteStandingBelow(tx: Transaction, keyId: KeyId, withdrawn: Uint8Array, hlc: Hlc): void {
+  writeRow(tx, keyId, hlc, withdrawn[STAMP_BYTES] === undefined ? undefined : NOTES.unseen);
 }
 
 function writeRow(tx: Transaction, keyId: KeyId, hlc: Hlc, note: number | undefined): void {

@@ -12,7 +12,7 @@ import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
 import { readGrounds } from './ground.js';
 import { type JournalRow, journalKey, journalRowToBytes, readJournalOf, readSiblings } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
-import { noteStanding } from './previous.js';
+import { noteStanding, noteStandingBelow } from './previous.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { forgetTrashed, listTrash, readTrashed, type Trashed } from './trash.js';
 import { readForgotten } from './unsent.js';
@@ -219,8 +219,8 @@ function* forgetPrevious(tx: Transaction, { keyId, hlc, prev }: OutboxPlace): St
     tx.delete('previous', linkOf(standing));
     standing = bytesToU64(link) as Hlc;
   }
-  if (standing === 0) tx.delete('previous', key);
-  else tx.put('previous', key, u64ToBytes(standing));
+  if (row === undefined || standing === 0) tx.delete('previous', key);
+  else noteStandingBelow(tx, keyId, row, standing);
   return standing;
 }
 

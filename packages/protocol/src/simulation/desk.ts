@@ -170,7 +170,8 @@ export class Desk {
     const record = world.ledger.ownDelta(this.#host.index, id, seq);
     if (rows === undefined || record === undefined) return;
     world.ledger.withdrawn(record, this.#host.index, rows.length > 0);
-    if (code === 'UNDER_FLOOR') world.ledger.revived(record);
+    // Others may have seen it and replaced it, as it came from here before, or comes from a copy of this profile [SY24].
+    if (code === 'UNDER_FLOOR' || code === 'DOT_REUSED') world.ledger.revived(record);
     for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
     // What is refused now would be refused again at once.
     this.#waitsUntilMs = world.loop.nowMs + RETRY_MS;

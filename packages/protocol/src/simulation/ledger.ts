@@ -38,6 +38,8 @@ export class Ledger {
   readonly #revived = new Set<number>();
   readonly #deltasByKey = new Map<KeyId, SealedRecord[]>();
   readonly #deltasByReplica = new Map<ReplicaId, Map<number, readonly SealedRecord[]>>();
+  /** Ids under which several devices may seal. */
+  readonly #copied = new Set<ReplicaId>();
   readonly #closures = new Map<number, ReadonlySet<number>>();
   readonly #isWatched: boolean;
 
@@ -66,7 +68,7 @@ export class Ledger {
     const ofKey = this.#deltasByKey.get(delta.keyId) ?? [];
     this.#add(record);
     for (const id of writes) this.get(id).delta ??= delta.id;
-    if (this.#isWatched && hasContext(delta)) this.#assertContext(record, ofKey);
+    if (this.#isWatched && hasContext(delta) && !this.#copied.has(delta.replica)) this.#assertContext(record, ofKey);
   }
 
   #add(record: SealedRecord): void {
@@ -82,10 +84,10 @@ export class Ledger {
   checkpointed(delta: Delta, replica: number, writes: readonly number[]): void {
     const others = this.#deltasByKey.get(delta.keyId) ?? [];
     this.#add({ delta, replica, writes, atRelay: false, withdrawn: false });
-    if (!this.#isWatched) return;
+    if (!this.#isWatched || this.#copied.has(delta.replica)) return;
     const merged = new Set(writes);
     for (const other of others) {
-      if (other.withdrawn || !covers(delta.context, other.delta)) continue;
+      if (other.withdrawn || this.#isStray(other) || !covers(delta.context, other.delta)) continue;
       const missing = other.writes.find((write) => !merged.has(write));
       if (missing !== undefined)
         throw new Error(`[CP1] checkpoint ${name(delta)} covers ${name(other.delta)} and leaves out write ${missing}`);
@@ -100,7 +102,7 @@ export class Ledger {
     this.floors.set(delta.id, floor);
     if (!this.#isWatched) return;
     for (const record of this.deltas.values())
-      if (!record.withdrawn && isUnderFloor(floor, record.delta) && this.#isLive(record))
+      if (!record.withdrawn && !this.#isStray(record) && isUnderFloor(floor, record.delta) && this.#isLive(record))
         throw new Error(`[FL8] floor ${name(delta)} sweeps ${name(record.delta)}, which lives`);
   }
 
@@ -143,7 +145,7 @@ export class Ledger {
     const seen = this.closure(writes.at(-1) as number);
     for (const other of others) {
       // Contexts say nothing of what lies under a floor, and may reach over it [FL12].
-      if (this.isUnder(other.delta)) continue;
+      if (this.isUnder(other.delta) || this.#isStray(other)) continue;
       const value = other.writes.at(-1) as number;
       const isCovered = covers(delta.context, other.delta);
       const isSeen = seen.has(value);
@@ -156,13 +158,52 @@ export class Ledger {
     }
   }
 
+  /** Of what no relay has acknowledged, each copy makes a delta of its own: who saw the one may be told the other as news [SY24]. */
+  copied(device: number, replica: ReplicaId): void {
+    this.#copied.add(replica);
+    const sealed = [...this.deltas.values()]
+      .filter((record) => record.replica === device)
+      .flatMap(({ writes }) => writes);
+    const written = this.writes.filter((write) => write.replica === device).map(({ id }) => id);
+    for (const id of [...sealed, ...written]) if (!this.get(id).onRelay) this.#revived.add(id);
+  }
+
+  /** What a copy of a profile has sealed and no relay has: another device may use its dot and stamp, and it may be taken back [SY24]. */
+  #isStray(record: SealedRecord): boolean {
+    return !record.atRelay && this.#copied.has(record.delta.replica);
+  }
+
+  /** A relay has it on its disk. Of a copied profile only now it shows that it stands, and that nobody has covered it unseen. */
+  taken(id: DeltaId): void {
+    const record = this.deltas.get(id);
+    if (record === undefined || record.atRelay) return;
+    record.atRelay = true;
+    if (this.#copied.has(record.delta.replica)) record.withdrawn = false;
+    if (!this.#isWatched || !this.#copied.has(record.delta.replica) || this.isUnder(record.delta)) return;
+    for (const other of this.#deltasByKey.get(record.delta.keyId) ?? []) {
+      if (!other.atRelay || other === record) continue;
+      this.#assertSeen(other, record);
+      this.#assertSeen(record, other);
+    }
+  }
+
+  #assertSeen(by: SealedRecord, { delta, writes }: SealedRecord): void {
+    if (by.writes.length === 0 || !covers(by.delta.context, delta)) return;
+    const seen = hasFlag(by.delta, FLAG.checkpoint) ? new Set(by.writes) : this.closure(by.writes.at(-1) as number);
+    if (this.valuesOf(delta.id).some((write) => !seen.has(write)))
+      throw new Error(
+        `[SY24] ${name(by.delta)} covers ${name(delta)} of write ${writes.at(-1)}, which its writer never saw`,
+      );
+  }
+
   /**
    * Taken back by a device: what it held waits for another delta, unless a younger one had replaced it. What a copy of a profile
    * takes back stands where it came from, and what both have sealed stands in the other's delta.
    */
   withdrawn(record: SealedRecord, device: number, isJournaled: boolean): void {
     if (record.replica !== device) return;
-    record.withdrawn = true;
+    // What a relay has had of a copied profile stands, whichever copy has brought it.
+    record.withdrawn = !(record.atRelay && this.#copied.has(record.delta.replica));
     if (!isJournaled) return;
     for (const write of record.writes.map((id) => this.get(id)))
       if (write.delta === record.delta.id) write.delta = this.#sealOf(write);
@@ -222,7 +263,8 @@ export class Ledger {
   died(replica: number): void {
     for (const write of this.writes) {
       if (write.replica !== replica) continue;
-      const isSafe = write.delta !== undefined && this.deltas.get(write.delta)?.atRelay === true;
+      const holders = (this.#deltasByKey.get(write.keyId) ?? []).filter(({ writes }) => writes.includes(write.id));
+      const isSafe = holders.some(({ atRelay }) => atRelay);
       if (!isSafe && write.onRelay) throw new Error(`write ${write.id} was acknowledged by a relay that never had it`);
       if (!isSafe) write.lost = true;
     }
@@ -240,7 +282,10 @@ export class Ledger {
 /** The same write in two deltas, by two copies of one profile: who saw it may have seen it in either. */
 function isCopied(record: SealedRecord, others: readonly SealedRecord[]): boolean {
   const value = record.writes.at(-1);
-  return others.some((other) => other !== record && !other.withdrawn && other.writes.at(-1) === value);
+  return others.some(
+    (other) =>
+      other !== record && (!other.withdrawn || other.replica !== record.replica) && other.writes.at(-1) === value,
+  );
 }
 
 function name(delta: Delta): string {

@@ -150,6 +150,14 @@ export class Connection {
     this.#closeLater(other(side), lingers ? random.between(0, 3_000) : random.between(0, 50));
   }
 
+  /** The relay ends it in good order: what it has sent still arrives, unless the connection breaks meanwhile. */
+  closeAfterSent(): void {
+    this.#isOpen.relay = false;
+    this.#cut('relay');
+    const { lastMs } = this.#directions.replica;
+    this.#closeLater('replica', Math.max(0, lastMs - this.#wires.loop.nowMs) + this.#wires.random.between(1, 50));
+  }
+
   #deliver(direction: Direction, frames: readonly Uint8Array[]): void {
     const { loop, random } = this.#wires;
     const { latencyMsMax } = this.#wires.options();

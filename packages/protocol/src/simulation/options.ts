@@ -137,9 +137,6 @@ const YEAR_MS = 365 * DAY_MS;
 /** Of a frame this small each part of a message is one byte. */
 const ONE_BYTE_PARTS = 17;
 
-/** Faults beside which no floors are drawn. */
-const UNCOLLECTED: ReadonlySet<FaultKind> = new Set(['copied-profile']);
-
 /** A configuration drawn from the seed, so that a run over many seeds is a run over many kinds of worlds. */
 export function mixedOptions(seed: number): WorldOptions {
   const random = new Random(seed * 2 + 1);
@@ -156,10 +153,8 @@ export function mixedOptions(seed: number): WorldOptions {
     if (fault === 'relay-restore' || fault === 'relay-wipe' || fault === 'relay-two-histories')
       return mayRollBack && random.chance(0.6);
     if (fault === 'death') return mayDie;
-    // Of one relay that forgets nothing, as elsewhere a copy could not notice in time; and of documents alone, without checkpoints, as
-    // what one copy wrote may be covered by a stamp that was taken from the other's before either has noticed.
-    if (fault === 'copied-profile')
-      return relayCount === 1 && !mayRollBack && flipRatio === 0 && documentRatio === 1 && random.chance(0.5);
+    // Of one relay that forgets nothing, as elsewhere a copy could not notice in time.
+    if (fault === 'copied-profile') return relayCount === 1 && !mayRollBack && flipRatio === 0 && random.chance(0.5);
     // Where a relay may roll back beside it, nobody could bring it back.
     if (fault === 'replica-hole') return !mayRollBack && random.chance(0.3);
     // A relay that loses what it acknowledged, as above.
@@ -168,8 +163,6 @@ export function mixedOptions(seed: number): WorldOptions {
     if (fault === 'relay-repeats') return documentRatio < 1 && random.chance(0.5);
     return random.chance(0.5);
   });
-  // What a copy of a profile wrote, under the number of another delta, may be swept by who never saw it.
-  const canCollect = !faults.some((fault) => UNCOLLECTED.has(fault));
   return {
     ...defaultOptions,
     seed,
@@ -194,12 +187,12 @@ export function mixedOptions(seed: number): WorldOptions {
     windowBytes: random.pick([300, 5_000, 2 * 1024 * 1024]),
     bulkRatio,
     newcomers: random.pick(['log', 'vector']),
-    checkpointTailBytesMin: Math.max(random.pick([200, 600, 2_000, 1e9]), faults.includes('copied-profile') ? 1e9 : 0),
+    checkpointTailBytesMin: random.pick([200, 600, 2_000, 1e9]),
     faults: random.chance(0.15) ? [] : faults,
     faultEveryMs: random.pick([150, 400, 1_500]),
     deleteRatio: random.pick([0.2, 0.4, 0.6]),
-    floorTombstonesMin: canCollect ? random.pick([1, 1, 1, NEVER]) : NEVER,
-    floorContextEntriesMin: canCollect ? random.pick([1, 3, NEVER, NEVER]) : NEVER,
+    floorTombstonesMin: random.pick([1, 1, 1, NEVER]),
+    floorContextEntriesMin: random.pick([1, 3, NEVER, NEVER]),
     floorCollectMax: random.pick([1, 8_192, 8_192]),
     replicaExpiryMs: random.pick([1_500, 90 * DAY_MS]),
     trashMs: random.pick([1_000, 30 * DAY_MS]),

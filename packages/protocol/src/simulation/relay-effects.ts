@@ -1,4 +1,4 @@
-import { bytesToU64, equalBytes, prefixEnd } from '../bytes.js';
+import { equalBytes } from '../bytes.js';
 import {
   bytesToCertificate,
   type Certificate,
@@ -12,13 +12,15 @@ import { bytesToHeadStatement, headMessage, type HeadStatement, headStatementToB
 import { removeDelta } from '../room/accept.js';
 import { keepPart, keepStubs, readJoined } from '../room/incoming.js';
 import { isCursorValid, readAhead, readLogPage, readPosition } from '../room/log.js';
-import { readSeqs, readVectorRows } from '../room/vector.js';
+import { readLastTaken } from '../room/taken.js';
+import { readVectorRows } from '../room/vector.js';
 import type { Stub } from '../stub.js';
 import { planFor } from '../sync/plans.js';
 import type { PushedDelta, PushedStub, RelayEffect } from '../sync/effect.js';
 import type { Refusal, RelayEvent } from '../sync/event.js';
 import type { Cursor, Hello } from '../wire/messages.js';
-import type { RelayConduct, RelayLink, SimRelay } from './relay.js';
+import type { RelayConduct, SimRelay } from './relay.js';
+import type { RelayLink } from './relay-link.js';
 
 type Done = (answer?: RelayEvent) => void;
 
@@ -31,7 +33,7 @@ export const honestRelay: RelayConduct = (link, effect, done) => {
     link.send(effect.message);
     done();
   } else if (effect.kind === 'close') {
-    link.end();
+    link.finish();
     done();
   } else if (effect.kind === 'accept-push') {
     relay.later(relay.random.between(0, 3), () => acceptPush(link, effect, done));
@@ -105,6 +107,7 @@ function authenticate(link: RelayLink, hello: Hello): RelayEvent {
   const message = helloMessage(room.roomId, relayKey, storeId, challenge);
   if (!crypto.verify(hello.publicKey, message, hello.proof))
     return { kind: 'denied', code: 'SIGNATURE_INVALID', facts: { replica } };
+  if (!relay.displace(replica, link)) return { kind: 'displaced', replica };
   const issued = certify(relay, hello.publicKey);
   if (issued !== undefined)
     relay.announce({ kind: 'forward', message: { kind: 'certificates', certificates: [issued] } }, link);
@@ -123,7 +126,7 @@ function authenticate(link: RelayLink, hello: Hello): RelayEvent {
     after,
     end,
     ahead: relay.transact((tx) => readAhead(tx, after ?? end)),
-    lastSeq: readLastSeq(relay, replica),
+    ...relay.transact((tx) => readLastTaken(tx, replica)),
     certificates,
     heads: tables
       .table('heads')
@@ -144,14 +147,6 @@ function readAfter(relay: SimRelay, cursor: Cursor | undefined): number | undefi
   if (cursor === undefined) return relay.world.options.newcomers === 'log' ? 0 : undefined;
   if (!equalBytes(cursor.storeId, relay.storeId)) return undefined;
   return relay.transact((tx) => isCursorValid(tx, cursor)) ? cursor.offset : undefined;
-}
-
-/** What was held above a gap counts too: any number at or below the answer may have been used. */
-function readLastSeq(relay: SimRelay, replica: ReplicaId): number {
-  const prefix = idToBytes(replica);
-  const seq = relay.transact((tx) => readSeqs(tx, [replica])).get(replica) ?? 0;
-  const [last] = relay.tables.table('dots').rows({ from: prefix, to: prefixEnd(prefix), limit: 1, reverse: true });
-  return last === undefined ? seq : Math.max(seq, bytesToU64(last[0], 8));
 }
 
 /** A certificate of this relay for a key that has none of it yet [SG3, SG4]. */

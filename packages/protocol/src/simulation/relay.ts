@@ -7,24 +7,19 @@ import { hasFound } from '../room/scrub.js';
 import { cleanRoom } from '../room/clean.js';
 import type { CommittedDelta, Refusal, RelayEvent } from '../sync/event.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
-import { greeting, type RelayState } from '../sync/state.js';
-import { bytesToStub, isStub } from '../stub.js';
-import { bytesOf } from '../sync/flow.js';
 import { arrivedInParts } from '../sync/relay-push.js';
 import type { HeadStatement } from '../head-statement.js';
 import { headMessages } from '../sync/chunk.js';
 import { HeadPace } from '../sync/head-pace.js';
 import { PositionPace } from '../sync/position-pace.js';
-import { stepSync } from '../sync/step.js';
-import { bytesToDelta, type Delta, type DeltaHeader } from '../delta.js';
-import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
+import type { Delta, DeltaHeader } from '../delta.js';
+import type { ErrorCode } from '../errors.js';
 import { defaultLimits } from '../limits.js';
 import type { ReplicaId } from '../ids.js';
-import type { DeltaBytes, Message, ReplicaMessage } from '../wire/messages.js';
-import { drawHabits, Executor } from './executor.js';
+import type { Message } from '../wire/messages.js';
 import { copyTables, scrubWhole } from './damage.js';
-import type { Connection } from './network.js';
 import type { Random } from './random.js';
+import type { RelayLink } from './relay-link.js';
 import type { Scene } from './scene.js';
 
 interface Waiting {
@@ -32,7 +27,7 @@ interface Waiting {
   readonly deltas: readonly PushedDelta[];
   readonly refusals: readonly Refusal[];
   readonly bytes: number;
-  readonly done: (answer: RelayEvent) => void;
+  readonly done: (answer?: RelayEvent) => void;
 }
 
 /** How a relay does what the step function asks of one of its links. */
@@ -64,9 +59,12 @@ export class SimRelay {
   tampers: ((message: Message, to: ReplicaId | undefined) => Message | undefined) | undefined;
   #pace = this.#newPace();
   #headPace: HeadPace;
+  /** The connection of each replica that may write [SY24]. */
+  readonly #writers = new Map<ReplicaId, RelayLink>();
   #queue: Waiting[] = [];
   #isCommitting = false;
   #life = 0;
+  #linkCount = 0;
 
   constructor(world: Scene, index: number, conduct: RelayConduct) {
     this.world = world;
@@ -120,18 +118,28 @@ export class SimRelay {
     this.later(this.random.between(0, 10), () => this.#commit());
   }
 
+  /**
+   * [SY24] Whether this connection of the replica was opened last. From now on nothing is taken that came over an earlier one, also where it
+   * has ended.
+   */
+  displace(replica: ReplicaId, by: RelayLink): boolean {
+    const writer = this.#writers.get(replica);
+    if (writer !== undefined && writer.number > by.number) return false;
+    this.#writers.set(replica, by);
+    writer?.executor.stepNow({ kind: 'displaced', replica });
+    return true;
+  }
+
   #commit(): void {
-    const batch = this.#queue;
+    const writers = new Set(this.#writers.values());
+    const batch = this.#queue.filter(({ link }) => writers.has(link));
+    for (const { link, done } of this.#queue) if (!writers.has(link)) done();
     this.#queue = [];
     this.#isCommitting = false;
     const { world } = this;
     const { outcomes, fresh, position } = this.transact((tx) => commitBatch(tx, this, batch));
     this.transact((tx) => cleanRoom(tx, this.nowMs(), world.config.limits, CLEAN_ROWS_MAX));
-    for (const waiting of batch)
-      for (const { delta } of waiting.deltas) {
-        const record = world.ledger.deltas.get(delta.id);
-        if (record !== undefined) record.atRelay = true;
-      }
+    for (const { deltas } of batch) for (const { delta } of deltas) world.ledger.taken(delta.id);
     const arrived = arrivedInParts(batch.flatMap(({ deltas }) => deltas));
     world.trace.add('commit', this.index, position.offset, fresh.length);
     // What is new goes to everybody before the acknowledgement, whose position says that it has come [SY6].
@@ -198,6 +206,10 @@ export class SimRelay {
     this.announce({ kind: 'committed', deltas: [{ bytes: delta.bytes, via: undefined }], position, tells: true });
   }
 
+  countLink(): number {
+    return ++this.#linkCount;
+  }
+
   /** To every link, at once: their order is the order of the store's transactions. */
   announce(event: RelayEvent, except?: RelayLink): void {
     for (const link of this.links) if (link !== except) link.executor.stepNow(event);
@@ -207,6 +219,7 @@ export class SimRelay {
   stop(): void {
     this.isUp = false;
     this.#life++;
+    this.#writers.clear();
     this.#queue = [];
     this.#isCommitting = false;
     this.#pace = this.#newPace();
@@ -249,86 +262,6 @@ export class SimRelay {
     this.tables = new MemoryTables();
     this.storeId = this.random.bytes(8);
     if (this.random.chance(0.5)) this.publicKey = this.world.crypto.newKey(this.random);
-  }
-}
-
-/** One connection at a relay. */
-export class RelayLink {
-  readonly relay: SimRelay;
-  readonly connection: Connection;
-  readonly executor: Executor<RelayEvent, RelayEffect>;
-  state: RelayState;
-
-  constructor(relay: SimRelay, connection: Connection) {
-    const { world, random } = relay;
-    this.relay = relay;
-    this.connection = connection;
-    this.state = greeting(world.config, {
-      relayKey: relay.publicKey,
-      storeId: relay.storeId,
-      challenge: random.bytes(32),
-    });
-    this.executor = new Executor<RelayEvent, RelayEffect>(
-      { step: (event) => this.#step(event), run: (effect, done) => relay.conduct(this, effect, done) },
-      drawHabits(random),
-    );
-    relay.links.add(this);
-    this.executor.receive({ kind: 'opened' });
-  }
-
-  get replica(): ReplicaId | undefined {
-    return 'replica' in this.state ? this.state.replica : undefined;
-  }
-
-  message(message: ReplicaMessage): void {
-    this.executor.receive({ kind: 'message', message, nowMs: this.relay.nowMs() });
-  }
-
-  malformed(error: MangroveError): void {
-    const { code, facts } = errorToFacts(error);
-    this.executor.receive({ kind: 'malformed', code, facts: facts as Readonly<Record<string, string | number>> });
-  }
-
-  send(message: Message): void {
-    const { tampers, withheld, world } = this.relay;
-    if (message.kind === 'deltas' && withheld?.from === this.replica) {
-      const { hash, roomId } = world.room;
-      const isShown = (bytes: DeltaBytes) =>
-        (isStub(bytes) ? bytesToStub(hash, roomId, bytes) : bytesToDelta(hash, roomId, bytes)).replica !==
-        withheld?.author;
-      const deltas = message.deltas.filter(isShown);
-      this.connection.send('replica', { ...message, deltas });
-      // It knows what it has not sent, so that does not count against its credit.
-      const bytes = bytesOf(message.deltas) - bytesOf(deltas);
-      if (bytes > 0)
-        this.executor.receive({ kind: 'message', message: { kind: 'credit', bytes }, nowMs: this.relay.nowMs() });
-      return;
-    }
-    const said = tampers === undefined ? message : tampers(message, this.replica);
-    if (said !== undefined) this.connection.send('replica', said);
-  }
-
-  /** The replica's side has ended it. */
-  closed(): void {
-    this.executor.stop();
-    this.relay.links.delete(this);
-    const { replica } = this;
-    if (replica !== undefined)
-      this.relay.announce({ kind: 'forward', message: { kind: 'peer', replica, present: false } });
-  }
-
-  /** This side ends it. */
-  end(): void {
-    this.connection.closeBy('relay');
-    this.executor.stop();
-    this.relay.links.delete(this);
-  }
-
-  #step(event: RelayEvent): readonly RelayEffect[] {
-    const { state, effects } = stepSync(this.state, event);
-    this.state = state;
-    this.relay.world.trace.add('relay', this.relay.index, event.kind, state.kind);
-    return effects;
   }
 }
 

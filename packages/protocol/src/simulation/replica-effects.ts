@@ -3,7 +3,7 @@ import { bytesToCertificate, helloMessage } from '../certificate.js';
 import { headMessage } from '../head-statement.js';
 import { roomConfigToByte } from '../ids.js';
 import { keepPart, readFetches } from '../room/incoming.js';
-import { readNumber } from '../room/meta.js';
+import { isWrittenElsewhere } from '../room/taken.js';
 import { readCursor, writeCursor } from '../room/receive.js';
 import { readOutboxPage } from '../room/outbox.js';
 import { acknowledge } from '../room/seal.js';
@@ -52,13 +52,16 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
       trust(replica, effect.issuer, effect.certificates);
       return undefined;
     case 'check-identity': {
-      const seq = disk.read((tx) => readNumber(tx, 'seq'));
-      if (effect.lastSeq > seq) {
-        world.alarm(`replica ${replica.index} has sealed ${seq} deltas, a relay knows ${effect.lastSeq}`);
+      if (disk.read((tx) => isWrittenElsewhere(tx, effect.last))) {
+        world.alarm(`a relay knows delta ${effect.last.lastSeq} of replica ${replica.index}, which never gave it`);
         replica.renew();
       }
       return undefined;
     }
+    case 'renew-identity':
+      world.alarm(`replica ${replica.index} was displaced`);
+      replica.renew();
+      return undefined;
     case 'accept':
       return accept(replica, effect.deltas, effect.cursor);
     case 'acknowledge':

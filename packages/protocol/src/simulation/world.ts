@@ -16,7 +16,8 @@ import { Oracles } from './oracles.js';
 import { defaultOptions, type FaultKind, type WorldOptions } from './options.js';
 import { Random } from './random.js';
 import { honestRelay } from './relay-effects.js';
-import { RelayLink, SimRelay } from './relay.js';
+import { SimRelay } from './relay.js';
+import { RelayLink } from './relay-link.js';
 import { honestReplica } from './replica-effects.js';
 import { SimReplica } from './replica.js';
 import { Trace } from './trace.js';
@@ -184,6 +185,7 @@ export class World implements Cast {
 
   /** Another device starts with a copy of a replica's disk, key included. */
   copyProfile(index: number): SimReplica {
+    this.ledger.copied(index, (this.replicas[index] as SimReplica).id);
     const copy = new SimReplica(this, this.replicas.length, honestReplica, this.replicas[index]);
     copy.relay = this.replicas[index]?.relay ?? 0;
     this.replicas.push(copy);

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../errors.js';
 import type { HeadStatement } from '../head-statement.js';
 import type { ReplicaId } from '../ids.js';
 import type { DiffMessage } from '../merkle/diff.js';
+import type { LastTaken } from '../room/taken.js';
 import type { VersionVector } from '../version-vector.js';
 import type { Stub } from '../stub.js';
 import type { Cursor, DeltaBytes, Hello, Message, Part, Peer, Presence, Refused, Wanted } from '../wire/messages.js';
@@ -37,8 +38,10 @@ export type ReplicaEffect =
     }
   /** Certificates of this issuer count from now on, and so do these. */
   | { readonly kind: 'trust'; readonly issuer: Uint8Array; readonly certificates: readonly Certificate[] }
-  /** The relay has seen our deltas up to here: if that is beyond our own count, the profile was copied or rolled back. */
-  | { readonly kind: 'check-identity'; readonly lastSeq: number }
+  /** What the relay has taken of ours: where we have not given it, the profile was copied or rolled back [SY24]. Before anything is pushed. */
+  | { readonly kind: 'check-identity'; readonly last: LastTaken }
+  /** A copy of this profile is connected in our place: go on as another replica [CX7, SY24]. */
+  | { readonly kind: 'renew-identity' }
   /** Verify, inspect and commit, stubs and the cursor in the same transaction → `accepted`. */
   | { readonly kind: 'accept'; readonly deltas: readonly DeltaBytes[]; readonly cursor: Cursor | undefined }
   /** → `acknowledged` */

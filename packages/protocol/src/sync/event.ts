@@ -104,6 +104,8 @@ export type RelayEvent =
   /** Bytes that were no message. */
   | { readonly kind: 'malformed'; readonly code: ErrorCode; readonly facts: Readonly<Record<string, string | number>> }
   | ({ readonly kind: 'authenticated' } & AuthenticatedReplica)
+  /** The same replica is here over a connection that was opened later [SY24]. */
+  | { readonly kind: 'displaced'; readonly replica: ReplicaId }
   | { readonly kind: 'denied'; readonly code: ErrorCode; readonly facts: Readonly<Record<string, string | number>> }
   | ({ readonly kind: 'log-read'; readonly met: readonly ReplicaId[] } & LogPage)
   | { readonly kind: 'position-read'; readonly position: Position }
@@ -158,6 +160,7 @@ export interface AuthenticatedReplica {
   readonly end: number;
   readonly ahead: Omit<Ahead, 'kind'>;
   readonly lastSeq: number;
+  readonly lastId: Uint8Array | undefined;
   readonly certificates: readonly Certificate[];
   readonly heads: readonly HeadStatement[];
   /** Other replicas that are connected, `peersToldMax` at most [SY12]. */

@@ -9,6 +9,7 @@ import { deriveRoomId, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import { PART_BYTES } from '../parts.js';
 import type { Hello, RelayMessage, ReplicaMessage } from '../wire/messages.js';
+import type { ReplicaEffect } from './effect.js';
 import type { RelayEvent, ReplicaEvent } from './event.js';
 import { deltaToStub } from '../stub.js';
 import { greeting, type LinkConfig, offline, type RelayState, type ReplicaState } from './state.js';
@@ -65,6 +66,7 @@ function createReplica() {
         certificate: undefined,
         resumed,
         lastSeq: 7,
+        lastId: undefined,
         window: 1_000_000,
       });
       // What the outbox held: nothing.
@@ -104,6 +106,7 @@ function createRelay(limits = defaultLimits) {
         rights,
         certificate: undefined,
         lastSeq: 4,
+        lastId: undefined,
         certificates: [],
         heads: [],
         present: [],
@@ -137,7 +140,14 @@ describe('greeting', () => {
     expect(replica.hear(welcome)).toEqual([{ kind: 'greet', ...keys }]);
     expect(replica.step({ kind: 'greeting-ready', hello })).toEqual([{ kind: 'send', message: hello }]);
     expect(relay.hear(hello)).toEqual([{ kind: 'authenticate', hello }]);
-    const facts = { rights: ['read'], certificate: undefined, lastSeq: 4, certificates: [], heads: [] } as const;
+    const facts = {
+      rights: ['read'],
+      certificate: undefined,
+      lastSeq: 4,
+      lastId: undefined,
+      certificates: [],
+      heads: [],
+    } as const;
     const log = { end: 5, ahead: NOTHING, present: [] };
     const effects = relay.step({ kind: 'authenticated', replica: me, after: undefined, ...facts, ...log });
     expect(effects[0]).toEqual({
@@ -148,6 +158,7 @@ describe('greeting', () => {
         certificate: undefined,
         resumed: false,
         lastSeq: 4,
+        lastId: undefined,
         window: defaultLimits.windowBytes,
       },
     });
@@ -186,9 +197,13 @@ describe('greeting', () => {
   test('[SY1] another version is refused by either side, and refused stays refused', () => {
     const replica = createReplica();
     replica.step({ kind: 'opened' });
-    const effects = replica.hear({ kind: 'welcome', version: 5, ...keys });
+    const effects = replica.hear({ kind: 'welcome', version: PROTOCOL_VERSION + 1, ...keys });
     expect(effects).toEqual([
-      { kind: 'fault', code: 'VERSION_UNSUPPORTED', facts: { version: 5, supported: PROTOCOL_VERSION } },
+      {
+        kind: 'fault',
+        code: 'VERSION_UNSUPPORTED',
+        facts: { version: PROTOCOL_VERSION + 1, supported: PROTOCOL_VERSION },
+      },
       { kind: 'close' },
     ]);
     for (const event of [{ kind: 'closed' }, { kind: 'opened' }] as const) expect(replica.step(event)).toEqual([]);
@@ -196,7 +211,7 @@ describe('greeting', () => {
     expect(replica.state.kind).toBe('refused');
 
     const relay = createRelay();
-    expect(relay.hear({ ...hello, version: 5 })).toContainEqual({
+    expect(relay.hear({ ...hello, version: PROTOCOL_VERSION + 1 })).toContainEqual({
       kind: 'close',
       code: CLOSE.versionUnsupported,
       reason: 'VERSION_UNSUPPORTED',
@@ -808,6 +823,7 @@ describe('forwarding', () => {
     const facts = {
       certificate: undefined,
       lastSeq: 0,
+      lastId: undefined,
       certificates: [],
       heads: [],
       end: 5,
@@ -989,4 +1005,51 @@ describe('faults', () => {
     ]);
     expect(replica.state.kind).toBe('live');
   });
+});
+
+describe('[SY24] one connection of a replica', () => {
+  test('a relay tells the earlier one that its place is taken, and ends it', () => {
+    const relay = createRelay();
+    relay.admit(5);
+    const effects = relay.step({ kind: 'displaced', replica: me });
+    expect(effects).toEqual([
+      { kind: 'send', message: { kind: 'fault', code: 'DOT_REUSED', facts: { replica: me } } },
+      { kind: 'close', code: 4_000, reason: expect.any(String) },
+    ]);
+    expect(relay.state.kind).toBe('closed');
+    expect(relay.hear({ kind: 'push', repair: false, deltas: [] })).toEqual([]);
+  });
+
+  test('who is told so takes another identity, at whatever point of the session', () => {
+    const greeted = createReplica();
+    greeted.step({ kind: 'opened' });
+    greeted.hear({ kind: 'welcome', version: PROTOCOL_VERSION, ...keys });
+    const admitted = createReplica();
+    admitted.connect({ resumed: true });
+    for (const replica of [greeted, admitted])
+      expect(replica.hear({ kind: 'fault', code: 'DOT_REUSED', facts: { replica: me } })).toEqual([
+        { kind: 'renew-identity' },
+      ]);
+  });
+});
+
+test('[SY17] a delta that is told after one of a higher number is not passed by', () => {
+  const waiting = createReplica();
+  waiting.connect({ resumed: true });
+  waiting.hear({ kind: 'credit', bytes: -1_000_000 });
+  const sealed = (fromSeq: number): ReplicaEvent => ({ kind: 'sealed', deltas: [], fromSeq });
+  const reads = (effects: readonly ReplicaEffect[]) => effects.filter(({ kind }) => kind === 'read-outbox');
+  waiting.step(sealed(9));
+  waiting.step(sealed(8));
+  expect(reads(waiting.hear({ kind: 'credit', bytes: 1_000_000 }))).toEqual([{ kind: 'read-outbox', fromSeq: 8 }]);
+
+  const reading = createReplica();
+  reading.connect({ resumed: true });
+  expect(reads(reading.step(sealed(9)))).toEqual([{ kind: 'read-outbox', fromSeq: 9 }]);
+  expect(reading.step(sealed(7))).toEqual([]);
+  expect(reading.step(sealed(8))).toEqual([]);
+  expect(reading.step(sealed(10))).toEqual([]);
+  const page = { kind: 'outbox-read', deltas: [], nextSeq: undefined } as const;
+  expect(reads(reading.step(page)), 'the lowest one').toEqual([{ kind: 'read-outbox', fromSeq: 7 }]);
+  expect(reads(reading.step(page))).toEqual([]);
 });

@@ -17,6 +17,7 @@ export type Admitted = Extract<RelayState, { rights: unknown }>;
 
 /** Close codes from 4400 on are final: the client does not try again by itself. */
 export const CLOSE = {
+  displaced: 4000,
   notAllowed: 4401,
   versionUnsupported: 4406,
   roomConfigMismatch: 4409,

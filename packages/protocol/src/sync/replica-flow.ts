@@ -7,7 +7,7 @@ import type { ReplicaEvent } from './event.js';
 import { addFetches, advance, committed, fetchOfPart, type Flow, partCame, partKept, refill, spend } from './flow.js';
 import { addOffers, askedFor, partsLeft, withoutLost } from './offers.js';
 import { cameWhole, type Progress } from './progress.js';
-import type { ReplicaState } from './state.js';
+import type { OutboxRead, ReplicaState } from './state.js';
 import type { Step } from './transition.js';
 
 export type InSession = Extract<ReplicaState, { rights: unknown }>;
@@ -76,7 +76,8 @@ export function stepSealed(
   { deltas, fromSeq }: ReplicaEvent & { kind: 'sealed' },
 ): Step<InSession, ReplicaEffect> {
   // Without the right to write each push would be answered by a fault, and enough of them close the connection.
-  if (!state.rights.includes('write') || state.outbox !== 'pushed') return { state, effects: [] };
+  if (!state.rights.includes('write')) return { state, effects: [] };
+  if (state.outbox !== 'pushed') return { state: { ...state, outbox: withMissed(state.outbox, fromSeq) }, effects: [] };
   const isHere = deltas.length > 0 && state.flow.credit > 0;
   const isSmall = deltas.every((delta) => delta.length <= PART_BYTES);
   if (isHere && (isSmall || !hasOffered(state))) return push(state, deltas, false);
@@ -88,11 +89,26 @@ export function stepOutboxRead(
   { deltas, nextSeq }: ReplicaEvent & { kind: 'outbox-read' },
 ): Step<InSession, ReplicaEffect> {
   const pushed = push(state, deltas, false);
+  const missed = typeof state.outbox === 'object' ? state.outbox.missed : undefined;
+  if (missed !== undefined) return after(pushed, resume({ ...pushed.state, outbox: missed }));
   // The next page waits for an answer to this one. Else parts that the relay asks for meanwhile would wait for the whole outbox to be
   // read, and on a link that is cut before that end none would ever go.
   if (deltas.length > 0 && nextSeq !== undefined)
     return { state: { ...pushed.state, outbox: nextSeq }, effects: pushed.effects };
   return after(pushed, resume({ ...pushed.state, outbox: nextSeq ?? 'pushed' }));
+}
+
+export function readOutbox(state: InSession, from: number): Step<InSession, ReplicaEffect> {
+  return {
+    state: { ...state, outbox: { from, missed: undefined } },
+    effects: [{ kind: 'read-outbox', fromSeq: from }],
+  };
+}
+
+/** What lies behind where the outbox is read was passed by before it was there. */
+function withMissed(outbox: number | OutboxRead, fromSeq: number): number | OutboxRead {
+  if (typeof outbox === 'number') return Math.min(outbox, fromSeq);
+  return fromSeq < outbox.from ? { ...outbox, missed: Math.min(outbox.missed ?? fromSeq, fromSeq) } : outbox;
 }
 
 /** [SY18] Parts that are asked for go before more of the outbox. */
@@ -130,9 +146,9 @@ export function resume(state: InSession): Step<InSession, ReplicaEffect> {
   if (flow.credit <= 0) return { state, effects: [] };
   if (typeof outbox === 'number') {
     if (hasOffered(state)) return { state, effects: [] };
-    return { state: { ...state, outbox: 'reading' }, effects: [{ kind: 'read-outbox', fromSeq: outbox }] };
+    return readOutbox(state, outbox);
   }
-  if (outbox === 'reading' || beyond === undefined) return { state, effects: [] };
+  if (outbox !== 'pushed' || beyond === undefined) return { state, effects: [] };
   return { state: { ...state, beyond: undefined }, effects: [{ kind: 'read-beyond', cursor: beyond }] };
 }
 

@@ -69,7 +69,7 @@ interface Session {
   /** Bytes of deltas that came and whose commit is under way. */
   readonly taken: number;
   /** What of the outbox was not pushed yet: nothing, what a read under way brings, or what begins with this number and waits. */
-  readonly outbox: 'pushed' | 'reading' | number;
+  readonly outbox: 'pushed' | number | OutboxRead;
   /** Own stubs that were pushed: while too many of their parts were not asked for, the outbox is read no further. */
   readonly offers: readonly Offer[];
   /** Where sending what the relay lacks goes on when there is credit. */
@@ -86,6 +86,13 @@ interface Settling {
   readonly isBehind: boolean;
   /** The relay's vector of those it was asked about or met for us: adopted when roots are equal. */
   readonly vector: VersionVector;
+}
+
+/** A page of the outbox is being read, from this number on. */
+export interface OutboxRead {
+  readonly from: number;
+  /** The lowest number below it of which was told meanwhile: seals, checkpoints and floors are told in no order. Read next. */
+  readonly missed: number | undefined;
 }
 
 /** Seen from the relay: it admits, numbers, forwards and answers. */

@@ -1,5 +1,6 @@
 import { unreachable } from '../assert.js';
 import type { MangroveError } from '../errors.js';
+import type { ReplicaId } from '../ids.js';
 import type { Hello, ReplicaMessage } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import { certificateMessages, headMessages } from './chunk.js';
@@ -54,6 +55,8 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
         : fault(state, 'UNAUTHORIZED', { reason: 'say hello first' });
     case 'authenticated':
       return state.kind === 'admitting' ? stepAuthenticated(state, event) : stay(state);
+    case 'displaced':
+      return state.kind === 'greeting' ? stay(state) : stepDisplaced(state, event.replica);
     case 'denied':
       return stepDenied(state, event);
     case 'log-read':
@@ -105,11 +108,12 @@ function stepAuthenticated(
   state: RelayState & { kind: 'admitting' },
   event: RelayEvent & { kind: 'authenticated' },
 ): Result {
-  const { replica, rights, certificate, certificates, heads, present, lastSeq, after, end, ahead } = event;
+  const { replica, rights, certificate, certificates, heads, present, after, end, ahead } = event;
+  const { lastSeq, lastId } = event;
   const { windowBytes } = state.config.limits;
   const effects: RelayEffect[] = [
     ...present.map((other) => send({ kind: 'peer', replica: other, present: true })),
-    send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq, window: windowBytes }),
+    send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq, lastId, window: windowBytes }),
     ...certificateMessages(certificates).map(send),
     ...headMessages(heads.filter((statement) => statement.replica !== replica)).map(send),
     { kind: 'joined', replica },
@@ -143,6 +147,20 @@ function stepDenied(
   return {
     state: closed(state),
     effects: [send({ kind: 'fault', code, facts }), { kind: 'close', code: closeCode, reason: code }],
+  };
+}
+
+/**
+ * [SY24] Who has given this connection up is not there to hear it. Who hears it is a copy of a profile that has just written elsewhere, or the one
+ * that was copied: it is told so and goes on as another replica.
+ */
+function stepDisplaced(state: RelayState, replica: ReplicaId): Result {
+  return {
+    state: closed(state),
+    effects: [
+      send({ kind: 'fault', code: 'DOT_REUSED', facts: { replica } }),
+      { kind: 'close', code: CLOSE.displaced, reason: 'the same replica is here over another connection' },
+    ],
   };
 }
 

@@ -17,6 +17,7 @@ import {
   type InSession,
   isWaiting,
   push,
+  readOutbox,
   resume,
   stepBeyondRead,
   stepCommitted,
@@ -86,8 +87,10 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
 
 function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number): Result {
   const state = IDLE_WORDS.has(message.kind) ? before : moved(before, nowMs);
-  if (message.kind === 'fault')
-    return message.code === 'BASE_UNKNOWN' ? stepForgotten(state) : { state, effects: [message] };
+  if (message.kind === 'fault') {
+    if (message.code === 'BASE_UNKNOWN') return stepForgotten(state);
+    return { state, effects: [message.code === 'DOT_REUSED' ? { kind: 'renew-identity' } : message] };
+  }
   if (message.kind === 'welcome') return stepWelcome(state, message);
   if (message.kind === 'admitted') return stepAdmitted(state, message, nowMs);
   // [SY12] Who is there already is told before the session begins.
@@ -130,7 +133,7 @@ function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number)
 function stepForgotten(state: ReplicaState): Result {
   const effects: ReplicaEffect[] = [{ kind: 'forget-told' }];
   if (!isInSession(state) || state.outbox !== 'pushed' || !state.rights.includes('write')) return { state, effects };
-  return { state: { ...state, outbox: 'reading' }, effects: [...effects, { kind: 'read-outbox', fromSeq: 1 }] };
+  return after({ state, effects }, readOutbox(state, 1));
 }
 
 /** [SY1] */
@@ -152,14 +155,18 @@ function stepWelcome(state: ReplicaState, welcome: RelayMessage & { kind: 'welco
 
 function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'admitted' }, nowMs: number): Result {
   if (state.kind !== 'greeting') return stay(state);
-  const { certificate, rights, resumed, lastSeq, window } = admitted;
+  const { certificate, rights, resumed, lastSeq, lastId, window } = admitted;
   const isWriter = rights.includes('write');
   const trust: ReplicaEffect = {
     kind: 'trust',
     issuer: state.relayKey,
     certificates: certificate === undefined ? [] : [certificate],
   };
-  const effects: ReplicaEffect[] = [trust, { kind: 'check-identity', lastSeq }, { kind: 'read-incoming' }];
+  const effects: ReplicaEffect[] = [
+    trust,
+    { kind: 'check-identity', last: { lastSeq, lastId } },
+    { kind: 'read-incoming' },
+  ];
   if (isWriter) effects.push({ kind: 'read-outbox', fromSeq: 1 });
   if (!resumed) {
     // A relay that knows nothing of our cursor may have lost its disk, and its certificates with it.
@@ -170,7 +177,7 @@ function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'adm
     rights,
     flow: startFlow(window),
     taken: 0,
-    outbox: isWriter ? ('reading' as const) : ('pushed' as const),
+    outbox: isWriter ? { from: 1, missed: undefined } : ('pushed' as const),
     offers: [],
     beyond: undefined,
     progress: NO_PROGRESS,

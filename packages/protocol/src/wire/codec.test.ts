@@ -244,8 +244,8 @@ describe('codec', () => {
   });
 
   test('[SY14] rights that nobody knows are FRAME_MALFORMED', () => {
-    expect(read(framed('admitted', [7, 0, 0, 0, 0]))).toMatchObject({ rights: ['read', 'write', 'admin'] });
-    expect(read(framed('admitted', [8, 0, 0, 0, 0]))).toBe('FRAME_MALFORMED');
+    expect(read(framed('admitted', [7, 0, 0, 0, 0, 0]))).toMatchObject({ rights: ['read', 'write', 'admin'] });
+    expect(read(framed('admitted', [8, 0, 0, 0, 0, 0]))).toBe('FRAME_MALFORMED');
   });
 
   test('[SY14] text that is no UTF-8 is FRAME_MALFORMED', () => {

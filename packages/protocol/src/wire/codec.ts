@@ -15,6 +15,7 @@ import {
   PUBLIC_KEY_BYTES,
   REPLICA_ID_BYTES,
   ROOM_ID_BYTES,
+  SHORT_ID_BYTES,
   SIGNATURE_BYTES,
 } from '../ids.js';
 import { defaultLimits } from '../limits.js';
@@ -107,7 +108,7 @@ const codecs: Codecs<Message> = {
   },
   admitted: {
     number: 3,
-    write: (encoder, { rights, certificate, resumed, lastSeq, window }) => {
+    write: (encoder, { rights, certificate, resumed, lastSeq, lastId, window }) => {
       encoding.writeUint8(
         encoder,
         rights.reduce((bits, right) => bits | (1 << RIGHTS.indexOf(right)), 0),
@@ -115,6 +116,7 @@ const codecs: Codecs<Message> = {
       writeOptional(encoder, certificate, (present) => writeCertificate(encoder, present));
       encoding.writeUint8(encoder, resumed ? 1 : 0);
       encoding.writeVarUint(encoder, lastSeq);
+      writeOptional(encoder, lastId, (id) => encoding.writeUint8Array(encoder, id));
       encoding.writeVarUint(encoder, window);
     },
     read: (decoder) => {
@@ -128,6 +130,7 @@ const codecs: Codecs<Message> = {
         certificate,
         resumed: readFlag(decoder),
         lastSeq: readVarUint(decoder),
+        lastId: readOptional(decoder, () => readFixed(decoder, SHORT_ID_BYTES)),
         window: readVarUint(decoder),
       };
     },

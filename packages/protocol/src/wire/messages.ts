@@ -51,6 +51,8 @@ export interface Admitted {
   readonly resumed: boolean;
   /** The highest `seq` that the relay knows of this replica: evidence of a copied profile when it is above the replica's own. */
   readonly lastSeq: number;
+  /** The first bytes of the id of the delta with that number, where the replica pushed it itself: evidence when the replica has another [SY24]. */
+  readonly lastId: Uint8Array | undefined;
   /** Bytes of deltas that the client may push before it is granted more [SY17]. */
   readonly window: number;
 }

@@ -7,5 +7,6 @@
  * 3 - deltas and head statements by their difference from what the link has told before; positions at most once in a while; no byte for
  *     a frame that is whole.
  * 4 - heads: a relay tells the head statements of others together, each by the one before it.
+ * 5 - admitted tells the id of the replica's last delta; a connection of the same replica takes the place of the one before.
  */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
