@@ -10,10 +10,11 @@ import type { Plan } from '../store/plan.js';
 import { acceptDeltas } from './accept.js';
 import { takeIdentity } from './identity.js';
 import { appendToJournal, readJournal } from './journal.js';
+import { readClock, writeNumber } from './meta.js';
 import { acknowledge, commitSeal, draftSeal, type SealedDraft } from './seal.js';
 import { readVectorRows } from './vector.js';
 import { dropSettled } from './unsent.js';
-import { withdrawRefused } from './withdraw.js';
+import { resetClock, withdrawRefused } from './withdraw.js';
 
 const [me, other, renewed] = [0, 1, 2].map(replicaOf) as [ReplicaId, ReplicaId, ReplicaId];
 const NOW = 1_000_000_000;
@@ -179,6 +180,20 @@ test('[SY6, JS5] what was superseded unsent is not settled by a delta that was w
   expect(again.prev, 'it may be held, so it is covered').toBe(first.hlc);
   expect(replica.run((tx) => acknowledge(tx, room, me, [again.seq]))).toBeUndefined();
   expect(replica.run((tx) => dropSettled(tx, room, me))).toEqual([first.seq]);
+});
+
+test('[HLC4, DL6] a clock that is set back stays at what was given and is lost', () => {
+  const replica = createReplica();
+  replica.put('lost', LATER);
+  const lost = replica.seal(LATER);
+  const clock = replica.run(function* (tx) {
+    yield* acknowledge(tx, room, me, [lost.seq]);
+    tx.delete('deltas', trieKeyOf(lost));
+    writeNumber(tx, 'clock', hlcFromMs(FUTURE));
+    yield* resetClock(tx, NOW);
+    return yield* readClock(tx);
+  });
+  expect(clock).toBe(lost.hlc);
 });
 
 test('[CX7, JS5] what a copy of this profile sealed under the same dot is not taken back with it', () => {

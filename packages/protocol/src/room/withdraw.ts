@@ -13,11 +13,12 @@ import { readGrounds } from './ground.js';
 import { type JournalRow, journalKey, journalRowToBytes, readJournalOf, readSiblings } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { noteStanding, noteStandingBelow } from './previous.js';
+import { splitTrieKeys } from './set-rows.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { forgetTrashed, listTrash, readTrashed, type Trashed } from './trash.js';
 import { readForgotten } from './unsent.js';
 
-const KEYS_PAGE = 4_096;
+const DOTS_PAGE = 4_096;
 const TRASH_PAGE = 256;
 
 /**
@@ -153,17 +154,18 @@ function* restoreCovered(tx: Transaction, room: RoomRef, replica: ReplicaId, che
 
 /**
  * Sets a clock that ran ahead back to the highest stamp that was really given or accepted: once the deltas with its stamps are
- * withdrawn, nothing that is left was made in that future [HLC4].
+ * withdrawn, nothing that is left was made in that future [HLC4]. What the disk has lost was given or accepted too, and its dot is left.
  */
 export function* resetClock(tx: Transaction, nowMs: number): Steps<void> {
   let highest: Hlc = HLC_ZERO;
-  let from = new Uint8Array();
+  let from: Uint8Array = new Uint8Array();
   for (;;) {
-    const keys = yield* tx.keys('deltas', { from, limit: KEYS_PAGE });
-    for (const key of keys) highest = Math.max(highest, parseTrieKey(key).hlc) as Hlc;
-    const last = keys.at(-1);
-    if (last === undefined || keys.length < KEYS_PAGE) break;
-    from = new Uint8Array([...last, 0]);
+    const rows = yield* tx.rows('dots', { from, limit: DOTS_PAGE });
+    for (const [, trieKeys] of rows)
+      for (const trieKey of splitTrieKeys(trieKeys)) highest = Math.max(highest, parseTrieKey(trieKey).hlc) as Hlc;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < DOTS_PAGE) break;
+    from = concatBytes(last[0], Uint8Array.of(0));
   }
   const clock = yield* readClock(tx);
   writeNumber(tx, 'clock', Math.min(clock, Math.max(highest, hlcFromMs(nowMs))));
