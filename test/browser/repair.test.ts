@@ -29,6 +29,21 @@ const repairsOf = (person: Person) => person.page.evaluate(() => mangrove.room.m
 const countRecords = (person: Person): Promise<number> =>
   person.page.evaluate(async () => (await mangrove.records.entries()).length);
 
+/** In all rooms of the profile, of which a test has one. */
+function countRows(person: Person, table: string): Promise<number> {
+  return person.page.evaluate(async (table) => {
+    const done = <Result>(request: IDBRequest<Result>): Promise<Result> =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const db = await done(indexedDB.open('mangrove-demo'));
+    const count = await done(db.transaction(table).objectStore(table).count());
+    db.close();
+    return count;
+  }, table);
+}
+
 /** Deletes every so-manieth row of a table in the browser's database, as a page of the same origin can. */
 async function deleteRows(person: Person, table: string, every: number): Promise<number> {
   return await person.page.evaluate(
@@ -131,6 +146,40 @@ test('[AE3] rows of deltas deleted behind an open client: the next write goes th
   await anna.waitUntilInSync();
   expect(await countRecords(anna)).toBe(300);
   expect((await stage.relay.version(stage.room))?.root).toBe((await anna.status()).root);
+});
+
+test('[AE7] an own write that the disk loses before any relay has it is told, and what the page shows is written anew', async () => {
+  const anna = await stage.arrive('Anna', { profile: await stage.newProfile() });
+  await anna.type('Kept. ');
+  await writeRecords(anna, 5);
+  await anna.waitUntilInSync();
+  const before = await countRows(anna, 'deltas');
+  anna.network.hold('up');
+  await anna.page.evaluate(async () => {
+    const receipt = await mangrove.records.put('lost', { title: 'lost' });
+    const end = receipt.reached('relay').then(
+      () => 'arrived',
+      (error: { code: string }) => error.code,
+    );
+    Object.assign(globalThis, { end });
+  });
+  await anna.write('Shown. ');
+  await anna.page.evaluate(() => mangrove.note.reached('disk'));
+  await until('both to be sealed', async () => (await countRows(anna, 'deltas')) >= before + 2);
+  // Those that the relay has come back, the others do not.
+  await deleteRows(anna, 'deltas', 1);
+  anna.network.cut();
+  anna.network.release('up');
+  anna.network.heal();
+  await anna.waitForStatus('told', ({ lastError }) => lastError?.code === 'DELTA_LOST', HEALED_WITHIN_MS);
+  const code = await anna.page.evaluate(() => (globalThis as unknown as { end: Promise<string> }).end);
+  expect(code).toBe('DELTA_LOST');
+  await anna.waitUntilInSync(HEALED_WITHIN_MS);
+  expect((await anna.page.evaluate(() => mangrove.room.health())).reasons).toEqual(['writes-lost']);
+  const ben = await stage.arrive('Ben');
+  const { text } = await waitUntilEqual([anna, ben], HEALED_WITHIN_MS);
+  expect(text).toBe('Kept. Shown. ');
+  expect(await countRecords(ben)).toBe(5);
 });
 
 /** What happens while no client has the database open. */

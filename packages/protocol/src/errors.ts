@@ -266,6 +266,13 @@ const ERRORS = {
     remedy:
       'Reload this tab when the room is in sync: what it has written is safe then, and the newer version shows it.',
   },
+  DELTA_LOST: {
+    wire: 44,
+    retryable: false,
+    message: 'The disk of this device has lost {writes} writes that no relay had.',
+    remedy:
+      'What a page still shows of a document is written anew. Write the rest again; if it comes back, look at the disk.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

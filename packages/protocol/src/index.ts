@@ -332,6 +332,7 @@ export {
   type TrashReason,
 } from './room/trash.js';
 export { dropSettled } from './room/unsent.js';
+export { type GivenUp, giveUpLost, readGivenUp } from './room/given-up.js';
 export { commitFloor, draftFloor, type FloorDraft, type FloorLimits, mayFloorBeDue } from './room/floor.js';
 export { readGrounds } from './room/ground.js';
 export { proveByHead } from './room/prove.js';

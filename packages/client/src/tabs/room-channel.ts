@@ -33,8 +33,8 @@ export type TabNotice =
   | { readonly kind: 'took-over' }
   /** Another copy of the profile uses this id: every tab opens the room anew, under a new one. */
   | { readonly kind: 'identity-spent'; readonly replica: ReplicaId }
-  /** Writes of this replica are gone for good; the facts say how many, where that is known. */
-  | { readonly kind: 'lost'; readonly error: ErrorFacts }
+  /** Writes of this replica are gone for good, own deltas of these seqs among them; the facts say how many writes, where that is known. */
+  | { readonly kind: 'lost'; readonly error: ErrorFacts; readonly seqs: readonly number[] }
   | { readonly kind: 'network'; readonly paused: boolean };
 
 export interface JournaledRow {

@@ -113,8 +113,12 @@ export class Notices {
         this.#host.reopen(notice.replica);
         return;
       case 'lost':
+        pending.lost(notice.seqs, notice.error);
+        unsent.acknowledged(notice.seqs);
         status.lost(notice.error, Number(notice.error.facts.writes ?? 0));
-        return;
+        // What the page shows of its documents is more than what is stored now.
+        if (notice.seqs.length > 0) listener.reopened(true);
+        break;
       case 'network':
         this.#ownership.setPaused(notice.paused);
         return;

@@ -19,6 +19,7 @@ import {
   type ReplicaState,
   type ScrubFindings,
   type SealedDraft,
+  type Store,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
@@ -29,6 +30,7 @@ import { Folder } from './folder.js';
 import type { Barrier } from './journal-writer.js';
 import { Online } from './online.js';
 import type { Received } from './receive.js';
+import { giveUpWrites } from './lost-writes.js';
 import { ReplicaLink } from './replica-link.js';
 import { toNotice } from './row-notices.js';
 import type { RuntimeOptions } from './runtime-options.js';
@@ -50,6 +52,8 @@ export interface OwnerHost {
   token(): Promise<string | undefined>;
   /** To this tab and to all others, in the same words. */
   tell(notice: TabNotice): void;
+  /** Whether anything is sealed that no relay has acknowledged, as far as tabs have told. */
+  hasUnacknowledged(): boolean;
   /** Whether the tab that wrote the row has told of it. */
   isKnown(row: number): boolean;
   /** To the other tabs; this one has acted already. */
@@ -75,6 +79,9 @@ export class Owner {
   readonly #checkpointer: Checkpointer;
   readonly #collector: Collector;
   readonly #scrubber: Scrubber;
+  /** Of what is written in it nothing counts once another tab owns the replica. */
+  readonly #store: Store;
+  #givingUp: Promise<void> | undefined;
   readonly #online = new Online();
   #epoch = 0;
   #isPaused: boolean;
@@ -137,6 +144,7 @@ export class Owner {
       changed: (state, root) => this.#linkChanged(state, root),
       repaired: (repairs) => host.status.set({ repairs: { ...host.status.link.repairs, ...repairs } }),
     });
+    this.#store = store;
     options.store.listen((findings) => this.#scrubbed(findings));
     this.#scrubber = new Scrubber(store, config, {
       scrubbed: (findings) => this.#scrubbed(findings),
@@ -157,7 +165,7 @@ export class Owner {
   async stop(): Promise<void> {
     this.#isStopped = true;
     const parts = [this.#sealer, this.#folder, this.#checkpointer, this.#collector, this.#scrubber, this.#link];
-    await Promise.all(parts.map((part) => part.stop()));
+    await Promise.all([...parts.map((part) => part.stop()), this.#givingUp]);
   }
 
   /** There may be something to seal: so many rows were added. */
@@ -203,6 +211,22 @@ export class Owner {
     if (!hasFound(findings) || this.#isStopped) return;
     if (findings.unreadable > 0) this.#fault(errorToFacts(new MangroveError('STORAGE_DAMAGED', { ...findings })));
     this.#link.checkNow();
+  }
+
+  /** [AE7] Roots are equal, so what is sealed and not acknowledged is nowhere else. */
+  #giveUpLost(): void {
+    const host = this.#host;
+    const { identity, config } = this.#options;
+    const isSo = (): boolean => !this.#isStopped && host.status.link.settled && host.hasUnacknowledged();
+    if (this.#givingUp !== undefined || !isSo()) return;
+    this.#givingUp = giveUpWrites(this.#store, config.room, identity.replica, isSo)
+      .then((lost) => {
+        if (lost.length === 0) return;
+        const error = new MangroveError('DELTA_LOST', { writes: lost.reduce((sum, { writes }) => sum + writes, 0) });
+        host.tell({ kind: 'lost', error: errorToFacts(error), seqs: lost.map(({ seq }) => seq) });
+      })
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => (this.#givingUp = undefined));
   }
 
   sendPresence(tab: number, keyId: KeyId, state: Uint8Array): void {
@@ -320,6 +344,7 @@ export class Owner {
       const known = root === undefined ? {} : { root: bytesToHex(root) };
       status.set({ connection, settled, lastSyncedAtMs, progress, ...known });
       if (settled && (!before.settled || root !== undefined)) this.#collector.changed();
+      if (settled) this.#giveUpLost();
     }
     if (connection === before.connection) return;
     if (connection === 'connected') {

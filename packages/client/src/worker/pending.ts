@@ -6,6 +6,7 @@ type RowFacts = Pick<JournaledRow, 'number' | 'bytes' | 'atMs' | 'numbers' | 'wa
 
 const RECEIPTS_MAX = 65_536;
 const SEALED_MAX = 4_096;
+const LOST_MAX = 4_096;
 
 /** What the store says, in one transaction. */
 export interface PendingBooks {
@@ -54,6 +55,8 @@ export class Pending {
   #lastRow = 0;
   /** Writes that went with a store that failed. */
   readonly #lost: ReadonlySet<number>;
+  /** Own deltas that are nowhere any more. */
+  readonly #lostSeqs = new Map<number, ErrorFacts>();
   /** Up to here the store has told; a notice about less than that is late and says nothing new. */
   #toldRow = 0;
   #toldSeq = 0;
@@ -67,6 +70,11 @@ export class Pending {
   /** The highest number of a row that was told. */
   get lastRow(): number {
     return this.#lastRow;
+  }
+
+  /** Whether anything is sealed that no relay has acknowledged. */
+  get hasSealed(): boolean {
+    return this.#deltas.size > 0;
   }
 
   /** Writes that a receipt was given for, and that no relay has. */
@@ -186,6 +194,20 @@ export class Pending {
     if (heir > 0) this.receipt(heir);
   }
 
+  /** [AE7] They are nowhere. Who waits for them is told, and who asks later. */
+  lost(seqs: readonly number[], error: ErrorFacts): void {
+    for (const seq of seqs) {
+      this.#removeDelta(seq);
+      keep(this.#lostSeqs, seq, error, LOST_MAX);
+      for (const waiting of [...this.#waiting]) {
+        if (!waiting.seqs.has(seq)) continue;
+        this.#waiting.delete(waiting);
+        waiting.reject(errorFromFacts(error));
+      }
+    }
+    this.#settle();
+  }
+
   heads(heads: readonly HeadSeq[]): void {
     for (const head of heads) {
       if ((this.#headSeqs.get(head.replica)?.timeMs ?? 0) <= head.timeMs) this.#headSeqs.set(head.replica, head);
@@ -200,6 +222,8 @@ export class Pending {
   ): { promise: Promise<void>; cancel(error: Error): void } {
     const gone = rows === 'all' ? [] : rows.filter((row) => this.#lost.has(row));
     if (gone.length > 0) throw new MangroveError('STORAGE_LOST', { writes: gone.length });
+    const lost = rows === 'all' ? undefined : this.#lostAmong(rows);
+    if (lost !== undefined) throw errorFromFacts(lost);
     let waiting: Waiting | undefined;
     const promise = new Promise<void>((resolve, reject) => {
       waiting = { ...this.#start(rows), isEnough, resolve, reject };
@@ -286,6 +310,11 @@ export class Pending {
       waiting.rows.add(number);
       if (!this.#rows.has(number)) this.#becomes(waiting, number, this.#sealedRows.get(number) ?? this.#highestSeq);
     }
+  }
+
+  #lostAmong(rows: readonly number[]): ErrorFacts | undefined {
+    const seqs = rows.map((row) => this.#seqByRow.get(this.#rowNow(row)) ?? 0);
+    return seqs.map((seq) => this.#lostSeqs.get(seq)).find((error) => error !== undefined);
   }
 
   #rowNow(row: number): number {

@@ -170,7 +170,7 @@ export class RoomRuntime {
 
   /** Told to all tabs, as the owner may be another one. */
   lost(error: MangroveError): void {
-    this.#tell({ kind: 'lost', error: errorToFacts(error) });
+    this.#tell({ kind: 'lost', error: errorToFacts(error), seqs: [] });
   }
 
   async close(): Promise<void> {
@@ -258,6 +258,7 @@ export class RoomRuntime {
       post: (notice: TabNotice) => channel.post(notice),
       received: ({ keys }: { readonly keys: readonly ReceivedKey[] }) => this.#deliver(keys, 'remote'),
       isKnown: (row: number) => pending.isKnown(row),
+      hasUnacknowledged: () => pending.hasSealed,
       show: (peer: string, keyId: KeyId, state: Uint8Array) => documents.showPeer(peer, keyId, state),
       peers: (replica: string, present: boolean) => this.#presences.peers(replica, present),
       tookOver: async () => {
