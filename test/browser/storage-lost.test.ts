@@ -2,6 +2,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { needs } from '../support/engines/abilities.js';
 import { chromiumContext, chromiumPage } from '../support/engines/chromium.js';
+import type { Person } from '../support/person.js';
 import { setStage, waitUntilEqual } from '../support/stage.js';
 import { until } from '../support/until.js';
 
@@ -53,6 +54,69 @@ test.skipIf(devtools.isLacking)(
     await anna.reload();
     await waitUntilEqual([anna, ben], 30_000);
     expect((await anna.status()).storage).toBe('indexeddb');
+  },
+);
+
+test.skipIf(devtools.isLacking)(
+  `[JS8] site data cleared while two tabs have typed without a network: each goes on with its own, and all of it survives${devtools.why}`,
+  async () => {
+    const profile = await stage.newProfile();
+    const anna = await stage.arrive('Anna', { profile });
+    await anna.type('At the relay. ');
+    await anna.addRecord('sent');
+    await anna.waitUntilInSync();
+    const first = anna.inTab(anna.page);
+    const second = anna.inTab(await anna.openTab());
+    await second.waitForText('At the relay. ');
+    anna.network.cut();
+    for (const [tab, name] of [
+      [first, 'first'],
+      [second, 'second'],
+    ] as const) {
+      await tab.goToEnd();
+      await tab.type(`Typed in the ${name}. `);
+      await tab.addRecord(`of the ${name}`);
+      // Of what no page has open a worker alone knows.
+      await tab.page.evaluate(async (name) => {
+        const note = mangrove.room.document(`closed in the ${name}`);
+        await note.ready;
+        note.ydoc.getText('content').insert(0, name);
+        await note.reached('disk');
+        note.close();
+      }, name);
+      await tab.page.evaluate(() => mangrove.room.reached('disk'));
+    }
+
+    const page = chromiumPage(second.page);
+    const session = await page.context().newCDPSession(page);
+    await session.send('Storage.clearDataForOrigin', {
+      origin: new URL(page.url()).origin,
+      storageTypes: 'indexeddb',
+    });
+    for (const tab of [first, second])
+      await tab.waitForStatus('moved', ({ storage }) => storage === 'lost', MOVED_WITHIN_MS);
+    anna.network.heal();
+    const ben = await stage.arrive('Ben');
+    const { text } = await waitUntilEqual([first, second, ben], 30_000);
+    expect(text).toBe('At the relay. Typed in the first. Typed in the second. ');
+    const records = (tab: Person): Promise<string> => tab.records().then((titles) => titles.sort().join());
+    for (const tab of [first, second, ben])
+      await until('all records', async () => (await records(tab)) === 'of the first,of the second,sent');
+    const closed = await ben.page.evaluate(async () => {
+      const texts: string[] = [];
+      for (const name of ['first', 'second']) {
+        const note = mangrove.room.document(`closed in the ${name}`);
+        await note.ready;
+        texts.push(note.ydoc.getText('content').toString());
+      }
+      const entries = await mangrove.records.entries();
+      return [...texts, ...entries.map(([, { siblings }]) => siblings.length)];
+    });
+    expect(closed, 'each once, and nothing beside what it replaced').toEqual(['first', 'second', 1, 1, 1]);
+    for (const tab of [first, second]) {
+      const { lostWrites } = await tab.page.evaluate(() => mangrove.room.metrics().storage);
+      expect(lostWrites).toBe(0);
+    }
   },
 );
 
