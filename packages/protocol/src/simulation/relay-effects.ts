@@ -19,8 +19,7 @@ import { planFor } from '../sync/plans.js';
 import type { PushedDelta, PushedStub, RelayEffect } from '../sync/effect.js';
 import type { Refusal, RelayEvent } from '../sync/event.js';
 import type { Cursor, Hello } from '../wire/messages.js';
-import type { RelayConduct, SimRelay } from './relay.js';
-import type { RelayLink } from './relay-link.js';
+import type { RelayConduct, RelayLink, SimRelay } from './relay.js';
 
 type Done = (answer?: RelayEvent) => void;
 

@@ -1,25 +1,30 @@
 import { isDamage } from '../store/healing-store.js';
 import { MemoryTables } from '../store/memory-store.js';
-import type { Plan, Steps, Transaction } from '../store/plan.js';
+import type { Plan } from '../store/plan.js';
 import { acceptAndLog, type Position, readPosition } from '../room/log.js';
-import type { Outcome } from '../room/accept.js';
 import { hasFound } from '../room/scrub.js';
 import { cleanRoom } from '../room/clean.js';
-import type { CommittedDelta, Refusal, RelayEvent } from '../sync/event.js';
+import type { Refusal, RelayEvent } from '../sync/event.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
+import { bytesToStub, isStub } from '../stub.js';
+import { bytesOf } from '../sync/flow.js';
+import { greeting, type RelayState } from '../sync/state.js';
+import { stepSync } from '../sync/step.js';
 import { arrivedInParts } from '../sync/relay-push.js';
 import type { HeadStatement } from '../head-statement.js';
 import { headMessages } from '../sync/chunk.js';
 import { HeadPace } from '../sync/head-pace.js';
 import { PositionPace } from '../sync/position-pace.js';
-import type { Delta, DeltaHeader } from '../delta.js';
-import type { ErrorCode } from '../errors.js';
+import { bytesToDelta, type Delta, type DeltaHeader } from '../delta.js';
+import { type ErrorCode, errorToFacts, type MangroveError } from '../errors.js';
 import { defaultLimits } from '../limits.js';
 import type { ReplicaId } from '../ids.js';
-import type { Message } from '../wire/messages.js';
+import type { DeltaBytes, Message, ReplicaMessage } from '../wire/messages.js';
 import { copyTables, scrubWhole } from './damage.js';
+import { drawHabits, Executor } from './executor.js';
+import type { Connection } from './network.js';
+import { commitBatch } from './relay-commit.js';
 import type { Random } from './random.js';
-import type { RelayLink } from './relay-link.js';
 import type { Scene } from './scene.js';
 
 interface Waiting {
@@ -137,7 +142,7 @@ export class SimRelay {
     this.#queue = [];
     this.#isCommitting = false;
     const { world } = this;
-    const { outcomes, fresh, position } = this.transact((tx) => commitBatch(tx, this, batch));
+    const { outcomes, fresh, position } = this.transact((tx) => commitBatch(tx, world.room, batch, this.nowMs()));
     this.transact((tx) => cleanRoom(tx, this.nowMs(), world.config.limits, CLEAN_ROWS_MAX));
     for (const { deltas } of batch) for (const { delta } of deltas) world.ledger.taken(delta.id);
     const arrived = arrivedInParts(batch.flatMap(({ deltas }) => deltas));
@@ -265,31 +270,92 @@ export class SimRelay {
   }
 }
 
-interface Committed {
-  readonly outcomes: readonly (readonly Outcome[])[];
-  readonly fresh: readonly CommittedDelta[];
-  readonly position: Position;
-}
+/** One connection at a relay. */
+export class RelayLink {
+  /** In the order in which connections were opened. */
+  readonly number: number;
+  readonly relay: SimRelay;
+  readonly connection: Connection;
+  readonly executor: Executor<RelayEvent, RelayEffect>;
+  state: RelayState;
 
-/** Authors' own deltas and those of others are taken by different rules [CX7], in one transaction. */
-function* commitBatch(tx: Transaction, relay: SimRelay, batch: readonly Waiting[]): Steps<Committed> {
-  const outcomes: Outcome[][] = batch.map(() => []);
-  const fresh: CommittedDelta[] = [];
-  for (const from of ['author', 'others'] as const) {
-    const items = batch.flatMap(({ link, deltas }, of) =>
-      deltas.flatMap((pushed, at) =>
-        pushed.from === from ? [{ delta: pushed.delta, of, at, via: link.state.challenge }] : [],
-      ),
+  constructor(relay: SimRelay, connection: Connection) {
+    const { world, random } = relay;
+    this.relay = relay;
+    this.number = relay.countLink();
+    this.connection = connection;
+    this.state = greeting(world.config, {
+      relayKey: relay.publicKey,
+      storeId: relay.storeId,
+      challenge: random.bytes(32),
+    });
+    this.executor = new Executor<RelayEvent, RelayEffect>(
+      { step: (event) => this.#step(event), run: (effect, done) => relay.conduct(this, effect, done) },
+      drawHabits(random),
     );
-    if (items.length === 0) continue;
-    const deltas = items.map(({ delta }) => delta);
-    const options = { nowMs: relay.nowMs(), from, retain: () => true };
-    const accepted = yield* acceptAndLog(tx, relay.world.room, deltas, options);
-    for (const [i, { delta, of, at, via }] of items.entries()) {
-      const outcome = accepted.outcomes[i] as Outcome;
-      (outcomes[of] as Outcome[])[at] = outcome;
-      if (outcome !== 'known' && outcome !== 'reused' && outcome !== 'trashed') fresh.push({ bytes: delta.bytes, via });
-    }
+    relay.links.add(this);
+    this.executor.receive({ kind: 'opened' });
   }
-  return { outcomes, fresh, position: yield* readPosition(tx) };
+
+  get replica(): ReplicaId | undefined {
+    return 'replica' in this.state ? this.state.replica : undefined;
+  }
+
+  message(message: ReplicaMessage): void {
+    this.executor.receive({ kind: 'message', message, nowMs: this.relay.nowMs() });
+  }
+
+  malformed(error: MangroveError): void {
+    const { code, facts } = errorToFacts(error);
+    this.executor.receive({ kind: 'malformed', code, facts: facts as Readonly<Record<string, string | number>> });
+  }
+
+  send(message: Message): void {
+    const { tampers, withheld, world } = this.relay;
+    if (message.kind === 'deltas' && withheld?.from === this.replica) {
+      const { hash, roomId } = world.room;
+      const isShown = (bytes: DeltaBytes) =>
+        (isStub(bytes) ? bytesToStub(hash, roomId, bytes) : bytesToDelta(hash, roomId, bytes)).replica !==
+        withheld?.author;
+      const deltas = message.deltas.filter(isShown);
+      this.connection.send('replica', { ...message, deltas });
+      // It knows what it has not sent, so that does not count against its credit.
+      const bytes = bytesOf(message.deltas) - bytesOf(deltas);
+      if (bytes > 0)
+        this.executor.receive({ kind: 'message', message: { kind: 'credit', bytes }, nowMs: this.relay.nowMs() });
+      return;
+    }
+    const said = tampers === undefined ? message : tampers(message, this.replica);
+    if (said !== undefined) this.connection.send('replica', said);
+  }
+
+  /** The replica's side has ended it. */
+  closed(): void {
+    this.executor.stop();
+    this.relay.links.delete(this);
+    const { replica } = this;
+    if (replica !== undefined)
+      this.relay.announce({ kind: 'forward', message: { kind: 'peer', replica, present: false } });
+  }
+
+  /** This side ends it, after what it has said. */
+  finish(): void {
+    this.connection.closeAfterSent();
+    this.executor.stop();
+    this.relay.links.delete(this);
+  }
+
+  /** The process stops, or has to. */
+  end(): void {
+    this.connection.closeBy('relay');
+    this.executor.stop();
+    this.relay.links.delete(this);
+  }
+
+  #step(event: RelayEvent): readonly RelayEffect[] {
+    const { state, effects } = stepSync(this.state, event);
+    this.state = state;
+    this.relay.world.trace.add('relay', this.relay.index, event.kind, state.kind);
+    return effects;
+  }
 }
