@@ -1,6 +1,14 @@
 import { bodyOfDelta, updateOfPayload } from '../body.js';
-import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
-import { type Context, contextOfHeld, EMPTY_CONTEXT, includesContext, makeContext, type Stamped } from '../context.js';
+import { bytesToU64, concatBytes, u64ToBytes } from '../bytes.js';
+import {
+  type Context,
+  contextOfHeld,
+  EMPTY_CONTEXT,
+  includesContext,
+  joinContexts,
+  makeContext,
+  type Stamped,
+} from '../context.js';
 import { type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { HLC_ZERO, type Hlc, hlcFromMs, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
@@ -176,11 +184,13 @@ function* journalAgain(tx: Transaction, delta: Delta, context: Context): Steps<J
   const { name, payload: whole } = bodyOfDelta(delta);
   const isCheckpoint = hasFlag(delta, FLAG.checkpoint);
   const payload = updateOfPayload(delta, whole);
-  if (name.kind === 'record') {
-    const prefix = idToBytes(delta.keyId);
-    const newer = yield* tx.keys('journal', { from: prefix, to: prefixEnd(prefix), limit: 1 });
-    if (newer.length > 0) return undefined;
+  const newer = name.kind === 'record' ? yield* readJournalOf(tx, delta.keyId) : [];
+  // They saw what it had seen as well, which their contexts need not say where the disk has lost it since.
+  for (const row of newer) {
+    const seen = joinContexts([row.context, context]);
+    tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context: seen }));
   }
+  if (newer.length > 0) return undefined;
   const number = (yield* readNumber(tx, 'row')) + 1;
   writeNumber(tx, 'row', number);
   const { keyId, nonces, writtenAt } = delta;
