@@ -1,10 +1,12 @@
 import { bytesToU64 } from '../bytes.js';
+import { isEmptyContext, joinContexts } from '../context.js';
 import { FLAG, hasFlag } from '../delta.js';
-import { idToBytes, type ReplicaId } from '../ids.js';
+import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
 import { type Edit, type JournalRow, journalKey, journalRowToBytes, readJournal } from './journal.js';
 import { REPLICA, readOwnReplica, writeNumber } from './meta.js';
+import { contextOfPrevious, readPrevious } from './previous.js';
 import { withdrawDelta } from './withdraw.js';
 
 /**
@@ -19,13 +21,34 @@ export function* takeIdentity(tx: Transaction, room: RoomRef, replica: ReplicaId
   if (former === undefined) return;
   for (const key of yield* tx.keys('outbox', { from: new Uint8Array() }))
     yield* withdrawDelta(tx, room, former, bytesToU64(key));
-  for (const row of yield* readJournal(tx)) {
+  const rows = yield* readJournal(tx);
+  for (const row of rows) {
     const imported = asImport(row);
     if (imported !== row) tx.put('journal', journalKey(row), journalRowToBytes(imported));
   }
+  yield* nameFormer(tx, room, former, rows);
   for (const key of yield* tx.keys('previous', { from: new Uint8Array() })) tx.delete('previous', key);
   writeNumber(tx, 'seq', 0);
   writeNumber(tx, 'given', 0);
+}
+
+/** Rows name the own delta before them when they are sealed [JS2]. To another replica it is one of somebody else, which they saw. */
+function* nameFormer(tx: Transaction, room: RoomRef, former: ReplicaId, rows: readonly JournalRow[]): Steps<void> {
+  const byKey = new Map<KeyId, JournalRow[]>();
+  for (const row of rows) {
+    if (row.name.kind !== 'record') continue;
+    const group = byKey.get(row.keyId);
+    if (group === undefined) byKey.set(row.keyId, [row]);
+    else group.push(row);
+  }
+  for (const [keyId, group] of byKey) {
+    const seen = yield* contextOfPrevious(tx, room, former, group, yield* readPrevious(tx, keyId));
+    if (isEmptyContext(seen)) continue;
+    for (const row of group) {
+      const context = joinContexts([row.context, seen]);
+      tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context }));
+    }
+  }
 }
 
 /** The same edit, vouched for by whoever seals it instead of by the clientID it was made under. */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { makeDelta, record, replicaOf, room, signStub } from '../../../../test/interop/fixture.js';
 import { bytesToBody, recordPayloadToBytes } from '../body.js';
 import { utf8ToBytes } from '../bytes.js';
+import { covers } from '../context.js';
 import { type Delta, bytesToDelta, trieKeyOf } from '../delta.js';
 import { hlcFromMs, msAhead } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
@@ -194,6 +195,19 @@ test('[HLC4, DL6] a clock that is set back stays at what was given and is lost',
     return yield* readClock(tx);
   });
   expect(clock).toBe(lost.hlc);
+});
+
+test('[JS2, SY24] under another identity a row still names the own delta that it comes after', () => {
+  const replica = createReplica();
+  replica.put('one', NOW);
+  const sealed = replica.sign(NOW);
+  replica.put('two', NOW + 1);
+  expect(replica.commit(sealed)).toBeDefined();
+  const one = sealed[0]?.delta as Delta;
+  replica.run((tx) => acknowledge(tx, room, me, [one.seq]));
+  replica.renew();
+  const two = replica.seal(NOW + 2);
+  expect([two.replica, two.seq, covers(two.context, one)]).toEqual([renewed, 1, true]);
 });
 
 test('[CX7, JS5] what a copy of this profile sealed under the same dot is not taken back with it', () => {
