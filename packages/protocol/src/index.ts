@@ -109,6 +109,7 @@ export {
   deriveRoomId,
   idToBytes,
   shortIdToBytes,
+  KEY_ID_BYTES,
   type KeyId,
   type KeyName,
   type ReplicaId,
@@ -162,7 +163,8 @@ export {
   readKeyState,
   readSiblings,
 } from './room/journal.js';
-export { collectionPrefix, nameKey } from './room/name-key.js';
+export { rowToCertificate } from './room/certificate-row.js';
+export { assertNames, collectionPrefix, nameKey } from './room/name-key.js';
 export { compareWritten, draftUnkept, isUnkept, keepRows, unkeptNumber, withUnkept } from './room/unkept.js';
 export {
   acceptAndLog,

@@ -126,7 +126,10 @@ function compact(bytes: Uint8Array): Uint8Array {
 async function answer(tx: IDBTransaction, prefix: Uint8Array, read: Read): Promise<ReadResult> {
   try {
     const store = tx.objectStore(read.table);
-    if (read.kind === 'get') return (await answered(store.get(roomKey(prefix, read.key)))) as Uint8Array | undefined;
+    if (read.kind === 'get') {
+      const value: unknown = await answered(store.get(roomKey(prefix, read.key)));
+      return value === undefined ? undefined : bytesOf(value);
+    }
     const range = roomRange(prefix, read);
     const limit = Math.min(read.limit ?? MAX_COUNT, MAX_COUNT);
     if (range === undefined || limit <= 0) return [];
@@ -143,6 +146,11 @@ interface Page {
   readonly isReverse: boolean;
 }
 
+/** What is no bytes was written by nobody here: as good as a row that is cut off at its beginning, which whoever reads it can tell. */
+function bytesOf(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : new Uint8Array();
+}
+
 /** The largest count `getAll` takes. */
 const MAX_COUNT = 2 ** 32 - 1;
 
@@ -151,21 +159,21 @@ async function readRows(store: IDBObjectStore, prefix: Uint8Array, page: Page): 
   if (canReadRecords(store)) {
     const direction = isReverse ? 'prev' : 'next';
     const records = await answered(store.getAllRecords({ query: range, count: limit, direction }));
-    return records.map(({ key, value }): Row => [planKey(prefix, key), value]);
+    return records.map(({ key, value }): Row => [planKey(prefix, key), bytesOf(value)]);
   }
   if (isReverse && limit < MAX_COUNT) {
     const rows: Row[] = [];
     await walkBack(store.openCursor(range, 'prev'), limit, (cursor) => {
-      rows.push([planKey(prefix, cursor.key), cursor.value as Uint8Array]);
+      rows.push([planKey(prefix, cursor.key), bytesOf(cursor.value)]);
     });
     return rows;
   }
   // Both requests see the same rows, as nothing else writes while the transaction runs.
   const [keys, values] = await Promise.all([
     answered(store.getAllKeys(range, limit)),
-    answered(store.getAll(range, limit) as IDBRequest<Uint8Array[]>),
+    answered(store.getAll(range, limit)),
   ]);
-  const rows = keys.map((key, i): Row => [planKey(prefix, key), values[i] as Uint8Array]);
+  const rows = keys.map((key, i): Row => [planKey(prefix, key), bytesOf(values[i])]);
   return isReverse ? rows.reverse() : rows;
 }
 
@@ -186,7 +194,7 @@ interface RecordReader {
     readonly query: IDBKeyRange;
     readonly count: number;
     readonly direction: 'next' | 'prev';
-  }): IDBRequest<readonly { readonly key: IDBValidKey; readonly value: Uint8Array }[]>;
+  }): IDBRequest<readonly { readonly key: IDBValidKey; readonly value: unknown }[]>;
 }
 
 /** Chromium has it from version 141 on. */

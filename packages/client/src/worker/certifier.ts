@@ -1,5 +1,4 @@
 import {
-  bytesToCertificate,
   bytesToHex,
   type Certificate,
   certificateMessage,
@@ -13,6 +12,7 @@ import {
   isStrictSignature,
   type ReplicaId,
   type RoomRef,
+  rowToCertificate,
   type Store,
   type Verifier,
 } from '@mangrove/protocol';
@@ -55,9 +55,11 @@ export class Certifier {
 
   /** All that are known, for a relay that has lost its own [SG4]. */
   certificates(): Promise<readonly Certificate[]> {
+    const room = this.#room;
     return this.#store.transact(
       function* (tx) {
-        return (yield* tx.rows('certificates', { from: new Uint8Array() })).map(([, row]) => bytesToCertificate(row));
+        const rows = yield* tx.rows('certificates', { from: new Uint8Array() });
+        return rows.map(([key, row]) => rowToCertificate(room, key, row));
       },
       { mode: 'read' },
     );
@@ -87,9 +89,17 @@ export class Certifier {
   async #publicKeyOf(replica: ReplicaId): Promise<Uint8Array | undefined> {
     const known = this.#publicKeys.get(replica);
     if (known !== undefined) return known;
-    const row = await this.#store.transact((tx) => tx.get('certificates', idToBytes(replica)), { mode: 'read' });
-    if (row === undefined) return undefined;
-    const { publicKey } = bytesToCertificate(row);
+    const key = idToBytes(replica);
+    const room = this.#room;
+    // Read within the plan, so that a row that cannot be is mended [AE3].
+    const publicKey = await this.#store.transact(
+      function* (tx) {
+        const row = yield* tx.get('certificates', key);
+        return row && rowToCertificate(room, key, row).publicKey;
+      },
+      { mode: 'read' },
+    );
+    if (publicKey === undefined) return undefined;
     this.#publicKeys.set(replica, publicKey);
     return publicKey;
   }

@@ -1,4 +1,5 @@
 import {
+  assertNames,
   type BuiltInResolver,
   builtInResolvers,
   bodyOfDelta,
@@ -13,6 +14,7 @@ import {
   hasFlag,
   hlcToMs,
   isMangroveError,
+  KEY_ID_BYTES,
   type KeyName,
   type KeyState,
   collectionPrefix,
@@ -20,6 +22,7 @@ import {
   readKeyState,
   type ReplicaId,
   type RoomRef,
+  type Row,
   type SiblingValue,
   type Steps,
   together,
@@ -68,7 +71,7 @@ export function* readEntries(
   let high = to;
   while (entries.length < limit) {
     const rows = yield* tx.rows('names', { from: low, to: high, limit: PAGE, reverse });
-    const states = yield* together(rows.map(([, value]) => readKeyState(tx, room, bytesToKeyId(value))));
+    const states = yield* together(rows.map((row) => readNamed(tx, room, row)));
     for (const [i, [key]] of rows.entries()) {
       const entry = resolveRecord(states[i] as KeyState, replica, resolver);
       if (entry !== undefined && entries.length < limit)
@@ -80,6 +83,14 @@ export function* readEntries(
     else low = concatBytes(last[0], new Uint8Array(1));
   }
   return entries;
+}
+
+/** A name that leads to nothing may have been led astray by a disk; all others are as good as looked at. */
+function* readNamed(tx: Transaction, room: RoomRef, [key, row]: Row): Steps<KeyState> {
+  if (row.length !== KEY_ID_BYTES) assertNames(room, key, row);
+  const state = yield* readKeyState(tx, room, bytesToKeyId(row));
+  if (state.deltas.length + state.rows.length === 0) assertNames(room, key, row);
+  return state;
 }
 
 export function resolveRecord(

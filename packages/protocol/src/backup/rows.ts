@@ -1,7 +1,7 @@
-import { concatBytes, equalBytes } from '../bytes.js';
-import { bytesToDelta, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
-import { MangroveError } from '../errors.js';
+import { concatBytes } from '../bytes.js';
+import { TRIE_KEY_BYTES } from '../delta.js';
 import type { RoomRef } from '../room/room-ref.js';
+import { rowToDelta } from '../room/set-rows.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { DeltaBytes } from '../wire/messages.js';
 
@@ -72,10 +72,8 @@ function rowsWanted(rows: number, bytes: number, countMax: number): number {
   return Math.max(1, Math.min(fitting, ROWS_MAX, countMax - rows));
 }
 
-/** What a backup holds is what its key says, as a disk may have spoiled it. Throws `INTERNAL` and `DELTA_MALFORMED`. */
-function readFound({ hash, roomId }: RoomRef, trieKey: Uint8Array, row: Uint8Array): Found {
-  const delta = bytesToDelta(hash, roomId, row);
-  if (!equalBytes(trieKeyOf(delta), trieKey))
-    throw new MangroveError('INTERNAL', { reason: 'a row of deltas on disk is not what its key says' });
+/** What a backup holds is what its key says. Throws `INTERNAL` and `DELTA_MALFORMED`. */
+function readFound(room: RoomRef, trieKey: Uint8Array, row: Uint8Array): Found {
+  const delta = rowToDelta(room, trieKey, row);
   return { trieKey, seq: delta.seq, delta: row };
 }

@@ -1,16 +1,16 @@
 import { concatBytes, prefixEnd, utf8ToBytes } from '../bytes.js';
 import type { Row, Steps, Transaction } from '../store/plan.js';
 
-/** In `meta`: `aside • keyId 16 • u64 number` → the bytes of a journal row that cannot be read [AE2]. */
+/** In `meta`: `aside • key` → the bytes of a row that cannot be read: of the journal, or of a delta that no relay has acknowledged [AE2]. */
 const PREFIX = utf8ToBytes('aside ');
 
-/** Takes a row out of the journal, where it would hold up all others, and keeps what is left of it: nobody else has what it said. */
-export function putAside(tx: Transaction, journalKey: Uint8Array, row: Uint8Array): void {
-  tx.delete('journal', journalKey);
-  tx.put('meta', concatBytes(PREFIX, journalKey), row);
+/** Takes a row out of its table, where it would hold up all others, and keeps what is left of it: nobody else has what it said. */
+export function putAside(tx: Transaction, table: 'journal' | 'deltas', key: Uint8Array, row: Uint8Array): void {
+  tx.delete(table, key);
+  tx.put('meta', concatBytes(PREFIX, key), row);
 }
 
-/** What was put aside, under the keys that it had in the journal: for whoever can make something of it. */
+/** What was put aside, under the keys that it had: for whoever can make something of it. */
 export function* readPutAside(tx: Transaction): Steps<readonly Row[]> {
   const rows = yield* tx.rows('meta', { from: PREFIX, to: prefixEnd(PREFIX) });
   return rows.map(([key, row]) => [key.slice(PREFIX.length), row] as const);

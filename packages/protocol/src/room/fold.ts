@@ -1,6 +1,6 @@
 import { concatBytes } from '../bytes.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { type JournalRow, journalKey, journalRowToBytes, readJournalPage } from './journal.js';
+import { type JournalRow, journalKey, readJournalPage, writeRow } from './journal.js';
 import { readNumber } from './meta.js';
 import { groupRows, joinRows, type MergeUpdates } from './runs.js';
 
@@ -45,7 +45,7 @@ export function* foldJournal(
     if (run.length < rowsMin) continue;
     const row = joinRows(run, mergeUpdates);
     for (const other of run.slice(0, -1)) tx.delete('journal', journalKey(other));
-    tx.put('journal', journalKey(row), journalRowToBytes(row));
+    writeRow(tx, row);
     replaced.push(...run);
   }
   const last = rows.at(-1);

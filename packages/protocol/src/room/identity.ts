@@ -4,7 +4,7 @@ import { FLAG, hasFlag } from '../delta.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
-import { type Edit, type JournalRow, journalKey, journalRowToBytes, readJournal } from './journal.js';
+import { type Edit, type JournalRow, readJournal, writeRow } from './journal.js';
 import { REPLICA, readOwnReplica, writeNumber } from './meta.js';
 import { contextOfPrevious, readPrevious } from './previous.js';
 import { withdrawDelta } from './withdraw.js';
@@ -24,7 +24,7 @@ export function* takeIdentity(tx: Transaction, room: RoomRef, replica: ReplicaId
   const rows = yield* readJournal(tx);
   for (const row of rows) {
     const imported = asImport(row);
-    if (imported !== row) tx.put('journal', journalKey(row), journalRowToBytes(imported));
+    if (imported !== row) writeRow(tx, imported);
   }
   yield* nameFormer(tx, room, former, rows);
   for (const key of yield* tx.keys('previous', { from: new Uint8Array() })) tx.delete('previous', key);

@@ -2,9 +2,10 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { assert } from '../assert.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { checksum } from '../checksum.js';
 import { decodeRow, encode, readBytes, readCount, readU64, readVarUint, writeU64 } from '../codec.js';
 import { type Context, contextOfHeld, EMPTY_CONTEXT, highestEntry } from '../context.js';
-import { bytesToDelta, type Delta, readContext, writeContext } from '../delta.js';
+import { type Delta, readContext, writeContext } from '../delta.js';
 import { MangroveError } from '../errors.js';
 import { type Hlc, tickHlc } from '../hlc.js';
 import {
@@ -22,6 +23,7 @@ import { type Steps, together, type Transaction } from '../store/plan.js';
 import type { RoomRef } from './room-ref.js';
 import { readGrounds } from './ground.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { rowToDelta } from './set-rows.js';
 import { nameKey } from './name-key.js';
 import { takeFromTrash, type Trashed } from './trash.js';
 
@@ -129,8 +131,13 @@ export function draftRow(room: RoomRef, edit: Edit, writtenAt: Hlc, context: Con
 }
 
 export function putRow(tx: Transaction, row: JournalRow): void {
-  tx.put('journal', journalKey(row), journalRowToBytes(row));
+  writeRow(tx, row);
   tx.put('names', nameKey(row.name), idToBytes(row.keyId));
+}
+
+/** Also in the place of one with its number. */
+export function writeRow(tx: Transaction, row: JournalRow): void {
+  tx.put('journal', journalKey(row), journalRowToBytes(row));
 }
 
 function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Context> {
@@ -145,7 +152,7 @@ function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<
 /** The deltas of a key that no held one covers, in trie order. */
 export function* readSiblings(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<readonly Delta[]> {
   const rows = yield* tx.rows('deltas', underKey(keyId));
-  return rows.map(([, bytes]) => bytesToDelta(room.hash, room.roomId, bytes));
+  return rows.map(([trieKey, row]) => rowToDelta(room, trieKey, row));
 }
 
 export function* readKeyState(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<KeyState> {
@@ -209,11 +216,13 @@ function underKey(keyId: KeyId): { from: Uint8Array; to: Uint8Array | undefined 
 /**
  * `row := varUint form • name • varUint flags • u64 writtenAt • varUint above • context • nonces • varBytes payload`; the context is
  * relative to `writtenAt + above`, as that of a row that was withdrawn may name an own delta sealed after the row was written.
- * Form 2 has `varUint(writtenAt − oldest) • varUint n • n × (varUint from • varUint(to − from))` behind it [JS6].
+ * Forms 2 and 4 have `varUint(writtenAt − oldest) • varUint n • n × (varUint from • varUint(to − from))` behind it [JS6]. Behind forms 3 and 4
+ * is a `u32` checksum over the key and all of that: nobody else has what the row says, and it is not signed yet [AE2]. Forms 1 and 2 are
+ * from before there was one.
  */
 export function journalRowToBytes(row: JournalRow): Uint8Array {
-  return encode((encoder) => {
-    encoding.writeVarUint(encoder, row.folded === undefined ? 1 : 2);
+  const bytes = encode((encoder) => {
+    encoding.writeVarUint(encoder, row.folded === undefined ? 3 : 4);
     writeKeyName(encoder, row.name);
     encoding.writeVarUint(encoder, row.flags);
     writeU64(encoder, row.writtenAt);
@@ -231,6 +240,8 @@ export function journalRowToBytes(row: JournalRow): Uint8Array {
       encoding.writeVarUint(encoder, to - from);
     }
   });
+  const check = encode((encoder) => encoding.writeUint32BigEndian(encoder, checksum(journalKey(row), bytes)));
+  return concatBytes(bytes, check);
 }
 
 export function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRow {
@@ -238,6 +249,7 @@ export function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRo
   const number = bytesToU64(key, 16);
   return decodeRow('journal', value, (decoder) => {
     const form = readVarUint(decoder);
+    if (form < 1 || form > 4) throw new Error('unknown form');
     const name = readKeyName(decoder);
     const flags = readVarUint(decoder);
     const writtenAt = readU64(decoder) as Hlc;
@@ -246,7 +258,9 @@ export function bytesToJournalRow(key: Uint8Array, value: Uint8Array): JournalRo
       decoding.readUint32BigEndian(decoder),
     );
     const payload = readBytes(decoder, defaultLimits.bodyBytesMax);
-    const folded = form === 2 ? readFolded(decoder, writtenAt) : undefined;
+    const folded = form % 2 === 0 ? readFolded(decoder, writtenAt) : undefined;
+    const sum = checksum(key, value.subarray(0, decoder.pos));
+    if (form > 2 && decoding.readUint32BigEndian(decoder) !== sum) throw new Error('it is not what was written');
     return {
       keyId,
       number,

@@ -4,7 +4,7 @@ import { bytesToReplicaId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 
 /** Single values of a room's store. */
-const META = {
+export const META = {
   /** The HLC: the highest stamp given or accepted. */
   clock: 'clock',
   /** The number of the last journal row. */

@@ -1,19 +1,54 @@
 import { bytesToU64, u64ToBytes } from '../bytes.js';
 import { decodeRow, readFixed, readU64, readVarUint } from '../codec.js';
-import { bytesToDelta, type Delta } from '../delta.js';
+import { type Delta, parseTrieKey } from '../delta.js';
+import { isMangroveError } from '../errors.js';
 import type { Hlc } from '../hlc.js';
 import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId, SHORT_ID_BYTES } from '../ids.js';
 import type { Row, Steps, Transaction } from '../store/plan.js';
 import { isStub, toEntry } from '../stub.js';
 import type { StubCache } from '../stub-cache.js';
 import type { RoomRef } from './accept.js';
-import { dotKey, splitTrieKeys } from './set-rows.js';
+import { readOwnReplica } from './meta.js';
+import { dotKey, rowToDelta, splitTrieKeys } from './set-rows.js';
 
 /** The deltas in the set with this dot: none, one, or several where a replica has forked. */
 export function* readDot(tx: Transaction, room: RoomRef, dot: Pick<Delta, 'replica' | 'seq'>): Steps<readonly Delta[]> {
   const trieKeys = yield* tx.get('dots', dotKey(dot));
-  const rows = trieKeys === undefined ? [] : yield* tx.getMany('deltas', splitTrieKeys(trieKeys));
-  return rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
+  const named = trieKeys === undefined ? [] : splitTrieKeys(trieKeys);
+  const rows = yield* tx.getMany('deltas', named);
+  return rows.flatMap((row, i) => (row === undefined ? [] : [rowToDelta(room, named[i] as Uint8Array, row)]));
+}
+
+/** Of these trie keys those of own deltas that no relay has acknowledged, which nobody else may have, and their seqs. */
+export function* readUnsentAmong(
+  tx: Transaction,
+  trieKeys: readonly Uint8Array[],
+): Steps<readonly { readonly trieKey: Uint8Array; readonly seq: number }[]> {
+  const replica = trieKeys.length === 0 ? undefined : yield* readOwnReplica(tx);
+  const own = trieKeys.filter((key) => parseTrieKey(key).replica === replica);
+  if (own.length === 0) return [];
+  const waiting = yield* tx.rows('outbox', { from: new Uint8Array() });
+  const seqs = new Map(
+    waiting.flatMap(([key, row]) => {
+      const place = tryPlace(row);
+      return place === undefined ? [] : [[`${place.keyId} ${place.hlc}`, bytesToU64(key)] as const];
+    }),
+  );
+  return own.flatMap((trieKey) => {
+    const { keyId, hlc } = parseTrieKey(trieKey);
+    const seq = seqs.get(`${keyId} ${hlc}`);
+    return seq === undefined ? [] : [{ trieKey, seq }];
+  });
+}
+
+/** Undefined for a row that cannot be read. */
+function tryPlace(row: Uint8Array): OutboxPlace | undefined {
+  try {
+    return bytesToOutboxPlace(row);
+  } catch (error) {
+    if (isMangroveError(error)) return undefined;
+    throw error;
+  }
 }
 
 export interface OutboxPage {
@@ -29,7 +64,7 @@ export interface OutboxPage {
  */
 export function* readOutboxPage(
   tx: Transaction,
-  { hash, roomId }: RoomRef,
+  room: RoomRef,
   replica: ReplicaId,
   fromSeq: number,
   max: { readonly deltas: number; readonly bytes: number },
@@ -47,9 +82,13 @@ export function* readOutboxPage(
   const read = (yield* tx.getMany('deltas', unknown)).values();
   const entries: Uint8Array[] = [];
   for (const [i, trieKey] of trieKeys.entries()) {
-    const row = known[i] ?? read.next().value;
-    if (row === undefined) continue;
-    const entry = toEntry(hash, roomId, row);
+    let entry = known[i];
+    if (entry === undefined) {
+      const row = read.next().value;
+      if (row === undefined) continue;
+      // What is sent is what was sealed: a relay would refuse what a disk has made of it.
+      entry = toEntry(room.hash, room.roomId, rowToDelta(room, trieKey, row).bytes);
+    }
     if (isStub(entry)) stubs.keep(trieKey, entry);
     entries.push(entry);
   }

@@ -11,10 +11,11 @@ import {
   trieKeyOf,
 } from '../delta.js';
 import { isMangroveError } from '../errors.js';
-import { idToBytes, type KeyId } from '../ids.js';
+import { deriveKeyId, idToBytes, type KeyId } from '../ids.js';
 import { type Row, type Steps, type Transaction, together } from '../store/plan.js';
 import { type ContextualSibling, dotKey, contextsToRow, readContexts } from './set-rows.js';
 import { nextStep, READ_BYTES } from './fetch.js';
+import { assertNames, nameOfKey } from './name-key.js';
 import type { RoomRef } from './room-ref.js';
 
 export interface HeldPage {
@@ -67,6 +68,17 @@ export function* restoreDots(tx: Transaction, held: readonly Delta[]): Steps<num
     restored++;
   }
   return restored;
+}
+
+/** Says of each name what key it is of; how many rows said something else. */
+export function restoreNames(tx: Transaction, room: RoomRef, rows: readonly Row[]): number {
+  const wrong = rows.filter(([key, row]) => attempt(() => assertNames(room, key, row) ?? true) === undefined);
+  for (const [key] of wrong) {
+    const name = attempt(() => nameOfKey(key));
+    if (name === undefined) tx.delete('names', key);
+    else tx.put('names', key, idToBytes(deriveKeyId(room.hash, room.roomId, name)));
+  }
+  return wrong.length;
 }
 
 /** Names the tombstones among these as such, and nothing else [FL10]; how many rows said something else. */

@@ -6,17 +6,27 @@ import { readRoot, rebuildTrie } from '../merkle/trie.js';
 import { dropStrayNodes, verifyTriePart } from '../merkle/verify.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isFound, isGone, type RoomRef } from './accept.js';
+import { putAside } from './aside.js';
 import { noteLostContexts, noteLostDeltas } from './doubt.js';
 import { forgetFloor, readHeldFloors } from './floor-rows.js';
 import { restoreLogEnd } from './log.js';
 import type { LostDelta } from './lost.js';
-import { readHeld, readNamedIn, restoreDots, restoreContexts, restoreTombstones, trimContexts } from './scrub-rows.js';
+import { readUnsentAmong } from './outbox.js';
+import {
+  readHeld,
+  readNamedIn,
+  restoreDots,
+  restoreContexts,
+  restoreNames,
+  restoreTombstones,
+  trimContexts,
+} from './scrub-rows.js';
 import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
 import { ENTRY_BYTES, isEntry } from './vector-entry.js';
 import { restartVector, settleVector } from './vector.js';
 
 /** What is looked at, in this order: what others are derived from comes before them. `nodes` come last but one, as they name the set. */
-const PHASES = [...PLAIN_TABLES, 'deltas', 'contexts', 'dots', 'nodes', 'strays'] as const;
+const PHASES = [...PLAIN_TABLES, 'names', 'deltas', 'contexts', 'dots', 'nodes', 'strays'] as const;
 export type ScrubPhase = (typeof PHASES)[number];
 
 /** Where a scrub goes on. */
@@ -146,6 +156,8 @@ function placeAfter(phase: ScrubPhase, last: Uint8Array | undefined): ScrubPlace
 
 function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, rowsMax: number): Steps<Page> {
   switch (phase) {
+    case 'names':
+      return scrubNames(tx, room, from);
     case 'deltas':
       return scrubDeltas(tx, room, from);
     case 'dots':
@@ -161,13 +173,33 @@ function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, 
   }
 }
 
+/** What a name leads to is told by the name. */
+function* scrubNames(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
+  const rows = yield* tx.rows('names', { from, limit: PAGE_ROWS });
+  const mended = restoreNames(tx, room, rows);
+  return { rows: rows.length, mended, last: rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0] };
+}
+
 /** Each delta is what its key says; its dot and its context are known. */
 function* scrubDeltas(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
   const { held, unreadable, rows, bytes, last } = yield* readHeld(tx, room, from, PAGE_ROWS);
+  yield* putUnsentAside(tx, unreadable);
   for (const key of unreadable) for (const table of ['deltas', 'tombstones'] as const) tx.delete(table, key);
   const mended =
     (yield* restoreDots(tx, held)) + (yield* restoreContexts(tx, held)) + (yield* restoreTombstones(tx, held));
   return { rows, bytes, unreadable: unreadable.length, mended, last };
+}
+
+/** What is left of an own delta that no relay has acknowledged is kept: nobody else may have it. Whether somebody has is told by a relay [AE7]. */
+function* putUnsentAside(tx: Transaction, unreadable: readonly Uint8Array[]): Steps<void> {
+  const unsent = yield* readUnsentAmong(tx, unreadable);
+  const rows = yield* tx.getMany(
+    'deltas',
+    unsent.map(({ trieKey }) => trieKey),
+  );
+  for (const [i, { trieKey }] of unsent.entries()) {
+    putAside(tx, 'deltas', trieKey, rows[i] as Uint8Array);
+  }
 }
 
 /**
@@ -198,13 +230,28 @@ function* scrubDots(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Pag
   const replicas = [...new Set(rows.map(([key]): ReplicaId => dotOfKey(key).replica))];
   const vector = yield* tx.getMany('vector', replicas.map(idToBytes));
   const unknown = replicas.filter((_, i) => !isEntry(vector[i]));
+  for (const replica of unknown) tx.delete('vector', idToBytes(replica));
   yield* restartVector(tx, unknown);
   // That there is such a replica is worth a row, though its first delta is missing.
   for (const [i, row] of (yield* tx.getMany('vector', unknown.map(idToBytes))).entries())
     if (row === undefined) tx.put('vector', idToBytes(unknown[i] as ReplicaId), new Uint8Array(ENTRY_BYTES));
   mended += unknown.length + (yield* noteLostDeltas(tx, room, lost));
-  if (last === undefined) yield* settleVector(tx, (trieKey) => isFound(tx, room, floors, trieKey));
+  if (last === undefined) {
+    mended += yield* restartUnreadable(tx);
+    yield* settleVector(tx, (trieKey) => isFound(tx, room, floors, trieKey));
+  }
   return { rows: rows.length, mended, last };
+}
+
+/** Also of replicas of which nothing is held any more. How many entries that were. */
+function* restartUnreadable(tx: Transaction): Steps<number> {
+  const unreadable = (yield* tx.rows('vector', { from: new Uint8Array() })).filter(([, row]) => !isEntry(row));
+  for (const [key] of unreadable) tx.delete('vector', key);
+  yield* restartVector(
+    tx,
+    unreadable.map(([key]) => bytesToReplicaId(key)),
+  );
+  return unreadable.length;
 }
 
 function dotOfKey(key: Uint8Array): { readonly replica: ReplicaId; readonly seq: number } {

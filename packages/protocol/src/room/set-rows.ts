@@ -1,6 +1,6 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { bytesToHex, compareBytes, concatBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToHex, compareBytes, concatBytes, equalBytes, hexToBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { decodeRow, encode, readFixed } from '../codec.js';
 import { type Context, isEmptyContext, type Stamped } from '../context.js';
 import {
@@ -18,6 +18,14 @@ import { MangroveError } from '../errors.js';
 import { idToBytes, KEY_ID_BYTES, type KeyId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './room-ref.js';
+
+/** A delta as it is stored under its trie key, and nothing else that a disk has made of it. Throws `INTERNAL` and `DELTA_MALFORMED` [AE1]. */
+export function rowToDelta({ hash, roomId }: RoomRef, trieKey: Uint8Array, row: Uint8Array): Delta {
+  const delta = bytesToDelta(hash, roomId, row);
+  if (!equalBytes(trieKeyOf(delta), trieKey))
+    throw new MangroveError('INTERNAL', { reason: 'a row of deltas on disk is not what its key says' });
+  return delta;
+}
 
 /** `replica 8 • u64 seq`. */
 export function dotKey(dot: Pick<Delta, 'replica' | 'seq'>): Uint8Array {
@@ -79,7 +87,9 @@ export function* removeDeltas(
   nowMs: number,
 ): Steps<readonly Delta[]> {
   const rows = yield* tx.getMany('deltas', trieKeys);
-  const deltas = rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
+  const deltas = rows.flatMap((row, i) =>
+    row === undefined ? [] : [rowToDelta(room, trieKeys[i] as Uint8Array, row)],
+  );
   for (const delta of deltas) {
     const trieKey = trieKeyOf(delta);
     tx.delete('deltas', trieKey);

@@ -18,7 +18,7 @@ import { acceptDeltas, removeDelta, type RoomRef } from './accept.js';
 import { readHeldFloors, readUnder } from './floor-rows.js';
 import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
 import { readGrounds } from './ground.js';
-import { type JournalRow, journalKey, journalRowToBytes, readJournalOf, readSiblings } from './journal.js';
+import { type JournalRow, readJournalOf, readSiblings, writeRow } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { noteStanding, noteStandingBelow } from './previous.js';
 import { splitTrieKeys } from './set-rows.js';
@@ -207,7 +207,7 @@ function* journalAgain(tx: Transaction, delta: Delta, context: Context): Steps<J
         nonces,
         payload,
       };
-  tx.put('journal', journalKey(row), journalRowToBytes(row));
+  writeRow(tx, row);
   return row;
 }
 
@@ -240,7 +240,7 @@ function* forgetPrevious(tx: Transaction, { keyId, hlc, prev }: OutboxPlace): St
 function* lowerRows(tx: Transaction, replica: ReplicaId, keyId: KeyId, standing: Hlc): Steps<void> {
   for (const row of yield* readJournalOf(tx, keyId)) {
     const context = lowerOwn(row.context, replica, standing);
-    if (context !== row.context) tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context }));
+    if (context !== row.context) writeRow(tx, { ...row, context });
   }
 }
 
