@@ -12,6 +12,7 @@ import { mountKeep } from './keep.ts';
 import { mountPresence } from './presence.ts';
 import { mountRecords } from './records.ts';
 import { mountRooms } from './rooms.ts';
+import { mountSetAside } from './set-aside.ts';
 import { mountStatus } from './status.ts';
 import { keepPage } from './update.ts';
 
@@ -62,7 +63,15 @@ async function start(): Promise<void> {
     room,
   );
   const inspector = mountInspector(find('inspector', HTMLDetailsElement), room);
-  showStatus(room, [mountStatus(statusElements), inspector.update, mountKeep(client)]);
+  const setAside = mountSetAside(
+    {
+      panel: find('set-aside', HTMLDetailsElement),
+      summary: find('set-aside-summary', HTMLElement),
+      list: find('set-aside-list', HTMLElement),
+    },
+    room,
+  );
+  showStatus(room, [mountStatus(statusElements), inspector.update, mountKeep(client), setAside]);
   room.warnBeforeUnload();
   showNetworkSwitch(room, relay !== undefined);
   keepOnDevice(room);

@@ -107,9 +107,8 @@ function describeAges(status: RoomStatus, elapsedMs: number): string[] {
 /** What does not come back is told until something else is to be told. */
 const LASTING: readonly string[] = ['STORAGE_LOST', 'DELTA_LOST'];
 
-function describeFaults({ quarantined, lastError, sync, staleness }: RoomStatus): string[] {
+function describeFaults({ lastError, sync, staleness }: RoomStatus): string[] {
   const parts: string[] = [];
-  if (quarantined > 0) parts.push(`${formatCount(quarantined, 'delta')} could not be read and set aside`);
   // An error from before the last time that all was well is history, and history is in the inspector.
   const isOver = sync === 'in-sync' && (staleness.lastSyncedAtMs ?? 0) >= (lastError?.atMs ?? 0);
   if (lastError && (!isOver || LASTING.includes(lastError.code)))

@@ -52,6 +52,24 @@ test('[E2E5] [SY10] a forged delta changes no content; it is counted, its author
   await victim.reload();
   expect((await victim.status()).quarantined).toBe(1);
   expect(await victim.text()).toContain('Still honest. ');
+
+  // It is told of in its place, and can be taken out of there as it came.
+  await until('the place', () => victim.page.evaluate(() => document.getElementById('set-aside')?.hidden === false));
+  await victim.page.click('#set-aside-summary');
+  const listed = () => victim.page.evaluate(() => document.getElementById('set-aside-list')?.textContent ?? '');
+  await until('the list', async () => (await listed()).includes('not signed by whom it names'));
+  const saved = await victim.page.evaluate(async () => {
+    const link = new Promise<string>((resolve) => {
+      HTMLAnchorElement.prototype.click = function () {
+        resolve(this.href);
+      };
+    });
+    document.querySelector<HTMLButtonElement>('#set-aside-list button')?.click();
+    const [entry] = await mangrove.room.quarantine.list();
+    return { download: await link, exported: [...((entry && (await mangrove.room.quarantine.export(entry))) ?? [])] };
+  });
+  expect(saved.download).toMatch(/^blob:/);
+  expect(saved.exported).toEqual([...forged.bytes]);
 });
 
 test('[E2E5] a delta that was signed for another room changes nothing', async () => {

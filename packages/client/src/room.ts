@@ -6,6 +6,7 @@ import { HealthWatch } from './health/health-watch.js';
 import type { PageClock } from './health/times.js';
 import { MarkKeeper, markOf, type Marks } from './marks.js';
 import { closedStatus, initialStatus, withUnjournaled } from './page-status.js';
+import { Quarantine } from './quarantine.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
 import { type Resolver, resolverName } from './resolvers/resolver.js';
 import type {
@@ -52,6 +53,8 @@ export interface RoomHost {
  */
 export class Room {
   readonly name: string;
+  /** What was set aside and is not read. */
+  readonly quarantine: Quarantine;
   readonly #host: RoomHost;
   readonly #options: RoomOptions;
   readonly #documents = new Map<string, DocumentHandle>();
@@ -80,6 +83,7 @@ export class Room {
     this.#mark = new MarkKeeper((writes) => {
       host.marks.write(name, writes === null ? undefined : { writes, atMs: host.clock.nowMs() });
     });
+    this.quarantine = new Quarantine({ room: name, ready: () => this.#open(), engine: () => this.#engine });
     this.#health = new HealthWatch({
       clock: host.clock,
       ask: () => this.#engine.vitals(name),

@@ -23,7 +23,7 @@ export interface RoomStatus {
     readonly exceeded: boolean;
   };
   readonly storage: 'opening' | 'indexeddb' | 'memory' | 'full' | 'lost';
-  /** Deltas that were refused or cannot be used; they are kept and change nothing. */
+  /** What was set aside, as it was forged or cannot be used: it is kept and changes nothing. `room.quarantine` lists it. */
   readonly quarantined: number;
   /** Checkpoints of documents that came without what they were made of: their content is the word of the replica that signed them. */
   readonly vouched: number;
@@ -177,6 +177,36 @@ export interface TrashOptions {
   readonly limit?: number;
   /** The last entry of the page before. */
   readonly after?: Pick<TrashEntry, 'id'>;
+}
+
+/** Something that was set aside: it is kept on this device and changes nothing. */
+export type QuarantineEntry = QuarantineFacts &
+  (
+    | { readonly kind: 'document'; readonly document: string }
+    | { readonly kind: 'record'; readonly collection: string; readonly record: string }
+    /** It does not tell what it is of. */
+    | { readonly kind: 'unknown' }
+  );
+
+export interface QuarantineFacts {
+  /** Opaque: names the entry, on this device only. */
+  readonly id: string;
+  /** Why, as one of the error codes. */
+  readonly code: string;
+  /** Whose it says that it is, 16 hex digits, and when it says that it was written; null for what is left of a row on this disk. */
+  readonly replica: string | null;
+  readonly writtenAtMs: number | null;
+  /** When it was set aside, where that was noted. */
+  readonly sinceMs: number | null;
+  /** Of all of it, as exported. */
+  readonly bytes: number;
+}
+
+export interface QuarantineOptions {
+  /** 100 unless told. */
+  readonly limit?: number;
+  /** The last entry of the page before. */
+  readonly after?: Pick<QuarantineEntry, 'id'>;
 }
 
 /** An earlier state of a document or a record. */

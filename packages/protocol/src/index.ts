@@ -164,7 +164,7 @@ export {
   readSiblings,
 } from './room/journal.js';
 export { rowToCertificate } from './room/certificate-row.js';
-export { assertNames, collectionPrefix, nameKey } from './room/name-key.js';
+export { assertNames, collectionPrefix, nameKey, nameOfKey } from './room/name-key.js';
 export { compareWritten, draftUnkept, isUnkept, keepRows, unkeptNumber, withUnkept } from './room/unkept.js';
 export {
   acceptAndLog,
@@ -189,19 +189,23 @@ export {
   readJoined,
 } from './room/incoming.js';
 export { readClock, readNumber, readOwnReplica, writeNumber } from './room/meta.js';
-export { readPutAside } from './room/aside.js';
 export { claimSteal, EpochPassed, fenced, nextEpoch } from './room/fence.js';
 export {
-  countOutbox,
   faultOfQuarantine,
-  type QuarantinedDelta,
-  readCursor,
+  listQuarantine,
+  type Quarantined,
   readQuarantine,
+  readQuarantined,
+  type Rejected,
+} from './room/quarantine.js';
+export { countPutAside, readPutAside } from './room/aside.js';
+export {
+  countOutbox,
+  readCursor,
   readSyncedAt,
   receiveDeltas,
   type ReceiveOptions,
   type Reception,
-  type Rejected,
   writeCursor,
   writeSyncedAt,
 } from './room/receive.js';

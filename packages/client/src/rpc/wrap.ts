@@ -20,6 +20,8 @@ const METHODS: readonly (keyof EngineApi)[] = [
   'trash',
   'recover',
   'emptyTrash',
+  'quarantine',
+  'exportQuarantined',
   'synced',
   'reached',
   'cancel',

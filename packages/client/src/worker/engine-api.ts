@@ -3,6 +3,7 @@ import type {
   EntriesOptions,
   Entry,
   WorkerMetrics,
+  QuarantineEntry,
   RecordChange,
   RestoreResult,
   RoomStatus,
@@ -45,6 +46,10 @@ export interface EngineApi {
   recover(room: string, entry: string): Promise<WriteResult>;
   /** Takes these out of the trash, or everything. */
   emptyTrash(room: string, entries: readonly string[] | undefined): Promise<void>;
+
+  /** A page of what is set aside, behind the entry of this id. */
+  quarantine(room: string, limit: number, after: string | undefined): Promise<readonly QuarantineEntry[]>;
+  exportQuarantined(room: string, entry: string): Promise<Uint8Array | undefined>;
 
   /** Resolves when the room is in sync with all that was written before this call. Rejects when it is cancelled under its name. */
   synced(room: string, name: number): Promise<void>;

@@ -2,6 +2,7 @@ import type { Limits } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { Backups } from './backup/backups.js';
 import type { EngineApi } from './engine-api.js';
+import { readQuarantinedBytes, readQuarantinePage } from './quarantine-reader.js';
 import { ROOM_CONFIG, Rooms } from './rooms.js';
 import type { VersionKeeper, VersionsHost } from './versions/version-keeper.js';
 
@@ -44,6 +45,10 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     trash: (name, limit, after) => rooms.ask(name, (room) => room.trash.list(limit, after)),
     recover: (name, entry) => rooms.ask(name, (room) => room.trash.recover(entry)),
     emptyTrash: (name, entries) => rooms.ask(name, (room) => room.trash.empty(entries)),
+    quarantine: (name, limit, after) =>
+      rooms.ask(name, (room) => room.look((tx, ref) => readQuarantinePage(tx, ref, limit, after))),
+    exportQuarantined: (name, entry) =>
+      rooms.ask(name, (room) => room.look((tx, ref) => readQuarantinedBytes(tx, ref, entry))),
     synced: (name, wait) => rooms.ask(name, (room) => room.synced(wait)),
     reached: (name, wait) => rooms.ask(name, (room) => room.reached(wait)),
     cancel: (name, wait) => rooms.ask(name, (room) => room.cancel(wait)),

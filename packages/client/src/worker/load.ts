@@ -1,6 +1,7 @@
 import {
   assertRootSound,
   bytesToHeadStatement,
+  countPutAside,
   isMangroveError,
   type JournalRow,
   readJournal,
@@ -36,7 +37,7 @@ export interface LoadedRoom extends PendingBooks {
 
 /** Deltas that are not quite like the others. */
 export interface Marks {
-  /** Kept, and used for nothing. */
+  /** Kept, and used for nothing: deltas, and what is left of rows. */
   readonly quarantined: number;
   /** Checkpoints whose content is their signer's word [CP7]. */
   readonly vouched: number;
@@ -45,7 +46,7 @@ export interface Marks {
 export function* readMarks(tx: Transaction): Steps<Marks> {
   const everything = { from: new Uint8Array() };
   return {
-    quarantined: (yield* tx.keys('quarantine', everything)).length,
+    quarantined: (yield* tx.keys('quarantine', everything)).length + (yield* countPutAside(tx)),
     vouched: (yield* tx.keys('vouched', everything)).length,
   };
 }

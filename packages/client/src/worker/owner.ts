@@ -209,7 +209,11 @@ export class Owner {
     const { status } = this.#host;
     status.set({ repairs: addRepairs(status.link.repairs, findings) });
     if (!hasFound(findings) || this.#isStopped) return;
-    if (findings.unreadable > 0) this.#fault(errorToFacts(new MangroveError('STORAGE_DAMAGED', { ...findings })));
+    if (findings.unreadable > 0) {
+      this.#fault(errorToFacts(new MangroveError('STORAGE_DAMAGED', { ...findings })));
+      // Some of it may be set aside now.
+      void this.stored([], undefined).catch((error: unknown) => this.#fault(errorToFacts(error)));
+    }
     this.#link.checkNow();
   }
 

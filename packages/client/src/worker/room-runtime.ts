@@ -8,6 +8,9 @@ import {
   type KeyId,
   MangroveError,
   type ReplicaId,
+  type RoomRef,
+  type Steps,
+  type Transaction,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { ReceivedKey, RoomChannel, TabNotice } from '../tabs/room-channel.js';
@@ -162,6 +165,12 @@ export class RoomRuntime {
       tell: (notice) => this.#tell(notice),
       fault: (error) => this.fault(error),
     };
+  }
+
+  /** Of the rows of the room, which change by nothing that is read. */
+  look<Result>(plan: (tx: Transaction, room: RoomRef) => Steps<Result>): Promise<Result> {
+    const { store, config } = this.#options;
+    return store.transact((tx) => plan(tx, config.room), { mode: 'read' });
   }
 
   fault(error: ErrorFacts): void {

@@ -10,6 +10,10 @@ export function putAside(tx: Transaction, table: 'journal' | 'deltas', key: Uint
   tx.put('meta', concatBytes(PREFIX, key), row);
 }
 
+export function* countPutAside(tx: Transaction): Steps<number> {
+  return (yield* tx.keys('meta', { from: PREFIX, to: prefixEnd(PREFIX) })).length;
+}
+
 /** What was put aside, under the keys that it had: for whoever can make something of it. */
 export function* readPutAside(tx: Transaction): Steps<readonly Row[]> {
   const rows = yield* tx.rows('meta', { from: PREFIX, to: prefixEnd(PREFIX) });

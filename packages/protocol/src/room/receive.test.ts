@@ -10,7 +10,8 @@ import { MemoryTables } from '../store/memory-store.js';
 import { nameKey } from './name-key.js';
 import { readClock } from './meta.js';
 import type { Arrival } from './arrival.js';
-import { countOutbox, readCursor, readQuarantine, receiveDeltas } from './receive.js';
+import { readQuarantine } from './quarantine.js';
+import { countOutbox, readCursor, receiveDeltas } from './receive.js';
 
 const [a, b] = [0, 1].map(replicaOf) as [ReplicaId, ReplicaId];
 const NOW = 1_000_000;
@@ -64,7 +65,9 @@ describe('receiveDeltas', () => {
     receive(tables, [readable(first)]);
     receive(tables, [garbage(bad)]);
     expect(heldIn(tables)).toEqual([bad.id]);
-    expect(tables.transact((tx) => readQuarantine(tx, room)).result).toEqual([{ delta: bad, fault: 'UNDECODABLE' }]);
+    expect(tables.transact((tx) => readQuarantine(tx, room)).result).toEqual([
+      { delta: bad, fault: 'UNDECODABLE', sinceMs: NOW },
+    ]);
     expect(
       tables
         .table('retained')
@@ -107,7 +110,7 @@ describe('receiveDeltas', () => {
     receive(tables, [readable(first)], [forged]);
     expect(heldIn(tables)).toEqual([first.id]);
     expect(tables.transact((tx) => readQuarantine(tx, room)).result).toEqual([
-      { delta: forged, fault: 'SIGNATURE_INVALID' },
+      { delta: forged, fault: 'SIGNATURE_INVALID', sinceMs: NOW },
     ]);
     expect([tables.transact(readClock).result, tables.table('dots').size]).toEqual([5, 1]);
   });

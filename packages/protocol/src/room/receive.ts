@@ -1,9 +1,7 @@
-import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { bytesToU64, concatBytes, equalBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import { decodeRow, encode, readFixed, readVarUint } from '../codec.js';
-import { bytesToDelta, type Delta } from '../delta.js';
-import { type ErrorCode, errorCodeFromWire, errorCodeToWire } from '../errors.js';
+import type { Delta } from '../delta.js';
 import { receiveHlc } from '../hlc.js';
 import { bytesToDeltaId, type DeltaId, idToBytes, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
@@ -20,6 +18,7 @@ import { ROLL_BYTES, STORE_ID_BYTES } from './log.js';
 import { readLostSeqs } from './lost.js';
 import { readClock, readOwnReplica, writeNumber } from './meta.js';
 import { bytesToOutboxPlace } from './outbox.js';
+import { putInQuarantine, type Rejected } from './quarantine.js';
 import { settleRetained } from './retained.js';
 import { acknowledge } from './seal.js';
 import { dotKey } from './set-rows.js';
@@ -42,17 +41,6 @@ export interface Reception extends Acceptance {
   readonly withdrawnSeqs: readonly number[];
   /** Own deltas of which the relay has shown that it has them. */
   readonly returned: readonly number[];
-}
-
-/** A delta whose signature did not verify: kept to be looked at, no part of the set [SY10]. */
-export interface Rejected {
-  readonly delta: Delta;
-  readonly fault: ErrorCode;
-}
-
-export interface QuarantinedDelta {
-  readonly delta: Delta;
-  readonly fault: ErrorCode;
 }
 
 const EVERYTHING = { from: new Uint8Array() };
@@ -80,12 +68,12 @@ export function* receiveDeltas(
   yield* acknowledge(tx, room, replica, returned);
   const before = yield* readClock(tx);
   let clock = before;
-  for (const { delta, name, fault } of judgement.arrivals) {
+  for (const { delta, name } of judgement.arrivals) {
     clock = receiveHlc(clock, delta.hlc, nowMs, defaultLimits.clockAheadMsMax);
     if (name !== undefined) tx.put('names', nameKey(name), idToBytes(delta.keyId));
-    if (fault !== undefined) quarantine(tx, delta, fault);
   }
-  for (const { delta, fault } of rejected) quarantine(tx, delta, fault);
+  const unreadable = judgement.arrivals.flatMap(({ delta, fault }) => (fault === undefined ? [] : [{ delta, fault }]));
+  yield* putInQuarantine(tx, [...unreadable, ...rejected], nowMs);
   if (clock !== before) writeNumber(tx, 'clock', clock);
   if (cursor !== undefined) writeCursor(tx, cursor);
   noteVouched(tx, acceptance, judgement);
@@ -153,25 +141,6 @@ function* readReturned(
   });
 }
 
-export function* readQuarantine(tx: Transaction, room: RoomRef): Steps<readonly QuarantinedDelta[]> {
-  const rows = yield* tx.rows('quarantine', { from: new Uint8Array() });
-  return rows.map(([, value]) =>
-    decodeRow('quarantine', value, (decoder) => {
-      const fault = errorCodeFromWire(readVarUint(decoder));
-      return { fault, delta: bytesToDelta(room.hash, room.roomId, decoding.readTailAsUint8Array(decoder)) };
-    }),
-  );
-}
-
-/** Why the delta of a row of `quarantine` is there. */
-export function faultOfQuarantine(row: Uint8Array): ErrorCode {
-  return decodeRow('quarantine', row, (decoder) => {
-    const fault = errorCodeFromWire(readVarUint(decoder));
-    decoding.readTailAsUint8Array(decoder);
-    return fault;
-  });
-}
-
 /** Where this replica has read to in a relay's log. */
 export function* readCursor(tx: Transaction): Steps<Cursor | undefined> {
   const row = yield* tx.get('meta', CURSOR);
@@ -211,13 +180,4 @@ export function* readSyncedAt(tx: Transaction): Steps<number> {
 
 export function writeSyncedAt(tx: Transaction, atMs: number): void {
   tx.put('meta', SYNCED_AT, u64ToBytes(Math.max(0, Math.floor(atMs))));
-}
-
-/** `quarantine` row := varUint code • delta */
-function quarantine(tx: Transaction, delta: Delta, fault: ErrorCode): void {
-  const row = concatBytes(
-    encode((encoder) => encoding.writeVarUint(encoder, errorCodeToWire(fault))),
-    delta.bytes,
-  );
-  tx.put('quarantine', idToBytes(delta.id), row);
 }

@@ -7,7 +7,8 @@ import { rowToCertificate } from './certificate-row.js';
 import type { RoomRef } from './room-ref.js';
 import { bytesToJournalRow } from './journal.js';
 import { readOutboxRow } from './outbox.js';
-import { assertReadableMeta, faultOfQuarantine } from './receive.js';
+import { faultOfQuarantine } from './quarantine.js';
+import { assertReadableMeta } from './receive.js';
 import { assertReadableNumber, restoreNumber } from './scrub-meta.js';
 import { assertReadableTrash } from './trash.js';
 

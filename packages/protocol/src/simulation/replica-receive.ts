@@ -10,7 +10,8 @@ import { deriveKeyId, deriveReplicaId, idToBytes, type ReplicaId } from '../ids.
 import type { Arrival } from '../room/arrival.js';
 import { keepStubs, readJoined } from '../room/incoming.js';
 import { proveByHead } from '../room/prove.js';
-import { receiveDeltas, type Rejected } from '../room/receive.js';
+import type { Rejected } from '../room/quarantine.js';
+import { receiveDeltas } from '../room/receive.js';
 import { bytesToStub, isStub, type Stub } from '../stub.js';
 import type { ReplicaEvent } from '../sync/event.js';
 import type { Cursor, DeltaBytes } from '../wire/messages.js';
