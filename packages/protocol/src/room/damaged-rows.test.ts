@@ -80,7 +80,7 @@ test('[AE2] a row of the journal with one flipped bit is put aside, and holds up
 });
 
 test('[AE1, AE2] a delta with a flipped bit is not read; an own one that no relay has is put aside too', async () => {
-  const { store, spoil, read } = await open();
+  const { spoil, read } = await open();
   for (const delta of [first, second])
     spoil('deltas', trieKeyOf(delta), (row) => row.map((byte, i) => (i === row.length - 66 ? byte ^ 1 : byte)));
   expect((await read((tx) => readKeyState(tx, room, second.keyId))).deltas).toEqual([]);

@@ -46,7 +46,7 @@ function* nameFormer(tx: Transaction, room: RoomRef, former: ReplicaId, rows: re
     if (isEmptyContext(seen)) continue;
     for (const row of group) {
       const context = joinContexts([row.context, seen]);
-      tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context }));
+      writeRow(tx, { ...row, context });
     }
   }
 }

@@ -188,7 +188,7 @@ function* journalAgain(tx: Transaction, delta: Delta, context: Context): Steps<J
   // They saw what it had seen as well, which their contexts need not say where the disk has lost it since.
   for (const row of newer) {
     const seen = joinContexts([row.context, context]);
-    tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context: seen }));
+    writeRow(tx, { ...row, context: seen });
   }
   if (newer.length > 0) return undefined;
   const number = (yield* readNumber(tx, 'row')) + 1;
