@@ -2,7 +2,6 @@ import { equalBytes } from '../bytes.js';
 import { unreachable } from '../assert.js';
 import { toldEntries } from '../head-statement.js';
 import type { Position } from '../room/log.js';
-import { isStub } from '../stub.js';
 import type { VersionVector } from '../version-vector.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { CaughtUp, Cursor, Deltas, Diff, RelayMessage } from '../wire/messages.js';
@@ -195,8 +194,6 @@ function stepDeltas(before: InSession, message: Deltas): Result {
   const countsForCursor = typeof position === 'object' && !(state.kind === 'catching-up' && state.by === 'vector');
   const cursor = countsForCursor ? cursorAt(state, position) : undefined;
   const effects: ReplicaEffect[] = [{ kind: 'accept', deltas, cursor }];
-  if (position === undefined && state.kind === 'comparing')
-    return { state: { ...state, moved: state.moved || !deltas.every(isStub) }, effects };
   if (!isSettling(state) || position === undefined) return { state, effects };
   if (position === 'later') return { state: { ...state, isBehind: true }, effects };
   return position.root === undefined ? { state, effects } : { state: toldAt(state, position as Position), effects };
@@ -307,12 +304,22 @@ function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Res
       state.vector.size === 0 ? [] : [{ kind: 'adopt', vector: state.vector, cursor: cursorAt(state, state.position) }];
     return { state: settled, effects };
   }
+  // What came counts when our root shows it: a disk that forgets what it is given would fetch the same for ever.
+  const passes = state.began === undefined || equalBytes(state.began, standing.root) ? state.passes : 0;
   // What is being fetched makes the difference, or a part of it.
-  if (state.passes >= PASSES_MAX || state.flow.fetches.length > 0)
+  if (passes >= PASSES_MAX || state.flow.fetches.length > 0)
     return { state: { ...state, settled: false }, effects: [] };
   const { settled: _, ...rest } = state;
   return {
-    state: { ...rest, kind: 'comparing', salt: undefined, rounds: ROUNDS_MAX, moved: false },
+    state: {
+      ...rest,
+      kind: 'comparing',
+      salt: undefined,
+      rounds: ROUNDS_MAX,
+      moved: false,
+      passes,
+      began: standing.root,
+    },
     effects: [{ kind: 'open-diff' }],
   };
 }
