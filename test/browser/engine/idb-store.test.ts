@@ -224,6 +224,69 @@ describe('a connection that is lost', () => {
   });
 });
 
+test('[AE2] a row that is no bytes any more reads as one that says nothing', async () => {
+  const name = makeName();
+  const store = (await open(name)).room(room);
+  await store.transact(increment, { mode: 'write' });
+  const raw = await openRaw(name);
+  const tx = raw.transaction('meta', 'readwrite');
+  const [key] = await new Promise<IDBValidKey[]>((resolve) => {
+    const request = tx.objectStore('meta').getAllKeys();
+    request.onsuccess = () => resolve(request.result);
+  });
+  tx.objectStore('meta').put(null, key);
+  await new Promise((resolve) => {
+    tx.oncomplete = resolve;
+  });
+  raw.close();
+  const nothing = new Uint8Array();
+  expect(await store.transact((tx) => tx.get('meta', COUNTER), { mode: 'read' })).toEqual(nothing);
+  expect(await store.transact((tx) => tx.rows('meta', { from: nothing }), { mode: 'read' })).toEqual([
+    [COUNTER, nothing],
+  ]);
+});
+
+test('[JS8] a database that gives rows out of order is left at once, and asked for nothing more', async () => {
+  const database = await open(makeName());
+  const store = database.room(room);
+  await store.transact(
+    function* (tx) {
+      for (let i = 0; i < 3; i++) tx.put('names', u64ToBytes(i), new Uint8Array());
+      yield* [];
+    },
+    { mode: 'write' },
+  );
+  const { getAllKeys } = IDBObjectStore.prototype;
+  const result = Object.getOwnPropertyDescriptor(IDBRequest.prototype, 'result')?.get;
+  // As an index of SQLite answers in which a bit of a key has flipped.
+  IDBObjectStore.prototype.getAllKeys = function (...args: Parameters<typeof getAllKeys>) {
+    const request = getAllKeys.apply(this, args);
+    Object.defineProperty(request, 'result', { get: () => result?.call(request).toReversed() });
+    return request;
+  };
+  try {
+    const read = store.transact((tx) => tx.keys('names', { from: new Uint8Array() }), { mode: 'read' });
+    await expect(read).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', facts: { failure: 'broken' } });
+    expect(closings).toMatchObject([{ code: 'STORAGE_UNAVAILABLE' }]);
+  } finally {
+    IDBObjectStore.prototype.getAllKeys = getAllKeys;
+  }
+  await expect(store.transact(increment, { mode: 'write' })).rejects.toMatchObject({ facts: { failure: 'broken' } });
+});
+
+test('[JS8] a database that its platform finds malformed is left at once, though another connection to it would open', async () => {
+  const database = await open(makeName());
+  const store = database.room(room);
+  breakConnections(1, () => {
+    throw new DOMException('Connection is closing because of: database disk image is malformed.', 'UnknownError');
+  });
+  await expect(store.transact(increment, { mode: 'write' }).finally(healConnections)).rejects.toMatchObject({
+    code: 'STORAGE_UNAVAILABLE',
+    facts: { failure: 'broken' },
+  });
+  expect(closings).toMatchObject([{ code: 'STORAGE_UNAVAILABLE' }]);
+});
+
 const { transaction } = IDBDatabase.prototype;
 let transactionsAsked = 0;
 

@@ -1,7 +1,7 @@
 import { idToBytes, MangroveError, type Plan, type RoomId, type Store, type TransactOptions } from '@mangrove/protocol';
 import type { Database, DatabaseHooks, StoredIdentity } from './database.js';
 import { deleteDatabase, IDENTITIES, openDatabase, siteDatabases, toMangroveError } from './idb-open.js';
-import { unavailable } from './places.js';
+import { failureOf, unavailable } from './places.js';
 import { IdbFailure, readValue, runInTransaction, writeValue } from './idb-transaction.js';
 
 /**
@@ -128,7 +128,9 @@ export class IdbDatabase implements Database {
       connection.hasServed = true;
       return result;
     } catch (error) {
-      if (error instanceof IdbFailure && isLoss(error.cause)) this.#drop(connection, error.cause);
+      if (error instanceof IdbFailure && isMalformed(error.cause)) this.#lose(toMangroveError(error.cause));
+      else if (error instanceof IdbFailure && isLoss(error.cause)) this.#drop(connection, error.cause);
+      else if (failureOf(error) === 'broken') this.#lose(error as MangroveError);
       throw error;
     }
   }
@@ -229,6 +231,11 @@ class IdbStore implements Store {
   async close(): Promise<void> {
     this.#isClosed = true;
   }
+}
+
+/** What Chromium says of a database of SQLite in which it comes upon damage. Another connection would open, and come upon it again. */
+function isMalformed(cause: unknown): boolean {
+  return cause instanceof DOMException && cause.message.includes('malformed');
 }
 
 /** Whether the connection is of no further use, whatever one asks it. */

@@ -1,6 +1,7 @@
 import {
   assert,
   compareBytes,
+  MangroveError,
   type Plan,
   prefixEnd,
   type Read,
@@ -11,6 +12,7 @@ import {
   type TransactOptions,
   type Write,
 } from '@mangrove/protocol';
+import { unavailable } from './places.js';
 
 /**
  * One plan as one IndexedDB transaction. Keys on disk are `prefix • key`, and every range is clamped to the prefix, so a plan
@@ -134,10 +136,27 @@ async function answer(tx: IDBTransaction, prefix: Uint8Array, read: Read): Promi
     const limit = Math.min(read.limit ?? MAX_COUNT, MAX_COUNT);
     if (range === undefined || limit <= 0) return [];
     const page = { range, limit, isReverse: read.reverse === true };
-    return await (read.kind === 'rows' ? readRows(store, prefix, page) : readKeys(store, prefix, page));
+    if (read.kind === 'keys') return inOrder(await readKeys(store, prefix, page), page, (key) => key);
+    return inOrder(await readRows(store, prefix, page), page, ([key]) => key);
   } catch (error) {
-    throw new IdbFailure(error, true);
+    throw error instanceof MangroveError ? error : new IdbFailure(error, true);
   }
+}
+
+/**
+ * [JS8] A database whose index is damaged gives rows out of order, and does not find by key what it gives by range. Nothing it says can
+ * be relied on, and what is written to it may be gone.
+ */
+function inOrder<Item>(
+  items: readonly Item[],
+  { isReverse }: Page,
+  keyOf: (item: Item) => Uint8Array,
+): readonly Item[] {
+  for (let i = 1; i < items.length; i++) {
+    const order = compareBytes(keyOf(items[i - 1] as Item), keyOf(items[i] as Item));
+    if (isReverse ? order <= 0 : order >= 0) throw unavailable('broken', 'its rows are not in the order of their keys');
+  }
+  return items;
 }
 
 interface Page {
@@ -227,6 +246,11 @@ function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
+}
+
+/** [AE2] All that is written is bytes. A row that reads as something else is damaged, and plans know what to do with one that says nothing. */
+function bytesOf(value: unknown): Uint8Array {
+  return value instanceof Uint8Array ? value : new Uint8Array();
 }
 
 function roomKey(prefix: Uint8Array, key: Uint8Array): Uint8Array<ArrayBuffer> {
