@@ -165,7 +165,7 @@ interface Page {
   readonly isReverse: boolean;
 }
 
-/** What is no bytes was written by nobody here: as good as a row that is cut off at its beginning, which whoever reads it can tell. */
+/** [AE2] What is no bytes was written by nobody here: as good as a row that is cut off at its beginning, which whoever reads it can tell. */
 function bytesOf(value: unknown): Uint8Array {
   return value instanceof Uint8Array ? value : new Uint8Array();
 }
@@ -246,11 +246,6 @@ function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-}
-
-/** [AE2] All that is written is bytes. A row that reads as something else is damaged, and plans know what to do with one that says nothing. */
-function bytesOf(value: unknown): Uint8Array {
-  return value instanceof Uint8Array ? value : new Uint8Array();
 }
 
 function roomKey(prefix: Uint8Array, key: Uint8Array): Uint8Array<ArrayBuffer> {

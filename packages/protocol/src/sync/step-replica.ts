@@ -1,13 +1,12 @@
-import { equalBytes } from '../bytes.js';
 import { unreachable } from '../assert.js';
 import { toldEntries } from '../head-statement.js';
 import type { Position } from '../room/log.js';
 import type { VersionVector } from '../version-vector.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
-import type { CaughtUp, Cursor, Deltas, Diff, RelayMessage } from '../wire/messages.js';
+import type { CaughtUp, Deltas, RelayMessage } from '../wire/messages.js';
 import { certificateMessages } from './chunk.js';
 import type { ReplicaEffect } from './effect.js';
-import type { ReplicaEvent, Standing } from './event.js';
+import type { ReplicaEvent } from './event.js';
 import { bytesOf, startFlow } from './flow.js';
 import { answered } from './offers.js';
 import { announced, NO_PROGRESS } from './progress.js';
@@ -15,7 +14,6 @@ import {
   after,
   type InSession,
   isWaiting,
-  push,
   readOutbox,
   resume,
   stepBeyondRead,
@@ -29,15 +27,21 @@ import {
   stepWant,
   tookDeltas,
 } from './replica-flow.js';
+import {
+  cursorAt,
+  hasMoved,
+  live,
+  type Settling,
+  settle,
+  stepDiff,
+  stepDiffAnswered,
+  toldAt,
+} from './replica-compare.js';
 import type { ReplicaState } from './state.js';
 import type { Step } from './transition.js';
 
 type Result = Step<ReplicaState, ReplicaEffect>;
-type Settling = Extract<ReplicaState, { position: unknown }>;
 
-/** Passes of the Merkle diff in a row before the link waits for the next check: a peer that withholds must not keep us busy. */
-const PASSES_MAX = 4;
-const ROUNDS_MAX = 80;
 /** What a relay may say for hours while nothing that was asked for comes. */
 const IDLE_WORDS: ReadonlySet<RelayMessage['kind']> = new Set(['presence', 'peer', 'heads', 'certificates']);
 
@@ -239,17 +243,6 @@ function stepAck(state: InSession, seqs: readonly number[], position: Position |
   return { state: told.rounds === 0 ? live(next) : next, effects };
 }
 
-/**
- * Where the relay stands now. One that has another root and nothing new in its log has less than before: what it said of its vector is not so any
- * more, and equal roots would not make it right [AE6].
- */
-function toldAt<State extends Settling>(state: State, position: Position): State {
-  const { offset, roll, root } = state.position;
-  const isSamePlace = offset === position.offset && equalBytes(roll, position.roll);
-  const hasLess = isSamePlace && !equalBytes(root, position.root);
-  return { ...state, position, isBehind: false, vector: hasLess ? new Map() : state.vector };
-}
-
 function stepVectorRead(state: InSession, vector: VersionVector): Result {
   const pulled = state.kind === 'catching-up' ? { ...state, pulled: new Map(toldEntries(vector)) } : state;
   return { state: pulled, effects: [send({ kind: 'pull', vector })] };
@@ -293,78 +286,6 @@ function stepCheck(state: InSession, event: ReplicaEvent & { kind: 'check' }): R
 function probe({ state, effects }: Result): Result {
   const isSettled = state.kind === 'live' && state.settled;
   return { state, effects: isSettled ? [...effects, send({ kind: 'probe' })] : effects };
-}
-
-/** [SY5] Equal roots with nothing on the way: in sync. Unequal ones: find out where. */
-function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Result {
-  if (standing.outbox > 0 || state.isBehind) return { state: { ...state, settled: false }, effects: [] };
-  if (equalBytes(standing.root, state.position.root)) {
-    const settled: ReplicaState = { ...state, settled: true, passes: 0, vector: new Map() };
-    const effects: ReplicaEffect[] =
-      state.vector.size === 0 ? [] : [{ kind: 'adopt', vector: state.vector, cursor: cursorAt(state, state.position) }];
-    return { state: settled, effects };
-  }
-  // What came counts when our root shows it: a disk that forgets what it is given would fetch the same for ever.
-  const passes = state.began === undefined || equalBytes(state.began, standing.root) ? state.passes : 0;
-  // What is being fetched makes the difference, or a part of it.
-  if (passes >= PASSES_MAX || state.flow.fetches.length > 0)
-    return { state: { ...state, settled: false }, effects: [] };
-  const { settled: _, ...rest } = state;
-  return {
-    state: {
-      ...rest,
-      kind: 'comparing',
-      salt: undefined,
-      rounds: ROUNDS_MAX,
-      moved: false,
-      passes,
-      began: standing.root,
-    },
-    effects: [{ kind: 'open-diff' }],
-  };
-}
-
-function stepDiff(state: InSession, message: Diff): Result {
-  if (state.kind !== 'comparing' || state.rounds === 0) return stay(state);
-  if (state.salt === undefined || !equalBytes(message.salt, state.salt)) return stay(state);
-  const moved = state.moved || hasMoved(state, message.root);
-  const next = { ...toldAt(state, { ...state.position, root: message.root }), isBehind: state.isBehind };
-  return {
-    state: { ...next, rounds: state.rounds - 1, moved },
-    effects: [{ kind: 'answer-diff', message, bytesMax: Math.max(0, state.flow.credit) }],
-  };
-}
-
-function stepDiffAnswered(
-  state: ReplicaState & { kind: 'comparing' },
-  event: ReplicaEvent & { kind: 'diff-answered' },
-): Result {
-  const pushed = state.rights.includes('write') ? push(state, event.deltas, true) : stay(state);
-  const { state: now } = pushed as Step<typeof state, ReplicaEffect>;
-  const effects = [...pushed.effects];
-  if (event.entries.length > 0 && state.rounds > 0) {
-    effects.push(send({ kind: 'diff', salt: event.salt, root: event.root, entries: event.entries }));
-    return { state: now, effects };
-  }
-  // The pass is over. What was sent will be acknowledged, and an acknowledgement looks at the roots.
-  if (effects.length > 0) return { state: { ...now, rounds: 0 }, effects };
-  const next = live(now);
-  return { state: next, effects: [{ kind: 'acknowledge', seqs: [], cursor: undefined }] };
-}
-
-/** After a pass. One that moved deltas may have more to move; one that did not is tried again, a few times [MK7]. */
-function live(state: ReplicaState & { kind: 'comparing' }): ReplicaState & { kind: 'live' } {
-  const { salt: _, rounds: __, moved, passes, ...rest } = state;
-  return { ...rest, kind: 'live', settled: false, passes: moved ? 0 : passes + 1 };
-}
-
-/** What was sent counts when the relay's root shows it: a relay that refuses all of it would be sent the same for ever. */
-function hasMoved(state: Settling, root: Uint8Array): boolean {
-  return !equalBytes(root, state.position.root);
-}
-
-function cursorAt(session: { storeId: Uint8Array }, position: Pick<Position, 'offset' | 'roll'>): Cursor {
-  return { storeId: session.storeId, offset: position.offset, roll: position.roll };
 }
 
 function moved(state: ReplicaState, nowMs: number): ReplicaState {
