@@ -114,11 +114,11 @@ describe('the end of a database', () => {
     const store = database.room(room);
     await store.transact(increment, { mode: 'write' });
     const newer = await openRaw(name, 99);
-    expect(closings).toMatchObject([{ code: 'STORAGE_UNAVAILABLE' }]);
-    await expect(store.transact(increment, { mode: 'write' })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    expect(closings).toMatchObject([{ code: 'STORAGE_NEWER' }]);
+    await expect(store.transact(increment, { mode: 'write' })).rejects.toMatchObject({ code: 'STORAGE_NEWER' });
     newer.close();
     // A database of the future is not read with the tables of today.
-    await expect(openIdbDatabase(name, { onClosed: () => {} })).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' });
+    await expect(openIdbDatabase(name, { onClosed: () => {} })).rejects.toMatchObject({ code: 'STORAGE_NEWER' });
   });
 
   const isChromium = server.browser === 'chromium';

@@ -502,36 +502,6 @@ describe('in sync', () => {
     expect(pushes).toBe(4);
   });
 
-  test('[SY4] what a pass brings and a disk does not keep is not fetched without end', () => {
-    const replica = createReplica();
-    replica.goLive(50);
-    let fetched = 0;
-    for (let pass = 0; pass < 20; pass++) {
-      replica.step({ kind: 'acknowledged', standing: standingAt(9) });
-      if (replica.state.kind !== 'comparing') break;
-      const salt = replica.open(pass);
-      replica.hear({ kind: 'deltas', position: undefined, deltas: [theirs.bytes] });
-      replica.step({ kind: 'accepted', standing: standingAt(9) });
-      fetched++;
-      replica.hear({ kind: 'diff', salt, root: filled(32, 50), entries: [] });
-      replica.step({ kind: 'diff-answered', salt, root: filled(32, 9), entries: [], deltas: [] });
-    }
-    expect(fetched).toBe(4);
-  });
-
-  test('[SY4] a pass that brings something that is kept is followed by as many as it takes', () => {
-    const replica = createReplica();
-    replica.goLive(50);
-    for (let pass = 0; pass < 8; pass++) {
-      expect(replica.step({ kind: 'acknowledged', standing: standingAt(9 + pass) })).toEqual([{ kind: 'open-diff' }]);
-      const salt = replica.open(pass);
-      replica.hear({ kind: 'deltas', position: undefined, deltas: [theirs.bytes] });
-      replica.step({ kind: 'accepted', standing: standingAt(10 + pass) });
-      replica.hear({ kind: 'diff', salt, root: filled(32, 50), entries: [] });
-      replica.step({ kind: 'diff-answered', salt, root: filled(32, 10 + pass), entries: [], deltas: [] });
-    }
-  });
-
   test('[SY4] a pass that moves something is followed by as many as it takes', () => {
     const replica = createReplica();
     replica.goLive(50);

@@ -36,22 +36,12 @@ export function settle(state: ReplicaState & { kind: 'live' }, standing: Standin
       state.vector.size === 0 ? [] : [{ kind: 'adopt', vector: state.vector, cursor: cursorAt(state, state.position) }];
     return { state: settled, effects };
   }
-  // What came counts when our root shows it: a disk that forgets what it is given would fetch the same for ever.
-  const passes = state.began === undefined || equalBytes(state.began, standing.root) ? state.passes : 0;
   // What is being fetched makes the difference, or a part of it.
-  if (passes >= PASSES_MAX || state.flow.fetches.length > 0)
+  if (state.passes >= PASSES_MAX || state.flow.fetches.length > 0)
     return { state: { ...state, settled: false }, effects: [] };
   const { settled: _, ...rest } = state;
   return {
-    state: {
-      ...rest,
-      kind: 'comparing',
-      salt: undefined,
-      rounds: ROUNDS_MAX,
-      moved: false,
-      passes,
-      began: standing.root,
-    },
+    state: { ...rest, kind: 'comparing', salt: undefined, rounds: ROUNDS_MAX, moved: false },
     effects: [{ kind: 'open-diff' }],
   };
 }

@@ -47,19 +47,9 @@ export type ReplicaState =
         readonly passes: number;
         readonly rounds: number;
         readonly moved: boolean;
-        /** Our root when the pass began. */
-        readonly began: Uint8Array;
       })
   /** Deltas flow as they are made. `settled` while roots were equal at the last look. */
-  | (ReplicaBase &
-      Session &
-      Settling & {
-        readonly kind: 'live';
-        readonly settled: boolean;
-        readonly passes: number;
-        /** Our root when the last pass began. */
-        readonly began?: Uint8Array;
-      })
+  | (ReplicaBase & Session & Settling & { readonly kind: 'live'; readonly settled: boolean; readonly passes: number })
   /** The relay will not have us; only the application can change that. */
   | (ReplicaBase & { readonly kind: 'refused' });
 

@@ -1,6 +1,7 @@
 import { unreachable } from '../assert.js';
 import { toldEntries } from '../head-statement.js';
 import type { Position } from '../room/log.js';
+import { isStub } from '../stub.js';
 import type { VersionVector } from '../version-vector.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import type { CaughtUp, Deltas, RelayMessage } from '../wire/messages.js';
@@ -198,6 +199,8 @@ function stepDeltas(before: InSession, message: Deltas): Result {
   const countsForCursor = typeof position === 'object' && !(state.kind === 'catching-up' && state.by === 'vector');
   const cursor = countsForCursor ? cursorAt(state, position) : undefined;
   const effects: ReplicaEffect[] = [{ kind: 'accept', deltas, cursor }];
+  if (position === undefined && state.kind === 'comparing')
+    return { state: { ...state, moved: state.moved || !deltas.every(isStub) }, effects };
   if (!isSettling(state) || position === undefined) return { state, effects };
   if (position === 'later') return { state: { ...state, isBehind: true }, effects };
   return position.root === undefined ? { state, effects } : { state: toldAt(state, position as Position), effects };

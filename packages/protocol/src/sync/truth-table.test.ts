@@ -77,7 +77,6 @@ const replicaStates: { readonly [Kind in ReplicaState['kind']]: Extract<ReplicaS
     passes: 0,
     rounds: 9,
     moved: false,
-    began: filled(32, 9),
   },
   live: { ...replicaBase, ...session, kind: 'live', position, isBehind: false, vector, settled: false, passes: 0 },
   refused: { ...replicaBase, kind: 'refused' },
