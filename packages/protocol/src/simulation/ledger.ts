@@ -178,7 +178,9 @@ export class Ledger {
     const record = this.deltas.get(id);
     if (record === undefined || record.atRelay) return;
     record.atRelay = true;
-    if (this.#copied.has(record.delta.replica)) record.withdrawn = false;
+    // Refused and taken back, and then a late copy of the push, or of the profile, has brought it all the same: it stands beside what followed [JS5].
+    if (record.withdrawn) this.revived(record);
+    record.withdrawn = false;
     if (!this.#isWatched || !this.#copied.has(record.delta.replica) || this.isUnder(record.delta)) return;
     for (const other of this.#deltasByKey.get(record.delta.keyId) ?? []) {
       if (!other.atRelay || other === record) continue;
@@ -207,6 +209,11 @@ export class Ledger {
     if (!isJournaled) return;
     for (const write of record.writes.map((id) => this.get(id)))
       if (write.delta === record.delta.id) write.delta = this.#sealOf(write);
+  }
+
+  /** What a relay has stands, whatever it says of it. */
+  stays(record: SealedRecord): void {
+    if (record.atRelay) record.withdrawn = false;
   }
 
   #sealOf({ id, keyId }: WriteRecord): DeltaId | undefined {
