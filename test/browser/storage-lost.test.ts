@@ -201,7 +201,7 @@ test.skipIf(devtools.isLacking)(
     });
     const status = await anna.waitForStatus('moved', ({ storage }) => storage === 'lost', MOVED_WITHIN_MS);
     expect(status.lastError?.message).toContain('newer version');
-    expect(status.lastError?.remedy).toContain('reload');
+    expect(status.lastError?.code).toBe('STORAGE_NEWER');
     await anna.goToEnd();
     await anna.type('After. ');
     const ben = await stage.arrive('Ben');

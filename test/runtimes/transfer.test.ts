@@ -18,16 +18,15 @@ async function offer(url: string, replica: TestReplica, delta: Delta, parts: num
 
 const largeOf = (replica: TestReplica): Delta => replica.draft({ body: randomBytes(PARTS * PART_BYTES - 100) });
 
-test('[SY18] what one connection began and another of the same replica brings is acknowledged over both', async () => {
+test('[SY18, SY24] what one connection began a later one of the same replica completes, and the earlier one is ended', async () => {
   const { url, faults } = await startRelay();
   const alice = new TestReplica('room');
   const large = largeOf(alice);
   const first = await offer(url, alice, large, 2);
-  const second = await offer(url, alice, large, 0);
-  first.serveParts(PARTS);
-  expect((await first.next('ack', ({ seqs }) => seqs.length > 0)).seqs).toEqual([1]);
-  // It has sent no part and is asked for none any more.
+  const second = await offer(url, alice, large, PARTS);
   expect((await second.next('ack', ({ seqs }) => seqs.length > 0)).seqs).toEqual([1]);
+  await first.closed;
+  expect(first.closeCode).toBe(4000);
   expect((await readRoomVersion(url, 'room')).vector).toEqual({ [alice.id]: 1 });
   expect(faults).toEqual([]);
 });

@@ -217,14 +217,10 @@ export class RelayRoom implements LinkHost {
     }
     const { replica, rights, expiresAtMs } = answer;
     if (rights.includes('write')) await this.#issue([hello.publicKey], link);
-    const { storeId } = ports.identity;
-    const welcoming = await opened.commits.alone(async () => {
-      if (!this.#displace(replica, link)) return undefined;
-      return opened.read((tx) => readWelcoming(tx, storeId, replica, hello.cursor));
-    });
-    if (welcoming === undefined) return { kind: 'displaced', replica };
+    const admission = await this.#admit(link, replica, opened, hello);
+    if (admission === undefined) return { kind: 'displaced', replica };
+    const { welcoming, present } = admission;
     link.expiresAtMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
-    const present = this.#enter(link, replica);
     ports.counters.add('connections_admitted');
     const certificate = rights.includes('write')
       ? welcoming.certificates.find(({ publicKey }) => equalBytes(publicKey, hello.publicKey))
@@ -233,17 +229,26 @@ export class RelayRoom implements LinkHost {
   }
 
   /**
-   * [SY24] Whether this connection of the replica was opened last; then it takes the place of any other. Between two commits, so that what the
-   * newcomer is told of its own deltas stays so until it pushes itself.
+   * [SY24] Undefined where a connection of this replica was opened later; any other one leaves its place. What the newcomer is told of its own deltas is
+   * read between two commits, and stays so until it pushes itself. The former one goes when the newcomer is there: to others nobody was away.
    */
-  #displace(replica: ReplicaId, by: Link): boolean {
-    const former = this.#writers.get(replica);
-    if (former !== undefined && former.number > by.number) return false;
-    this.#writers.set(replica, { number: by.number, link: by.isOpen ? by : undefined });
-    if (former?.link === undefined) return true;
-    this.ports.counters.add('connections_displaced');
-    former.link.deliver({ kind: 'displaced', replica });
-    return true;
+  async #admit(link: Link, replica: ReplicaId, opened: OpenedRoom, hello: Hello) {
+    let displaced: Link | undefined;
+    try {
+      const welcoming = await opened.commits.alone(async () => {
+        const writer = this.#writers.get(replica);
+        if (writer !== undefined && writer.number > link.number) return undefined;
+        displaced = writer?.link;
+        this.#writers.set(replica, { number: link.number, link: link.isOpen ? link : undefined });
+        return opened.read((tx) => readWelcoming(tx, this.ports.identity.storeId, replica, hello.cursor));
+      });
+      return welcoming && { welcoming, present: this.#enter(link, replica) };
+    } finally {
+      if (displaced !== undefined) {
+        this.ports.counters.add('connections_displaced');
+        displaced.deliver({ kind: 'displaced', replica });
+      }
+    }
   }
 
   takes({ link, replica }: Push): boolean {
