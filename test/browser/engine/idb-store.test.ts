@@ -52,7 +52,7 @@ describe('as in WebKit', () => {
     delete withRecords.getAllRecords;
   });
   afterAll(() => {
-    withRecords.getAllRecords = getAllRecords;
+    if (getAllRecords !== undefined) withRecords.getAllRecords = getAllRecords;
   });
   describeStore('indexeddb without getAllRecords', openUnderTest);
 });
