@@ -8,7 +8,6 @@ const SHOWN_MAX = 20;
 const REASONS: Readonly<Record<string, string>> = {
   SIGNATURE_INVALID: 'not signed by whom it names',
   UNDECODABLE: 'cannot be read',
-  UPDATE_TOO_COSTLY: 'takes too long to apply',
   CHECKPOINT_WRONG: 'is not what it was merged from',
   STORAGE_DAMAGED: 'damaged on this disk',
 };

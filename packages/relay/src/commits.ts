@@ -136,9 +136,11 @@ export class CommitQueue {
   }
 
   #takeBatch(): readonly Waiting[] {
-    const isTaken = new Set(this.#waiting.filter((push) => this.#host.takes(push)));
-    for (const push of this.#waiting) if (!isTaken.has(push)) push.done();
-    this.#waiting = [...isTaken];
+    this.#waiting = this.#waiting.filter((push) => {
+      const isTaken = this.#host.takes(push);
+      if (!isTaken) push.done();
+      return isTaken;
+    });
     let deltas = 0;
     let bytes = 0;
     let count = 0;

@@ -1,4 +1,4 @@
-import { bytesToU64, concatBytes, prefixEnd, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, equalBytes, prefixEnd, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import type { Delta } from '../delta.js';
 import { idToBytes, type ReplicaId, shortIdToBytes } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
@@ -53,7 +53,7 @@ export function* isWrittenElsewhere(tx: Transaction, { lastSeq, lastId }: LastTa
   if (lastSeq > (yield* readNumber(tx, 'seq'))) return true;
   const waiting = lastId && (yield* tx.get('outbox', u64ToBytes(lastSeq)));
   if (lastId === undefined || waiting === undefined) return false;
-  return bytesToOutboxPlace(waiting).shortId.some((byte, i) => byte !== lastId[i]);
+  return !equalBytes(bytesToOutboxPlace(waiting).shortId, lastId);
 }
 
 const keyOf = (replica: ReplicaId): Uint8Array => concatBytes(PREFIX, idToBytes(replica));

@@ -146,7 +146,7 @@ export type RelayEvent =
 
 export interface CommittedDelta {
   readonly bytes: DeltaBytes;
-  /** The challenge of the connection it came over, whose peer has it already; a copy of its profile on another has not. */
+  /** The challenge of the connection it came over, whose peer has it already. */
   readonly via: Uint8Array | undefined;
 }
 

@@ -3,13 +3,12 @@ import type { Position } from '../room/log.js';
 import type { Cursor, Diff } from '../wire/messages.js';
 import type { ReplicaEffect } from './effect.js';
 import type { ReplicaEvent, Standing } from './event.js';
-import { type InSession, push } from './replica-flow.js';
+import { type InSession, push, type Result, send, stay } from './replica-flow.js';
 import type { ReplicaState } from './state.js';
 import type { Step } from './transition.js';
 
 // Whether the roots of both sides are equal, and the passes of the Merkle diff that find out where they are not.
 
-type Result = Step<ReplicaState, ReplicaEffect>;
 export type Settling = Extract<ReplicaState, { position: unknown }>;
 
 /** Passes of the Merkle diff in a row before the link waits for the next check: a peer that withholds must not keep us busy. */
@@ -88,10 +87,3 @@ export function hasMoved(state: Settling, root: Uint8Array): boolean {
 export function cursorAt(session: { storeId: Uint8Array }, position: Pick<Position, 'offset' | 'roll'>): Cursor {
   return { storeId: session.storeId, offset: position.offset, roll: position.roll };
 }
-
-const send = (message: Extract<ReplicaEffect, { kind: 'send' }>['message']): ReplicaEffect => ({
-  kind: 'send',
-  message,
-});
-
-const stay = (state: ReplicaState): Result => ({ state, effects: [] });

@@ -11,6 +11,7 @@ import type { OutboxRead, ReplicaState } from './state.js';
 import type { Step } from './transition.js';
 
 export type InSession = Extract<ReplicaState, { rights: unknown }>;
+export type Result = Step<ReplicaState, ReplicaEffect>;
 
 /** After any change of what is fetched, taken or granted. */
 export function flowOn(state: InSession, flow: Flow): Step<InSession, ReplicaEffect> {
@@ -202,4 +203,12 @@ export function progressOf(state: ReplicaState): Progress | undefined {
 function stillMissing({ fetches }: Flow): { count: number; missing: number } {
   const missing = fetches.reduce((sum, { bodyBytes, have, parts }) => sum + bodyBytes * (1 - have / parts), 0);
   return { count: fetches.length, missing: Math.ceil(missing) };
+}
+
+export function send(message: Extract<ReplicaEffect, { kind: 'send' }>['message']): ReplicaEffect {
+  return { kind: 'send', message };
+}
+
+export function stay(state: ReplicaState): Result {
+  return { state, effects: [] };
 }

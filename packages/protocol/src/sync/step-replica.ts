@@ -16,7 +16,10 @@ import {
   type InSession,
   isWaiting,
   readOutbox,
+  type Result,
   resume,
+  send,
+  stay,
   stepBeyondRead,
   stepCommitted,
   stepCredit,
@@ -39,9 +42,6 @@ import {
   toldAt,
 } from './replica-compare.js';
 import type { ReplicaState } from './state.js';
-import type { Step } from './transition.js';
-
-type Result = Step<ReplicaState, ReplicaEffect>;
 
 /** What a relay may say for hours while nothing that was asked for comes. */
 const IDLE_WORDS: ReadonlySet<RelayMessage['kind']> = new Set(['presence', 'peer', 'heads', 'certificates']);
@@ -319,12 +319,4 @@ function base<Kind extends 'offline' | 'connecting' | 'refused' | 'greeting' | '
   kind: Kind,
 ) {
   return { role: 'replica' as const, config: state.config, replica: state.replica, kind };
-}
-
-function send(message: Extract<ReplicaEffect, { kind: 'send' }>['message']): ReplicaEffect {
-  return { kind: 'send', message };
-}
-
-function stay(state: ReplicaState): Result {
-  return { state, effects: [] };
 }
