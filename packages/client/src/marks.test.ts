@@ -1,23 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { MarkKeeper, markOf, Marks, type MarkStorage } from './marks.js';
+import { memoryStorage } from '../../../test/support/memory-storage.js';
+import { MarkKeeper, markOf, Marks } from './marks.js';
 import type { RoomStatus, StorageMetrics } from './types.js';
-
-function storageOf(items: Map<string, string>): MarkStorage {
-  return {
-    getItem: (key) => items.get(key) ?? null,
-    setItem: (key, value) => void items.set(key, value),
-    removeItem: (key) => void items.delete(key),
-    key: (i) => [...items.keys()][i] ?? null,
-    get length() {
-      return items.size;
-    },
-  };
-}
 
 describe('[API] what a client remembers outside of its database', () => {
   test('each room of each client has a mark of its own, and forgetting takes those of one client', () => {
     const items = new Map([['of the app', '1']]);
-    const [ours, others] = ['a', 'a b'].map((client) => new Marks(client, () => storageOf(items))) as [Marks, Marks];
+    const [ours, others] = ['a', 'a b'].map((client) => new Marks(client, () => memoryStorage(items))) as [
+      Marks,
+      Marks,
+    ];
     ours.write('b r', { writes: 3, atMs: 7 });
     ours.write('s', { writes: 0, atMs: 8 });
     others.write('r', { writes: 1, atMs: 9 });
@@ -34,7 +26,7 @@ describe('[API] what a client remembers outside of its database', () => {
 
   test('a mark that says nothing is none, and storage that is denied or full keeps nobody from anything', () => {
     const items = new Map<string, string>();
-    const marks = new Marks('a', () => storageOf(items));
+    const marks = new Marks('a', () => memoryStorage(items));
     marks.write('r', { writes: 1, atMs: 1 });
     const [key] = items.keys();
     for (const text of ['', 'x', '1', '1 x', '1.5 2']) {

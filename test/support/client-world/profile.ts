@@ -3,6 +3,7 @@ import type { OpenedIdentity } from '../../../packages/client/src/environment.js
 import type { LeadOptions, Leadership } from '../../../packages/client/src/tabs/leadership.js';
 import type { RoomChannel } from '../../../packages/client/src/tabs/room-channel.js';
 import { hash, type Keys } from '../keys.js';
+import { memoryStorage } from '../memory-storage.js';
 import type { MarkStorage } from '../../../packages/client/src/marks.js';
 import { MemoryChannel } from './channel.js';
 import { Network } from './network.js';
@@ -125,17 +126,4 @@ export class Profile {
     channels.add(channel);
     return channel;
   }
-}
-
-function memoryStorage(): MarkStorage {
-  const items = new Map<string, string>();
-  return {
-    getItem: (key) => items.get(key) ?? null,
-    setItem: (key, value) => void items.set(key, value),
-    removeItem: (key) => void items.delete(key),
-    key: (i) => [...items.keys()][i] ?? null,
-    get length() {
-      return items.size;
-    },
-  };
 }

@@ -1,19 +1,12 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { requireBrowser } from '../../../scripts/lib/ensure-browser.mjs';
+import { CHROMIUM_ARGS } from './chromium-args.js';
 import type { Engine, Session, Tab } from './engine.js';
 import { killProcess } from './processes.js';
 import { PlaywrightEngine, PlaywrightSession, PlaywrightTab } from './playwright-engine.js';
 
 const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-dev-shm-usage',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-default-apps',
-  '--disable-sync',
-  '--no-first-run',
-  '--mute-audio',
+  ...CHROMIUM_ARGS,
   // A page in the background is to behave as one in the foreground: two people are two pages, and one screen has one in front.
   '--disable-background-timer-throttling',
   '--disable-backgrounding-occluded-windows',

@@ -4,21 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { requireBrowser } from '../../../scripts/lib/ensure-browser.mjs';
+import { CHROMIUM_ARGS } from './chromium-args.js';
 import { PlaywrightSession } from './playwright-engine.js';
 
-const ARGS = [
-  '--headless=new',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-dev-shm-usage',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-default-apps',
-  '--disable-sync',
-  '--no-first-run',
-  '--mute-audio',
-  '--remote-debugging-port=0',
-];
+const ARGS = ['--headless=new', ...CHROMIUM_ARGS, '--remote-debugging-port=0'];
 const START_MS_MAX = 30_000;
 
 /**

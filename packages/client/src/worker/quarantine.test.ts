@@ -1,42 +1,19 @@
-import {
-  acceptAndLog,
-  bodyToBytes,
-  type Delta,
-  deriveKeyId,
-  EMPTY_CONTEXT,
-  hlcFromMs,
-  type KeyName,
-  makeUnsignedDelta,
-  recordPayloadToBytes,
-  type ReplicaId,
-  signDelta,
-  valueToBytes,
-} from '@mangrove/protocol';
+import { acceptAndLog, type KeyName } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { type ClientWorld, roomRef, setWorld } from '../../../../test/support/client-world.js';
+import { forgeRecord } from '../../../../test/support/forged-record.js';
 
 let world: ClientWorld;
 setWorld((fresh) => (world = fresh));
-
-const { hash, roomId } = roomRef();
-
-/** A delta that the replica did not sign. */
-function forge(replica: ReplicaId, name: KeyName, seq: number): Delta {
-  const hlc = hlcFromMs(world.nowMs + seq);
-  const header = {
-    ...{ replica, seq, keyId: deriveKeyId(hash, roomId, name), hlc, writtenAt: hlc, prev: hlcFromMs(0) },
-    ...{ context: EMPTY_CONTEXT, flags: 0, nonces: [] },
-  };
-  const body = bodyToBytes({ name, payload: recordPayloadToBytes({ value: valueToBytes('forged') }) });
-  return signDelta(makeUnsignedDelta(hash, roomId, header, body), new Uint8Array(64).fill(7));
-}
 
 test('[SY10, CX8] what is set aside is listed with its reason and exported byte by byte, in all tabs and after a reload', async () => {
   const [profile, victimProfile] = [world.profile(), world.profile()];
   const victim = victimProfile.tab().room();
   await world.agree(victim);
   const names: KeyName[] = ['a', 'b', 'c'].map((id) => ({ kind: 'record', collection: 'todos', id }));
-  const forged = names.map((name, i) => forge(victimProfile.replica('team'), name, i + 1));
+  const forged = names.map((name, i) =>
+    forgeRecord(victimProfile.replica('team'), name, 'forged', world.nowMs + i + 1, i + 1),
+  );
   const options = { nowMs: world.nowMs, from: 'others', retain: () => false } as const;
   await world.relay.store('team').transact((tx) => acceptAndLog(tx, roomRef(), forged, options), { mode: 'write' });
   const [first, second] = [profile.tab(), profile.tab()];

@@ -1,17 +1,10 @@
 import {
   acceptAndLog,
-  bodyToBytes,
   type Delta,
   deriveKeyId,
-  EMPTY_CONTEXT,
-  hlcFromMs,
   type KeyName,
-  makeUnsignedDelta,
-  recordPayloadToBytes,
   type ReplicaId,
   type Right,
-  signDelta,
-  valueToBytes,
   LinkMemory,
 } from '@mangrove/protocol';
 import { describe, expect, test } from 'vitest';
@@ -24,6 +17,7 @@ import {
   roomRef,
   setWorld,
 } from '../../../../test/support/client-world.js';
+import { forgeRecord } from '../../../../test/support/forged-record.js';
 import type { Room } from '../room.js';
 
 const MINUTE_MS = 60_000;
@@ -232,27 +226,11 @@ describe('rights', () => {
 });
 
 describe('forgeries', () => {
-  const keyOf = (name: KeyName) => deriveKeyId(roomRef().hash, roomRef().roomId, name);
+  const _keyOf = (name: KeyName) => deriveKeyId(roomRef().hash, roomRef().roomId, name);
   const name: KeyName = { kind: 'record', collection: 'todos', id: 'a' };
 
   /** A delta that the replica did not sign. */
-  function forge(replica: ReplicaId, value: string, seq = 1): Delta {
-    const { hash, roomId } = roomRef();
-    const hlc = hlcFromMs(world.nowMs);
-    const header = {
-      replica,
-      seq,
-      keyId: keyOf(name),
-      hlc,
-      writtenAt: hlc,
-      prev: hlcFromMs(0),
-      context: EMPTY_CONTEXT,
-      flags: 0,
-      nonces: [],
-    };
-    const body = bodyToBytes({ name, payload: recordPayloadToBytes({ value: valueToBytes(value) }) });
-    return signDelta(makeUnsignedDelta(hash, roomId, header, body), new Uint8Array(64).fill(7));
-  }
+  const forge = (replica: ReplicaId, value: string): Delta => forgeRecord(replica, name, value, world.nowMs);
 
   /** The last byte is one of the signature. */
   function spoil(delta: Uint8Array): Uint8Array {
