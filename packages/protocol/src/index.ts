@@ -130,6 +130,7 @@ export {
   removeDelta,
   type RoomRef,
 } from './room/accept.js';
+export { isAhead, siftAhead } from './room/ahead.js';
 export { dotKey, splitTrieKeys } from './room/set-rows.js';
 export {
   checkpointDelayMs,

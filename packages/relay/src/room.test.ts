@@ -100,6 +100,28 @@ test('[SY6] an acknowledgement comes after everything that its position counts',
   }
 });
 
+test('[SY8] a replay is acknowledged by a relay whose clock was set back since, what is new from too far ahead is refused', async () => {
+  const world = new World();
+  const room = await world.open();
+  const peer = new Peer(room);
+  await peer.hello();
+  const taken = peer.draft();
+  peer.push(taken);
+  await peer.acknowledged(1);
+  world.nowMs -= defaultLimits.clockAheadMsMax + 1_000;
+  peer.messages.length = 0;
+  peer.push(taken);
+  peer.push(peer.draft());
+  const aheadMs = defaultLimits.clockAheadMsMax + 1_000;
+  await expect
+    .poll(() => peer.messages.filter(({ kind }) => kind === 'refused'))
+    .toMatchObject([
+      { seq: 2, code: 'CLOCK_AHEAD', facts: { aheadMs, clockAheadMsMax: defaultLimits.clockAheadMsMax } },
+    ]);
+  await peer.acknowledged(1);
+  expect((await room.version())?.offset).toBe(1);
+});
+
 test('[SY24] the connection of a replica that was opened last takes the place of any other', async () => {
   const world = new World();
   const room = await world.open();

@@ -172,7 +172,7 @@ export class Desk {
     world.ledger.withdrawn(record, this.#host.index, rows.length > 0);
     // Others may have seen it and replaced it, as it came from here before, or comes from a copy of this profile [SY24].
     if (code === 'UNDER_FLOOR' || code === 'DOT_REUSED' || record.atRelay) world.ledger.revived(record);
-    // Taken before, and refused when its push came once more, as the relay's clock was set back.
+    // Another relay has it, or this one had before it was restored from a copy.
     if (code === 'CLOCK_AHEAD') world.ledger.stays(record);
     for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
     // What is refused now would be refused again at once.

@@ -10,6 +10,7 @@ import { bytesToDelta, type Delta, deltaMessage } from '../delta.js';
 import { deriveReplicaId, idToBytes, type ReplicaId } from '../ids.js';
 import { bytesToHeadStatement, headMessage, type HeadStatement, headStatementToBytes } from '../head-statement.js';
 import { removeDelta } from '../room/accept.js';
+import { siftAhead } from '../room/ahead.js';
 import { keepPart, keepStubs, readJoined } from '../room/incoming.js';
 import { isCursorValid, readAhead, readLogPage, readPosition } from '../room/log.js';
 import { readLastTaken } from '../room/taken.js';
@@ -169,9 +170,12 @@ function publicKeyOf(relay: SimRelay, replica: ReplicaId): Uint8Array | undefine
 /** [SY9] Verifies what must be, keeps stubs, then leaves the deltas to the group commit. */
 function acceptPush(link: RelayLink, effect: RelayEffect & { kind: 'accept-push' }, done: Done): void {
   const { relay } = link;
-  const refusals: Refusal[] = [];
-  const deltas = effect.deltas.filter((pushed) => isTaken(relay, pushed, pushed.delta, refusals));
-  const stubs = effect.stubs.filter((pushed) => isTaken(relay, pushed, pushed.stub, refusals));
+  const { clockAheadMsMax } = relay.world.config.limits;
+  const near = relay.transact((tx) => siftAhead(tx, effect.deltas, clockAheadMsMax));
+  const nearStubs = relay.transact((tx) => siftAhead(tx, effect.stubs, clockAheadMsMax));
+  const refusals: Refusal[] = [...near.refusals, ...nearStubs.refusals];
+  const deltas = near.passed.filter((pushed) => isTaken(relay, pushed, pushed.delta, refusals));
+  const stubs = nearStubs.passed.filter((pushed) => isTaken(relay, pushed, pushed.stub, refusals));
   if (stubs.length > 0) {
     const sender = link.replica;
     const kept = stubs.map(({ stub, from }) => ({ stub, sender, isAuthors: from === 'author' }));

@@ -81,7 +81,7 @@ export type RelayEffect =
   | { readonly kind: 'read-position' }
   /** Where the relay stands after a read by vector → `beyond-done` */
   | { readonly kind: 'finish-beyond'; readonly pulled: VersionVector }
-  /** Verify what must be, keep stubs → `stubs-kept`, commit deltas → `pushed` with these bytes. */
+  /** Refuse what is new and too far ahead, verify what must be, keep stubs → `stubs-kept`, commit deltas → `pushed` with these bytes. */
   | {
       readonly kind: 'accept-push';
       readonly deltas: readonly PushedDelta[];
@@ -98,17 +98,20 @@ export type RelayEffect =
   | { readonly kind: 'joined'; readonly replica: ReplicaId }
   | { readonly kind: 'close'; readonly code: number; readonly reason: string };
 
-export interface PushedDelta {
-  readonly delta: Delta;
+interface PushedManner {
   /** False where the proven connection vouches for it [SY9]. */
   readonly verify: boolean;
   readonly from: 'author' | 'others';
+  /** How far its stamp lies ahead of the relay's clock, where that is too far: then only what was taken before is taken [SY8]. */
+  readonly aheadMs?: number;
 }
 
-export interface PushedStub {
+export interface PushedDelta extends PushedManner {
+  readonly delta: Delta;
+}
+
+export interface PushedStub extends PushedManner {
   readonly stub: Stub;
-  readonly verify: boolean;
-  readonly from: 'author' | 'others';
 }
 
 export type SyncEffect = ReplicaEffect | RelayEffect;

@@ -10,7 +10,7 @@ import { addFetches, bytesOf, committed } from './flow.js';
 import { type Admitted, fault, flowOn, type Result, send } from './relay-flow.js';
 import type { RelayState } from './state.js';
 
-/** [SY7, SY9] What a header alone shows is refused here; signatures and dots are looked at by `accept-push`. */
+/** [SY7, SY9] What bytes alone show is answered here; clocks, signatures and dots are looked at by `accept-push`, which knows what is held. */
 export function stepPush(state: Admitted, push: Push, nowMs: number): Result {
   const effects: RelayEffect[] = [];
   const deltas: PushedDelta[] = [];
@@ -26,17 +26,11 @@ export function stepPush(state: Admitted, push: Push, nowMs: number): Result {
     }
     const header = 'stub' in entry ? entry.stub : entry.delta;
     const aheadMs = msAhead(header.hlc, nowMs);
-    const { clockAheadMsMax } = state.config.limits;
-    if (aheadMs > clockAheadMsMax) {
-      const { replica, seq } = header;
-      const facts = { aheadMs, clockAheadMsMax };
-      effects.push(send({ kind: 'refused', replica, seq, code: 'CLOCK_AHEAD', facts }));
-      continue;
-    }
     const isOwn = header.replica === state.replica;
     const manner = {
       verify: !isOwn || mayDrop(header),
       from: isOwn && !push.repair ? ('author' as const) : ('others' as const),
+      ...(aheadMs > state.config.limits.clockAheadMsMax && { aheadMs }),
     };
     if ('stub' in entry) stubs.push({ ...entry, ...manner });
     else deltas.push({ ...entry, ...manner });
