@@ -8,6 +8,7 @@ import {
   headStatementToBytes,
   type Fetch,
   idToBytes,
+  isAhead,
   type Joined,
   keepPart,
   keepStubs,
@@ -17,16 +18,19 @@ import {
   type Part,
   type Plan,
   type Position,
+  type PushedDelta,
   type PushedStub,
   readJoined,
   readPosition,
   readVectorRows,
   removeDelta,
+  type Refusal,
   type ReplicaId,
   type RoomConfig,
   type RoomRef,
   type ScrubFindings,
   type ScrubPlace,
+  siftAhead,
   scrubStep,
   type Store,
   type VersionVector,
@@ -67,6 +71,18 @@ export class OpenedRoom {
     return this.read(function* (tx) {
       return { position: yield* readPosition(tx), vector: yield* readVectorRows(tx) };
     });
+  }
+
+  /** [SY7, SY9] Those that may be committed, in order, and why the others may not. */
+  async sift<Pushed extends PushedDelta | PushedStub>(
+    pushed: readonly Pushed[],
+  ): Promise<{ readonly passed: readonly Pushed[]; readonly refusals: readonly Refusal[] }> {
+    const { clockAheadMsMax } = this.#host.ports.limits;
+    const near = pushed.some(isAhead)
+      ? await this.read((tx) => siftAhead(tx, pushed, clockAheadMsMax))
+      : { passed: pushed, refusals: [] };
+    const signed = await this.verifier.sift(near.passed);
+    return { passed: signed.passed, refusals: [...near.refusals, ...signed.refusals] };
   }
 
   /** [SY11] Keeps the newest statement of each replica. One from the future would hide all that follow it. */

@@ -7,11 +7,8 @@ import {
   HeadPace,
   type HeadStatement,
   type Hello,
-  isAhead,
   type LinkConfig,
   planFor,
-  type PushedDelta,
-  type PushedStub,
   readLogPage,
   readPosition,
   type RelayEffect,
@@ -19,7 +16,6 @@ import {
   type ReplicaId,
   type RoomConfig,
   roomConfigToByte,
-  siftAhead,
   type VersionVector,
 } from '@mangrove/protocol';
 import { bytesOfPush, type Push } from './commits.js';
@@ -274,20 +270,12 @@ export class RelayRoom implements LinkHost {
 
   /** Stubs are kept before the deltas beside them are committed, as the answer to that grants the bytes of both again. */
   async #acceptPush(link: Link, effect: EffectOf<'accept-push'>): Promise<RelayEvent | undefined> {
-    const deltas = await this.#sift(effect.deltas);
-    const stubs = await this.#sift(effect.stubs);
+    const deltas = await this.#room().sift(effect.deltas);
+    const stubs = await this.#room().sift(effect.stubs);
     const kept = stubs.passed.length === 0 ? undefined : await this.#room().keepStubs(stubs.passed, link.replica);
     const refusals = [...deltas.refusals, ...stubs.refusals];
     this.#commit(link, { deltas: deltas.passed, refusals, bytes: effect.bytes });
     return kept && { kind: 'stubs-kept', ...kept };
-  }
-
-  async #sift<Pushed extends PushedDelta | PushedStub>(pushed: readonly Pushed[]) {
-    const near = pushed.some(isAhead)
-      ? await this.#room().read((tx) => siftAhead(tx, pushed, this.ports.limits.clockAheadMsMax))
-      : { passed: pushed, refusals: [] };
-    const signed = await this.#room().verifier.sift(near.passed);
-    return { passed: signed.passed, refusals: [...near.refusals, ...signed.refusals] };
   }
 
   #commit(link: Link, push: Pick<Push, 'deltas' | 'refusals' | 'bytes'>): void {
