@@ -164,6 +164,7 @@ export {
   readKeyState,
   readSiblings,
 } from './room/journal.js';
+export { readKeyStates } from './room/key-states.js';
 export { rowToCertificate } from './room/certificate-row.js';
 export { assertNames, collectionPrefix, nameKey, nameOfKey } from './room/name-key.js';
 export { compareWritten, draftUnkept, isUnkept, keepRows, unkeptNumber, withUnkept } from './room/unkept.js';

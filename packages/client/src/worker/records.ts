@@ -20,12 +20,12 @@ import {
   collectionPrefix,
   prefixEnd,
   readKeyState,
+  readKeyStates,
   type ReplicaId,
   type RoomRef,
   type Row,
   type SiblingValue,
   type Steps,
-  together,
   type Transaction,
   type Value,
   bytesToKeyId,
@@ -35,8 +35,8 @@ import {
 } from '@mangrove/protocol';
 import type { EntriesOptions, Entry, Sibling } from '../types.js';
 
-/** Names looked at in one step of a listing. */
-const PAGE = 128;
+/** Names that a listing looks at in one go at least: some may be of what was deleted. */
+const PAGE_MIN = 128;
 
 /**
  * A record as it reads: siblings and the newest unsealed row, resolved. Undefined where nothing was written or all is deleted.
@@ -70,15 +70,17 @@ export function* readEntries(
   let low = from;
   let high = to;
   while (entries.length < limit) {
-    const rows = yield* tx.rows('names', { from: low, to: high, limit: PAGE, reverse });
-    const states = yield* together(rows.map((row) => readNamed(tx, room, row)));
+    // All at once where all are wanted, as then they are passed once.
+    const page = limit === Number.POSITIVE_INFINITY ? undefined : Math.max(limit - entries.length, PAGE_MIN);
+    const rows = yield* tx.rows('names', { from: low, to: high, limit: page, reverse });
+    const states = yield* readNamed(tx, room, rows);
     for (const [i, [key]] of rows.entries()) {
       const entry = resolveRecord(states[i] as KeyState, replica, resolver);
       if (entry !== undefined && entries.length < limit)
         entries.push([bytesToUtf8(key.subarray(prefix.length)), entry]);
     }
     const last = rows.at(-1);
-    if (last === undefined || rows.length < PAGE) break;
+    if (last === undefined || page === undefined || rows.length < page) break;
     if (reverse) high = last[0];
     else low = concatBytes(last[0], new Uint8Array(1));
   }
@@ -86,11 +88,18 @@ export function* readEntries(
 }
 
 /** A name that leads to nothing may have been led astray by a disk; all others are as good as looked at. */
-function* readNamed(tx: Transaction, room: RoomRef, [key, row]: Row): Steps<KeyState> {
-  if (row.length !== KEY_ID_BYTES) assertNames(room, key, row);
-  const state = yield* readKeyState(tx, room, bytesToKeyId(row));
-  if (state.deltas.length + state.rows.length === 0) assertNames(room, key, row);
-  return state;
+function* readNamed(tx: Transaction, room: RoomRef, rows: readonly Row[]): Steps<readonly KeyState[]> {
+  for (const [key, row] of rows) if (row.length !== KEY_ID_BYTES) assertNames(room, key, row);
+  const states = yield* readKeyStates(
+    tx,
+    room,
+    rows.map(([, row]) => bytesToKeyId(row)),
+  );
+  for (const [i, [key, row]] of rows.entries()) {
+    const { deltas, rows: journaled } = states[i] as KeyState;
+    if (deltas.length + journaled.length === 0) assertNames(room, key, row);
+  }
+  return states;
 }
 
 export function resolveRecord(
