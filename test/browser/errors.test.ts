@@ -104,19 +104,65 @@ test('the longest names and the largest values are taken', async () => {
   expect(sizes).toBe(60_000);
 });
 
-test('an edit that no delta can carry is refused where it is made, told by reached, and stops nothing else', async () => {
+test('[JS11] a value that no delta can carry is taken back where it was put, told by reached, and takes nothing along', async () => {
   const anna = await stage.arrive('Anna');
   await anna.waitUntilInSync();
   const failure = await anna.page.evaluate(async () => {
     const huge = mangrove.room.document('huge');
     await huge.ready;
-    huge.ydoc.getText('content').insert(0, 'x'.repeat(9 * 1024 * 1024));
+    const map = huge.ydoc.getMap('map');
+    map.set('picture', 'small');
+    await huge.reached('disk');
+    map.set('picture', new Uint8Array(9 * 1024 * 1024));
     return failureOf(() => huge.reached('disk'));
   });
   expect(failure).toMatchObject({ name: 'MangroveError', code: 'BODY_TOO_LARGE' });
   expect((await anna.status()).lastError).toMatchObject({ code: 'BODY_TOO_LARGE' });
+  const stored = await anna.page.evaluate(async () => {
+    const huge = mangrove.room.document('huge');
+    huge.ydoc.getMap('map').set('later', true);
+    await huge.reached('relay');
+    return huge.ydoc.getMap('map').toJSON();
+  });
+  expect(stored).toEqual({ picture: 'small', later: true });
   await anna.write('Everything else goes on. ');
   await anna.page.evaluate(() => mangrove.note.reached('relay'));
+  const bert = await stage.arrive('Bert');
+  for (const person of [anna, bert]) {
+    if (person === anna) await anna.reload();
+    await person.waitUntilInSync();
+    const read = await person.page.evaluate(async () => {
+      const huge = mangrove.room.document('huge');
+      await huge.ready;
+      return huge.ydoc.getMap('map').toJSON();
+    });
+    expect(read).toEqual({ picture: 'small', later: true });
+  }
+});
+
+test('[JS11] twenty megabytes of pasted text arrive, and what is typed behind them', async () => {
+  const anna = await stage.arrive('Anna');
+  const bert = await stage.arrive('Bert');
+  await Promise.all([anna.waitUntilInSync(), bert.waitUntilInSync()]);
+  const length = await anna.page.evaluate(async () => {
+    const huge = mangrove.room.document('huge');
+    await huge.ready;
+    const text = huge.ydoc.getText('content');
+    text.insert(0, 'pasted 😀 '.repeat(2 * 1024 * 1024));
+    await huge.reached('disk');
+    text.insert(text.length, 'typed');
+    await huge.reached('relay');
+    return text.length;
+  });
+  const read = await bert.page.evaluate(async (wanted) => {
+    const huge = mangrove.room.document('huge');
+    await huge.ready;
+    const text = huge.ydoc.getText('content');
+    while (text.length < wanted) await new Promise((resolve) => setTimeout(resolve, 50));
+    return { length: text.length, end: text.toString().slice(-7) };
+  }, length);
+  expect(read).toEqual({ length, end: '\ude00 typed' });
+  expect((await anna.status()).lastError).toBeNull();
 });
 
 test('everything goes with destroy, and nothing without its word', async () => {

@@ -59,7 +59,7 @@ export class NodeReplica {
   async put(ids: readonly string[], value: number | undefined): Promise<void> {
     const payload = value === undefined ? undefined : recordPayloadToBytes({ value: valueToBytes(value) });
     const written = await Promise.all(ids.map((id) => this.#engine.put(this.#room, COLLECTION, id, payload)));
-    const rows = written.map(({ row }) => row);
+    const rows = written.flatMap((one) => one.rows);
     await this.#engine.reached(this.#room, { name: ++this.#waits, rows, rung: 'relay', count: 1 });
   }
 

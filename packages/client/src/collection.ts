@@ -84,7 +84,7 @@ export class Collection<T = Value> {
       room: this.#host.room,
       key: { kind: 'record', collection: this.name, id, resolver: this.resolver },
       engine: () => this.#host.engine(),
-      flush: async () => {
+      settle: async () => {
         await this.#host.ready();
         await this.flush();
       },

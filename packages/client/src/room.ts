@@ -254,9 +254,9 @@ export class Room {
     const [unknown] = Object.entries(others).filter(([, value]) => value !== undefined);
     if (unknown !== undefined)
       throw new MangroveError('NOT_SUPPORTED', { feature: `The option ${unknown[0]} of backup` });
-    await this.#open();
     // An edit that was refused is in no backup and keeps none from being made; whoever wrote it was told.
-    await this.#flush().catch(() => {});
+    await this.#settle().catch(() => {});
+    await this.#open();
     return backupStream(this.#engine, await this.#engine.backup(this.name, since));
   }
 
@@ -370,13 +370,19 @@ export class Room {
     return isAtRisk({ storage: this.#isClosed ? 'indexeddb' : storage, pending }, this.#unjournaled);
   }
 
-  #receipt({ row, version, rung: first }: WriteResult): Receipt {
-    return { version, rung: first, reached: (rung, options = {}) => this.#waits.reached([row], rung, options) };
+  #receipt({ rows, version, rung: first }: WriteResult): Receipt {
+    return { version, rung: first, reached: (rung, options = {}) => this.#waits.reached(rows, rung, options) };
   }
 
   async #flush(): Promise<void> {
     await this.#open();
     await Promise.all([...this.#documents.values(), ...this.#collections.values()].map((held) => held.flush()));
+  }
+
+  async #settle(): Promise<void> {
+    await this.#open();
+    const documents = [...this.#documents.values()].map((document) => document.settle());
+    await Promise.all([...documents, ...[...this.#collections.values()].map((collection) => collection.flush())]);
   }
 
   #assertOpen(): void {

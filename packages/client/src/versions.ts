@@ -8,7 +8,7 @@ export interface VersionsHost<State> {
   readonly key: VersionKey;
   engine(): EngineApi;
   /** When everything that was written on this page is on disk. */
-  flush(): Promise<void>;
+  settle(): Promise<void>;
   /** Throws `VERSION_UNAVAILABLE` for bytes that are no state. */
   toState(id: string, bytes: Uint8Array): State;
   /** Writes what makes the key read like this state, as an edit like any other. */
@@ -29,25 +29,25 @@ export class Versions<State> {
 
   /** Newest first; their contents are not read. */
   async list(): Promise<readonly Version[]> {
-    await this.#host.flush();
+    await this.#host.settle();
     return this.#host.engine().versions(this.#host.room, this.#host.key);
   }
 
   /** Saves how it reads now. Rejects: `NAME_INVALID`, `BODY_TOO_LARGE`, `STORAGE_FULL`. */
   async save(name: string): Promise<Version> {
-    await this.#host.flush();
+    await this.#host.settle();
     return this.#host.engine().saveVersion(this.#host.room, this.#host.key, name);
   }
 
   /** Gives a version a name, or another one; a `recent` one is saved by that. Rejects: `NAME_INVALID`, `VERSION_UNAVAILABLE`. */
   async name(id: string, name: string): Promise<Version> {
-    await this.#host.flush();
+    await this.#host.settle();
     return this.#host.engine().nameVersion(this.#host.room, this.#host.key, id, name);
   }
 
   /** The state itself, apart from what is edited. Rejects: `VERSION_UNAVAILABLE`. */
   async view(id: string): Promise<State> {
-    await this.#host.flush();
+    await this.#host.settle();
     return this.#host.toState(id, await this.#host.engine().readVersion(this.#host.room, this.#host.key, id));
   }
 
@@ -63,7 +63,7 @@ export class Versions<State> {
 
   /** Deletes one that was saved, for everybody. Rejects: `VERSION_UNAVAILABLE`. */
   async delete(id: string): Promise<Receipt> {
-    await this.#host.flush();
+    await this.#host.settle();
     return this.#host.receipt(await this.#host.engine().deleteVersion(this.#host.room, this.#host.key, id));
   }
 }

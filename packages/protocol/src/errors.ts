@@ -28,7 +28,7 @@ const ERRORS = {
     wire: 2,
     retryable: false,
     message: 'A body of {bodyBytes} bytes is over the limit of {bodyBytesMax}.',
-    remedy: 'Split the edit, or keep large binary data outside the document.',
+    remedy: 'Keep large binary data outside the document.',
   },
   VALUE_TOO_LARGE: {
     wire: 3,

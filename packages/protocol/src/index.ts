@@ -159,6 +159,7 @@ export {
   type JournalRow,
   type KeyState,
   type NumberRange,
+  payloadBytesMaxOf,
   readJournal,
   readJournalOf,
   readKeyState,

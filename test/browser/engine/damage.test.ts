@@ -45,7 +45,7 @@ async function typeInto(profile: Profile, id: string, text: string): Promise<voi
   const made: Uint8Array[] = [];
   ydoc.on('update', (update: Uint8Array) => made.push(update));
   ydoc.getText('t').insert(0, text);
-  await profile.engine.edit(ROOM, id, { updates: made, nonce, clientId, imported: false });
+  await profile.engine.edit(ROOM, id, { updates: made, nonce, clientId, imported: false, isShown: true });
   await profile.engine.closeDocument(ROOM, id);
 }
 

@@ -1,12 +1,13 @@
 import type { Awareness } from 'y-protocols/awareness';
 import * as Y from 'yjs';
-import { MangroveError } from '@mangrove/protocol';
+import { errorFromFacts, MangroveError } from '@mangrove/protocol';
 import { Presence } from '../awareness/presence.js';
 import type { Receipt, ReachedOptions } from '../receipt.js';
 import type { RoomStatus, Rung } from '../types.js';
 import { Versions } from '../versions.js';
 import type { DocumentEdit, EngineApi, WriteResult } from '../worker/engine-api.js';
 import { updateFault } from './guard.js';
+import { takeOut } from './left-out.js';
 import { missingIn } from './missing.js';
 import { Outgoing } from './outgoing.js';
 import { type DocumentProvider, ProviderEmitter } from './provider.js';
@@ -77,7 +78,7 @@ export class DocumentHandle {
       room: host.room,
       key: { kind: 'document', collection: '', id: name, resolver: 'lww' },
       engine: () => host.engine(),
-      flush: () => this.flush(),
+      settle: () => this.settle(),
       toState: stateToDoc,
       write: (earlier) => this.import(updateToRevert(this.ydoc, earlier)),
       receipt: (written) => host.receipt(written),
@@ -87,7 +88,7 @@ export class DocumentHandle {
     this.ready.catch(() => {});
   }
 
-  /** Everything written so far in this document has reached the rung. */
+  /** Everything written so far in this document has reached the rung. Rejects: `BODY_TOO_LARGE`, once, when something was left out of it. */
   async reached(rung: Rung, options: ReachedOptions = {}): Promise<void> {
     await this.flush();
     await this.#host.reached(rung, options);
@@ -97,9 +98,9 @@ export class DocumentHandle {
   async import(update: Uint8Array): Promise<Receipt> {
     const fault = updateFault(update, undefined);
     if (fault !== undefined) throw new MangroveError('UNDECODABLE', { replica: 'of the import', reason: fault });
-    await this.flush();
+    await this.settle();
     // Kept before it is shown: what turns out to be too large is not there at all.
-    const edit = { updates: [update], nonce: 0, clientId: 0, imported: true };
+    const edit = { updates: [update], nonce: 0, clientId: 0, imported: true, isShown: false };
     const written = await this.#host.engine().edit(this.#host.room, this.name, edit);
     Y.applyUpdate(this.ydoc, update, this);
     return this.#host.receipt(written);
@@ -126,6 +127,12 @@ export class DocumentHandle {
   async flush(): Promise<void> {
     await this.ready;
     await this.#outgoing.flush();
+  }
+
+  /** As {@link flush}, for who asks of what is there: that something was left out before is told to others. */
+  async settle(): Promise<void> {
+    await this.ready;
+    await this.#outgoing.settle();
   }
 
   /** Called by the room when it closes. */
@@ -186,7 +193,8 @@ export class DocumentHandle {
       if (this.#host.hasRelay && this.#host.status().storage !== 'indexeddb') await this.#host.synced();
       const { updates } = await this.#host.engine().openDocument(this.#host.room, this.name);
       const update = missingIn(updates, this.ydoc);
-      if (update !== undefined) await this.#send({ updates: [update], nonce: 0, clientId: 0, imported: true });
+      if (update !== undefined)
+        await this.#send({ updates: [update], nonce: 0, clientId: 0, imported: true, isShown: true });
     } finally {
       this.#host.unjournaled(-1);
     }
@@ -205,9 +213,13 @@ export class DocumentHandle {
   };
 
   /** Without awaiting where the room is open, so that edits reach the worker before whatever is asked of it next. */
-  #send(edit: DocumentEdit): Promise<unknown> {
-    const send = (): Promise<unknown> => this.#host.engine().edit(this.#host.room, this.name, edit);
-    return this.#granted === undefined ? this.#host.ready().then(send) : send();
+  async #send(edit: DocumentEdit): Promise<MangroveError | undefined> {
+    if (this.#granted === undefined) await this.#host.ready();
+    const { leftOut } = await this.#host.engine().edit(this.#host.room, this.name, edit);
+    if (leftOut === undefined) return undefined;
+    const update = takeOut(this.ydoc, leftOut, this);
+    if (update !== undefined) this.#outgoing.add(update, true);
+    return errorFromFacts(leftOut.error);
   }
 
   #makeProvider(): DocumentProvider {

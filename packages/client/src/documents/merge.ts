@@ -1,4 +1,5 @@
 import * as Y from 'yjs';
+import { writeDeletions } from './deletions.js';
 
 /** Yjs merges n updates in about n² steps, so many are merged in groups and the groups again. */
 const GROUP = 32;
@@ -64,15 +65,7 @@ function joinRuns(update: Uint8Array): Uint8Array {
     encoder.writeLen((own[0] as Struct).id.clock);
     for (const struct of own) struct.write(encoder, 0);
   }
-  encoder.writeLen(ds.clients.size);
-  for (const [client, ranges] of ds.clients) {
-    encoder.writeClient(client);
-    encoder.writeLen(ranges.length);
-    for (const { clock, len } of ranges) {
-      encoder.writeDsClock(clock);
-      encoder.writeDsLen(len);
-    }
-  }
+  writeDeletions(encoder, ds);
   return encoder.toUint8Array();
 }
 

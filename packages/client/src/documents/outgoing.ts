@@ -1,11 +1,12 @@
-import { isMangroveError } from '@mangrove/protocol';
+import { isMangroveError, type MangroveError } from '@mangrove/protocol';
 import type { DocumentEdit } from '../worker/engine-api.js';
 
 /** After this long what could not be kept is tried again: the disk is full beyond what a worker holds, or is opened anew. */
 const RETRY_AFTER_MS = 5_000;
 
 export interface OutgoingHost {
-  send(edit: DocumentEdit): Promise<unknown>;
+  /** Resolves when it is kept, with the reason where something of it was left out. */
+  send(edit: DocumentEdit): Promise<MangroveError | undefined>;
   /** The clientID that was granted last, if any. */
   granted(): Pick<DocumentEdit, 'nonce' | 'clientId'> | undefined;
   unjournaled(change: number): void;
@@ -30,6 +31,10 @@ export class Outgoing {
   #retry: ReturnType<typeof setTimeout> | undefined;
   /** Why some edit can never be kept. */
   #failure: unknown;
+  /** Why something was left out last, and how often that has happened. */
+  #leftOut: { readonly times: number; readonly error: MangroveError } | undefined;
+  /** How many of these times somebody was told of. */
+  #toldTimes = 0;
 
   constructor(host: OutgoingHost) {
     this.#host = host;
@@ -50,7 +55,7 @@ export class Outgoing {
     const updates = this.#updates;
     this.#updates = [];
     const { nonce, clientId } = this.#host.granted() ?? { nonce: 0, clientId: 0 };
-    const kept = this.#keep({ updates, nonce, clientId, imported: this.#imported });
+    const kept = this.#keep({ updates, nonce, clientId, imported: this.#imported, isShown: true });
     const done = kept.then((isKept) => {
       // What can never be kept is pending for good: nobody is to take this document for safe.
       if (isKept) this.#host.unjournaled(-1);
@@ -58,17 +63,27 @@ export class Outgoing {
     this.#handedOver = Promise.all([this.#handedOver, done]);
   }
 
-  /** Resolves when the worker has taken all. Rejects when something of it will never be kept, as the room's status says as well. */
-  async flush(): Promise<void> {
+  /** Resolves when the worker has taken all. Rejects when some edit will never be kept, as the room's status says as well. */
+  async settle(): Promise<void> {
     this.handOver();
     await this.#handedOver;
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  /** As {@link settle}. Rejects as well, once, when something was left out: for all who wait, or else for the next one. */
+  async flush(): Promise<void> {
+    const toldTimes = this.#toldTimes;
+    await this.settle();
+    if (this.#leftOut === undefined || this.#leftOut.times === toldTimes) return;
+    this.#toldTimes = this.#leftOut.times;
+    throw this.#leftOut.error;
+  }
+
   /** False for what no trying helps. */
   async #keep(edit: DocumentEdit): Promise<boolean> {
     try {
-      await this.#host.send(edit);
+      const error = await this.#host.send(edit);
+      if (error !== undefined) this.#leftOut = { times: (this.#leftOut?.times ?? 0) + 1, error };
       return true;
     } catch (error) {
       if (!isMangroveError(error) || !error.retryable) {

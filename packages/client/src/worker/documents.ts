@@ -44,9 +44,14 @@ export async function openDocument(
   };
 }
 
+/** Everything that was written in it and not merged away. */
+export function readDocumentUpdates(store: Store, room: RoomRef, id: string): Promise<readonly Uint8Array[]> {
+  return store.transact((tx) => readUpdates(tx, room, keyIdOf(room, id)), { mode: 'read' });
+}
+
 /** The whole state as one update. */
 export async function readDocument(store: Store, room: RoomRef, id: string): Promise<Uint8Array> {
-  return updatesToState(await store.transact((tx) => readUpdates(tx, room, keyIdOf(room, id)), { mode: 'read' }));
+  return updatesToState(await readDocumentUpdates(store, room, id));
 }
 
 function keyIdOf(room: RoomRef, id: string): KeyId {

@@ -1,4 +1,5 @@
-import type { BuiltInResolver, KeyName } from '@mangrove/protocol';
+import type { BuiltInResolver, ErrorFacts, KeyName } from '@mangrove/protocol';
+import type { OperationRange } from '../documents/deletions.js';
 import type {
   EntriesOptions,
   Entry,
@@ -25,7 +26,7 @@ export interface EngineApi {
   openDocument(room: string, document: string): Promise<OpenedDocument>;
   closeDocument(room: string, document: string): Promise<void>;
   /** Resolves when the updates are on disk, or applied where the disk is full. `imported`: vouched for by this replica, not made under the granted clientID. */
-  edit(room: string, document: string, edit: DocumentEdit): Promise<WriteResult>;
+  edit(room: string, document: string, edit: DocumentEdit): Promise<EditResult>;
   presence(room: string, document: string, state: Uint8Array): Promise<void>;
 
   /** `value` in canonical encoding; undefined deletes. */
@@ -113,13 +114,27 @@ export interface DocumentEdit {
   /** The clientID that was granted with the nonce. */
   readonly clientId: number;
   readonly imported: boolean;
+  /** Whether the page shows it already: what is too large in it is left out then, and otherwise all of it is refused. */
+  readonly isShown: boolean;
 }
 
 export interface WriteResult {
-  /** The journal row, by which a receipt asks how far the write has come. */
-  readonly row: number;
+  /** The journal rows, by which a receipt asks how far the write has come. */
+  readonly rows: readonly number[];
   readonly version: string;
   readonly rung: 'applied' | 'disk';
+}
+
+export interface EditResult extends WriteResult {
+  readonly leftOut?: LeftOut;
+}
+
+/** What is too large for any delta, and everybody has as deleted but for the page that made it. */
+export interface LeftOut {
+  readonly ranges: readonly OperationRange[];
+  /** The values that these have replaced, as an update that brings them back. */
+  readonly replaced: Uint8Array | undefined;
+  readonly error: ErrorFacts;
 }
 
 export interface ReachedWait {

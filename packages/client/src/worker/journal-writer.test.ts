@@ -86,15 +86,15 @@ test('[JS1] what comes while a transaction is under way goes into the next one t
   store.release();
   await turn();
   store.release();
-  expect((await Promise.all(writes)).map(({ row }) => row.number)).toEqual([1, 2, 3]);
+  expect((await Promise.all(writes)).map(({ rows }) => rows[0]?.number)).toEqual([1, 2, 3]);
   expect(told).toEqual([[1], [2, 3]]);
   expect(store.options).toEqual(Array(2).fill({ mode: 'write', durability: 'strict' }));
 });
 
 test('[JS1] a row is told before its writer knows of it', async () => {
   const { told, writer } = open();
-  const { row } = await writer.append(edit('a'));
-  expect(told).toEqual([[row.number]]);
+  const { rows } = await writer.append(edit('a'));
+  expect(told).toEqual([[rows[0]?.number]]);
 });
 
 test('[JS1] one write after the other: none is left lying between two groups', async () => {
@@ -200,9 +200,9 @@ describe('[JS7] a disk that is full', () => {
     const { store, told, unkept, writer, journal, clock } = open();
     await writer.append(edit('a'));
     store.isFull = true;
-    const { row, isKept } = await writer.append(edit('b'));
+    const { rows, isKept } = await writer.append(edit('b'));
     expect(isKept).toBe(false);
-    expect(unkept.ownRows()).toEqual([row]);
+    expect(unkept.ownRows()).toEqual(rows);
     expect(await unkept.over(store).transact((tx) => readJournal(tx), { mode: 'read' })).toHaveLength(2);
     expect(await journal()).toEqual([1]);
     let isOnDisk = false;
@@ -224,8 +224,8 @@ describe('[JS7] a disk that is full', () => {
     for (const id of ['a', 'b', 'c']) await writer.append(edit(id));
     store.isFull = false;
     clock.nowMs += 150;
-    const { row, isKept } = await writer.append(edit('d'));
-    expect([row.number, isKept]).toEqual([4, true]);
+    const { rows, isKept } = await writer.append(edit('d'));
+    expect([rows[0]?.number, isKept]).toEqual([4, true]);
     expect(await journal()).toEqual([1, 2, 3, 4]);
     expect(unkept.isEmpty).toBe(true);
   });
@@ -265,7 +265,7 @@ describe('[JS7] a disk that is full', () => {
     await turn();
     store.isFull = true;
     store.release();
-    expect(await write).toMatchObject({ isKept: false, row: { number: 1 } });
+    expect(await write).toMatchObject({ isKept: false, rows: [{ number: 1 }] });
     let isOnDisk = false;
     void writer.idle().then(() => (isOnDisk = true));
     store.isOpen = true;

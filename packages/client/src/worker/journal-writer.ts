@@ -32,7 +32,7 @@ const UNKEPT_BYTES_MAX = 16 * 1024 * 1024;
 const UNKEPT_ROWS_MAX = 4_096;
 
 interface Waiting {
-  readonly edit: Edit;
+  readonly edits: readonly Edit[];
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -47,8 +47,9 @@ interface Group {
 }
 
 export interface Appended {
-  readonly row: JournalRow;
-  /** False: it is in this tab's memory and waits for room on the disk [JS7]. */
+  /** One for each edit, in their order. */
+  readonly rows: readonly JournalRow[];
+  /** False: they are in this tab's memory and wait for room on the disk [JS7]. */
   readonly isKept: boolean;
 }
 
@@ -113,14 +114,15 @@ export class JournalWriter {
     this.#barrier = barrier;
   }
 
-  append(edit: Edit): Promise<Appended> {
+  /** All of these edits or none. */
+  append(...edits: readonly [Edit, ...Edit[]]): Promise<Appended> {
     return new Promise((resolve, reject) => {
       const group = this.#next;
       if (group.waiting.length === 0) {
         this.#answered = Promise.all([this.#answered, group.answered.passed]).then(() => {});
         this.#settled = Promise.all([this.#settled, group.settled.passed]).then(() => {});
       }
-      group.waiting.push({ edit, resolve, reject });
+      group.waiting.push({ edits, resolve, reject });
       this.#begin();
     });
   }
@@ -203,7 +205,7 @@ export class JournalWriter {
       else this.#host.unkept([], error);
       isKept = !isFull(error);
     }
-    for (const [i, { resolve }] of waiting.entries()) resolve({ row: rows[i] as JournalRow, isKept });
+    answer(waiting, rows, isKept);
     if (isKept) group.settled.pass();
     else this.#wait(group.settled);
   }
@@ -222,7 +224,7 @@ export class JournalWriter {
       const rows = await this.#store.transact((tx) => this.#draft(tx, waiting), { mode: 'read' });
       this.#unkept.add(this.#unkept.tab, rows);
       this.#host.unkept(rows, error);
-      for (const [i, { resolve }] of waiting.entries()) resolve({ row: rows[i] as JournalRow, isKept: false });
+      answer(waiting, rows, false);
       this.#wait(group.settled);
     } catch (reason) {
       for (const { reject } of waiting) reject(reason);
@@ -275,11 +277,11 @@ export class JournalWriter {
   }
 
   *#append(tx: Transaction, waiting: readonly Waiting[]): Steps<readonly JournalRow[]> {
-    return yield* appendToJournal(tx, this.#room, yield* this.#own(tx, waiting.map(toEdit)), this.#host.nowMs());
+    return yield* appendToJournal(tx, this.#room, yield* this.#own(tx, toEdits(waiting)), this.#host.nowMs());
   }
 
   *#draft(tx: Transaction, waiting: readonly Waiting[]): Steps<readonly JournalRow[]> {
-    const edits = yield* this.#own(tx, waiting.map(toEdit));
+    const edits = yield* this.#own(tx, toEdits(waiting));
     const unkept = this.#unkept.rows();
     const bytes = [...edits, ...unkept].reduce((sum, { payload }) => sum + payload.length, 0);
     if (bytes > UNKEPT_BYTES_MAX || edits.length + unkept.length > UNKEPT_ROWS_MAX)
@@ -303,7 +305,15 @@ function newGroup(): Group {
   return { waiting: [], answered: new Gate(), settled: new Gate() };
 }
 
-const toEdit = ({ edit }: Waiting): Edit => edit;
+const toEdits = (waiting: readonly Waiting[]): readonly Edit[] => waiting.flatMap(({ edits }) => edits);
+
+function answer(waiting: readonly Waiting[], rows: readonly JournalRow[], isKept: boolean): void {
+  let from = 0;
+  for (const { edits, resolve } of waiting) {
+    resolve({ rows: rows.slice(from, from + edits.length), isKept });
+    from += edits.length;
+  }
+}
 
 function isFull(error: unknown): boolean {
   return isMangroveError(error) && error.code === 'STORAGE_FULL';

@@ -127,13 +127,13 @@ describe('[JS7] a disk that is full', () => {
     await world.agree(again.room());
   });
 
-  test('an edit that is refused for what it is does not wait for room', async () => {
+  test('a value that is refused for what it is does not wait for room', async () => {
     const { tabs, disk } = await openTabs(1);
     const room = (tabs[0] as Tab).room();
     const note = room.document('note');
     await world.run(note.ready);
     disk.isFull = true;
-    note.ydoc.getText('t').insert(0, 'x'.repeat(9 * 1024 * 1024));
+    note.ydoc.getMap('m').set('k', new Uint8Array(9 * 1024 * 1024));
     await expect(world.run(note.reached('disk'))).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
     expect((await world.run(todos(room).put('a', 'small'))).rung).toBe('applied');
     disk.isFull = false;

@@ -1,9 +1,20 @@
-import { deriveClientId, type Edit, errorToFacts, FLAG, type JournalRow } from '@mangrove/protocol';
+import {
+  defaultLimits,
+  deriveClientId,
+  type Edit,
+  errorToFacts,
+  FLAG,
+  type JournalRow,
+  MangroveError,
+  payloadBytesMaxOf,
+} from '@mangrove/protocol';
 import { mergeUpdates } from '../documents/merge.js';
+import { type LeftOutEdit, updateThatBringsBack } from '../documents/replaced.js';
+import { type Sliced, sliceUpdate } from '../documents/slices.js';
 import type { Environment } from '../environment.js';
 import type { JournaledRow } from '../tabs/room-channel.js';
-import { documentName } from './documents.js';
-import type { DocumentEdit, WriteResult } from './engine-api.js';
+import { documentName, readDocumentUpdates } from './documents.js';
+import type { DocumentEdit, EditResult, LeftOut, WriteResult } from './engine-api.js';
 import { JournalWriter } from './journal-writer.js';
 import type { Owner } from './owner.js';
 import { recordName, versionOf } from './records.js';
@@ -11,19 +22,21 @@ import type { RoomParts } from './room-parts.js';
 import { toNotice } from './row-notices.js';
 import type { RuntimeOptions } from './runtime-options.js';
 
+/** Of one document: more of them do not follow each other before the page has heard of the first. */
+const LEFT_OUT_EDITS_MAX = 16;
+
+type Parts = Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'shown' | 'status' | 'unkept' | 'unsent'>;
+
 /** What this tab's page writes, on its way into the journal. */
 export class Writes {
   readonly #options: RuntimeOptions;
-  readonly #parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept' | 'unsent'>;
+  readonly #parts: Parts;
   readonly #owner: () => Owner | undefined;
   readonly #journal: JournalWriter;
+  /** By document, the edits that something was left out of. */
+  readonly #leftOut = new Map<string, readonly LeftOutEdit[]>();
 
-  constructor(
-    env: Environment,
-    options: RuntimeOptions,
-    parts: Pick<RoomParts, 'channel' | 'collections' | 'pending' | 'status' | 'unkept' | 'unsent'>,
-    owner: () => Owner | undefined,
-  ) {
+  constructor(env: Environment, options: RuntimeOptions, parts: Parts, owner: () => Owner | undefined) {
     const { store, config, identity } = options;
     this.#options = options;
     this.#parts = parts;
@@ -40,18 +53,27 @@ export class Writes {
     });
   }
 
-  async edit(id: string, { updates, nonce, clientId, imported: isForeign }: DocumentEdit): Promise<WriteResult> {
+  /** [JS11] What is too large for one delta goes as several; a value that is too large for any is left out. Throws `BODY_TOO_LARGE`. */
+  async edit(
+    id: string,
+    { updates, nonce, clientId, imported: isForeign, isShown }: DocumentEdit,
+  ): Promise<EditResult> {
     const { config, identity } = this.#options;
     const { hash, roomId } = config.room;
     // A clientID that was granted before the profile took another identity is not this replica's.
     const imported = isForeign || clientId !== deriveClientId(hash, roomId, identity.replica, nonce);
-    const flags = imported ? FLAG.import : 0;
-    return this.write({
-      name: documentName(id),
-      flags,
-      nonces: imported ? [] : [nonce],
-      payload: mergeUpdates(updates),
-    });
+    const name = documentName(id);
+    const payload = mergeUpdates(updates);
+    const edit = { name, flags: imported ? FLAG.import : 0, nonces: imported ? [] : [nonce] };
+    const bytesMax = payloadBytesMaxOf(name);
+    if (payload.length <= bytesMax) return this.write({ ...edit, payload });
+    const sliced = sliceUpdate(payload, bytesMax);
+    const isRefused = sliced.refused.length > 0;
+    if (isRefused && !isShown) throw this.#refuse(sliced);
+    const [first, ...others] = sliced.slices.map((slice) => ({ ...edit, payload: slice }));
+    // Before anything is waited for: the page goes on writing, and its later edits need what these say.
+    const written = await this.write(first as Edit, ...others);
+    return isRefused ? { ...written, leftOut: await this.#leaveOut(id, sliced) } : written;
   }
 
   /** Without a payload the record is deleted. */
@@ -91,12 +113,13 @@ export class Writes {
     if (rows.length > 0) channel.post({ kind: 'unkept', tab: unkept.tab, rows });
   }
 
-  /** Resolves when it is on disk, or applied where the disk is full. */
-  async write(edit: Edit): Promise<WriteResult> {
+  /** All of it or none. Resolves when it is on disk, or applied where the disk is full. */
+  async write(...edits: readonly [Edit, ...Edit[]]): Promise<WriteResult> {
     try {
-      const { row, isKept } = await this.#journal.append(edit);
-      const version = versionOf(this.#options.identity.replica, row.writtenAt);
-      return { row: row.number, version, rung: isKept && this.#options.isPersistent ? 'disk' : 'applied' };
+      const { rows, isKept } = await this.#journal.append(...edits);
+      const version = versionOf(this.#options.identity.replica, (rows.at(-1) as JournalRow).writtenAt);
+      const rung = isKept && this.#options.isPersistent ? 'disk' : 'applied';
+      return { rows: rows.map(({ number }) => number), version, rung };
     } catch (error) {
       this.#parts.status.fault(errorToFacts(error));
       throw error;
@@ -104,6 +127,23 @@ export class Writes {
       // Whoever reads the status right after a write finds the write in it, or why it failed.
       this.#parts.status.tellNow();
     }
+  }
+
+  async #leaveOut(id: string, sliced: Sliced): Promise<LeftOut> {
+    const error = errorToFacts(this.#refuse(sliced));
+    // One that follows another under the same key has replaced what that one was to bring back.
+    const edits = [...(this.#leftOut.get(id) ?? []), sliced].slice(-LEFT_OUT_EDITS_MAX);
+    this.#leftOut.set(id, edits);
+    const stored = await readDocumentUpdates(this.#parts.shown, this.#options.config.room, id);
+    return { ranges: sliced.refused, replaced: updateThatBringsBack(stored, edits), error };
+  }
+
+  #refuse({ refused }: Sliced): MangroveError {
+    const bodyBytes = Math.max(...refused.map(({ bytes }) => bytes));
+    const error = new MangroveError('BODY_TOO_LARGE', { bodyBytes, bodyBytesMax: defaultLimits.bodyBytesMax });
+    this.#parts.status.fault(errorToFacts(error));
+    this.#parts.status.tellNow();
+    return error;
   }
 
   #journaled(rows: readonly JournalRow[], were: readonly number[]): void {

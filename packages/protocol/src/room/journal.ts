@@ -189,10 +189,12 @@ export function* readJournalPage(
     for (const [key, value] of read) {
       rows.push(bytesToJournalRow(key, value));
       bytes += value.length;
+      // A step may have read several that are each a page by themselves; to seal them at once would take many times their size.
+      if (bytes >= PAGE_BYTES_MAX) return { rows, isLast: false };
     }
     const last = read.at(-1);
     if (last === undefined || read.length < limit) return { rows, isLast: true };
-    if (rows.length >= PAGE_ROWS_MAX || bytes >= PAGE_BYTES_MAX) return { rows, isLast: false };
+    if (rows.length >= PAGE_ROWS_MAX) return { rows, isLast: false };
     next = concatBytes(last[0], new Uint8Array(1));
   }
 }
@@ -202,9 +204,14 @@ export function journalKey(row: Pick<JournalRow, 'keyId' | 'number'>): Uint8Arra
   return concatBytes(idToBytes(row.keyId), u64ToBytes(row.number));
 }
 
+/** What a body of this name has room for [DL8]. */
+export function payloadBytesMaxOf(name: KeyName): number {
+  return defaultLimits.bodyBytesMax - keyNameToBytes(name).length;
+}
+
 function assertBodyFits({ name, payload }: Edit): void {
-  const bodyBytes = keyNameToBytes(name).length + payload.length;
   const { bodyBytesMax } = defaultLimits;
+  const bodyBytes = bodyBytesMax - payloadBytesMaxOf(name) + payload.length;
   if (bodyBytes > bodyBytesMax) throw new MangroveError('BODY_TOO_LARGE', { bodyBytes, bodyBytesMax });
 }
 
