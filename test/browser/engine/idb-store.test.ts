@@ -121,6 +121,19 @@ describe('the end of a database', () => {
     await expect(openIdbDatabase(name, { onClosed: () => {} })).rejects.toMatchObject({ code: 'STORAGE_NEWER' });
   });
 
+  test('[JS8] what a browser never answers after it took the database away is refused all the same', async () => {
+    const name = makeName();
+    const store = (await open(name)).room(room);
+    await store.transact(increment, { mode: 'write' });
+    const hear = deafen(IDBTransaction.prototype);
+    const unanswered = store.transact(increment, { mode: 'write' });
+    // It is committed by now, and nobody heard of it.
+    await new Promise((resolve) => setTimeout(resolve, 100)).finally(hear);
+    const newer = await openRaw(name, 99);
+    await expect(unanswered).rejects.toMatchObject({ code: 'STORAGE_NEWER' });
+    newer.close();
+  });
+
   const isChromium = server.browser === 'chromium';
   const why = isChromium ? '' : ` [not in ${server.browser}: its driver cannot clear them under an open page]`;
   test.runIf(isChromium)(
@@ -352,4 +365,15 @@ function roomOf(...end: readonly number[]): RoomId {
   const bytes = new Uint8Array(32).fill(0xaa);
   bytes.set(end, 16 - end.length);
   return bytesToRoomId(bytes);
+}
+
+/** From now on transactions end and nobody is told, until the function that it returns is called. */
+function deafen(prototype: IDBTransaction): () => void {
+  const names = ['oncomplete', 'onabort'] as const;
+  const descriptors = names.map((name) => Object.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor);
+  for (const name of names) Object.defineProperty(prototype, name, { configurable: true, set: () => {} });
+  return () => {
+    for (const [i, name] of names.entries())
+      Object.defineProperty(prototype, name, descriptors[i] as PropertyDescriptor);
+  };
 }

@@ -23,12 +23,20 @@ export async function openIdbDatabase(
 const ROOM_PREFIX_BYTES = 16;
 const REOPEN_PAUSE_MS = 250;
 
+/** What is under way when the database is lost has so long to end by itself. */
+const OVERDUE_MS = 1_000;
+
 /** One open connection to the database. */
 interface Connection {
   readonly db: IDBDatabase;
   readonly isReopened: boolean;
   /** Whether a transaction has gone through. */
   hasServed: boolean;
+}
+
+interface Running {
+  readonly promise: Promise<unknown>;
+  readonly refuse: (reason: MangroveError) => void;
 }
 
 interface Waiting {
@@ -48,7 +56,7 @@ export class IdbDatabase implements Database {
   #connection: Connection | undefined;
   /** Why nothing is accepted any more. */
   #end: MangroveError | undefined;
-  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #underWay = new Set<Running>();
   #waiting: Waiting[] = [];
   #turns = 0;
 
@@ -87,17 +95,22 @@ export class IdbDatabase implements Database {
 
   async close(): Promise<void> {
     this.#end ??= new MangroveError('CLOSED', { what: 'database' });
-    await Promise.allSettled(this.#underWay);
+    await Promise.allSettled([...this.#underWay].map(({ promise }) => promise));
     this.#connection?.db.close();
     this.#connection = undefined;
   }
 
   async #run<Result>(transact: (db: IDBDatabase) => Promise<Result>): Promise<Result> {
     if (this.#end !== undefined) throw this.#end;
-    const running = this.#runTwiceAtMost(transact, this.#turns++);
+    let refuse = (_: MangroveError): void => {};
+    const promise = new Promise<Result>((resolve, reject) => {
+      refuse = reject;
+      this.#runTwiceAtMost(transact, this.#turns++).then(resolve, reject);
+    });
+    const running = { promise, refuse };
     this.#underWay.add(running);
     try {
-      return await running;
+      return await promise;
     } finally {
       this.#underWay.delete(running);
     }
@@ -193,6 +206,12 @@ export class IdbDatabase implements Database {
     if (this.#end !== undefined) return;
     this.#end = reason;
     this.#hooks.onClosed(reason);
+    setTimeout(() => this.#refuseOverdue(reason), OVERDUE_MS);
+  }
+
+  /** A browser that has taken a database away owes an answer to what it had begun there, and may not give it. */
+  #refuseOverdue(reason: MangroveError): void {
+    for (const { refuse } of this.#underWay) refuse(reason);
   }
 
   async #connect(isReopened: boolean): Promise<Connection> {
