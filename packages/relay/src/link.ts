@@ -16,14 +16,13 @@ import {
   type ReplicaId,
   stepSync,
 } from '@mangrove/protocol';
+import { EVENT_BYTES, LinkQueue } from './link-queue.js';
 import type { Connection, RelayPorts } from './ports.js';
 
 /** Bytes of messages that may wait on one link before its socket is asked to read no further. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 /** Enough in the send buffer to keep any network busy until the next page is read. */
 const READ_AHEAD_BYTES = 1024 * 1024;
-/** What an event weighs beside its bytes, so that empty frames cannot pile up either. */
-const EVENT_BYTES = 256;
 /** Standard codes: the client comes back by itself. */
 export const RETRY = { goingAway: 1001, policy: 1008, internalFault: 1011, tryAgainLater: 1013 } as const;
 
@@ -39,11 +38,6 @@ export interface LinkHost {
   /** Runs an effect that is more than a `send`; its answer is stepped before the next event. */
   run(link: Link, effect: Exclude<RelayEffect, { kind: 'send' | 'close' }>): Answer;
   left(link: Link): void;
-}
-
-interface Waiting {
-  readonly event: RelayEvent;
-  readonly bytes: number;
 }
 
 /**
@@ -63,7 +57,7 @@ export class Link {
   readonly #told = new LinkMemory();
   #state: RelayState;
   #replica: ReplicaId | undefined;
-  #waiting: Waiting[] = [];
+  readonly #queue = new LinkQueue();
   #isRunning = false;
   #isOpen = true;
   #isReadingLog = false;
@@ -141,7 +135,13 @@ export class Link {
   }
 
   deliver(event: RelayEvent): void {
-    if (this.#isOpen) this.#enqueue(event, 0);
+    if (!this.#isOpen) return;
+    if (!this.#isRunning) {
+      this.#enqueue(event, 0);
+      return;
+    }
+    this.#queue.tell(event);
+    if (this.#queue.toldBytes > this.#host.ports.limits.sendBufferBytesMax) this.#shutSlow();
   }
 
   /** The connection has ended. What has come before is still processed: a client may push and leave. */
@@ -155,7 +155,7 @@ export class Link {
   shut(code: number, reason: string): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#waiting = [];
+    this.#queue.clear();
     this.#state = stepSync(this.#state, { kind: 'closed' }).state;
     this.connection.close(code, reason);
     this.#release(this.#waitingBytes);
@@ -188,7 +188,7 @@ export class Link {
   }
 
   #enqueue(event: RelayEvent, bytes: number): void {
-    this.#waiting.push({ event, bytes });
+    this.#queue.add(event, bytes);
     this.#waitingBytes += bytes;
     if (!this.#isRunning) void this.#run();
   }
@@ -196,7 +196,7 @@ export class Link {
   async #run(): Promise<void> {
     this.#isRunning = true;
     try {
-      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) {
         const answer = this.#step(next.event);
         if (answer !== undefined) await this.#answer(answer);
         this.#release(next.bytes);
@@ -225,6 +225,7 @@ export class Link {
   /** Undefined when all is done already, which is so for whatever is only sent. */
   #step(event: RelayEvent): Promise<readonly RelayEvent[]> | undefined {
     if (event.kind === 'committed' && this.#hasRead(event)) return undefined;
+    if (event.kind === 'overtaken' && event.after < this.#readTo) event = { ...event, after: this.#readTo };
     if (event.kind === 'log-read') {
       this.#readTo = event.end.offset;
       this.#isReadingLog = false;
@@ -272,9 +273,12 @@ export class Link {
       counters.add('bytes_sent', frame.length);
       this.connection.send(frame);
     }
-    if (this.connection.bufferedBytes() <= limits.sendBufferBytesMax) return;
-    // It resumes by its cursor when it comes back, which costs less than keeping all of it in memory.
-    counters.add('connections_slow');
+    if (this.connection.bufferedBytes() > limits.sendBufferBytesMax) this.#shutSlow();
+  }
+
+  /** It resumes by its cursor when it comes back, which costs less than keeping all of it in memory. */
+  #shutSlow(): void {
+    this.#host.ports.counters.add('connections_slow');
     this.shut(RETRY.tryAgainLater, 'reads too slowly');
   }
 

@@ -139,6 +139,8 @@ export type RelayEvent =
       /** Whether the position is told with it; if not, `position-due` follows [SY22]. */
       readonly tells: boolean;
     }
+  /** More was committed than waits for this link: it is in the log, after this offset [SY17]. */
+  | { readonly kind: 'overtaken'; readonly after: number }
   /** Where the room stands, for those who were not told yet. */
   | { readonly kind: 'position-due'; readonly position: Position }
   /** Something to pass on as it is. */

@@ -119,7 +119,12 @@ export function stepCommitted(state: RelayState & { kind: 'live' }, event: Relay
     const flow = { ...state.flow, credit: credit - telling.bytes };
     return { state: { ...state, flow, owesPosition }, effects: telling.effects };
   }
-  return resume({ ...state, kind: 'replaying', after: position.offset - deltas.length, met: [], pulled: undefined });
+  return backToLog(state, position.offset - deltas.length);
+}
+
+/** What was committed after this offset is read to the peer from the log. */
+export function backToLog(state: RelayState & { kind: 'live' }, after: number): Result {
+  return resume({ ...state, kind: 'replaying', after, met: [], pulled: undefined });
 }
 
 /**

@@ -9,6 +9,7 @@ import type { RelayEvent } from './event.js';
 import { arrived, refill, startFlow } from './flow.js';
 import {
   type Admitted,
+  backToLog,
   CLOSE,
   closed,
   fault,
@@ -83,6 +84,8 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
       return isAdmitted(state) ? stepDiffAnswered(state, event) : stay(state);
     case 'committed':
       return state.kind === 'live' ? stepCommitted(state, event) : stay(state);
+    case 'overtaken':
+      return state.kind === 'live' ? backToLog(state, event.after) : stay(state);
     case 'position-due':
       return state.kind === 'live' ? stepPositionDue(state, event.position) : stay(state);
     case 'forward':
