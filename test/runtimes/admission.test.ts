@@ -1,4 +1,4 @@
-import { bytesToHex, EMPTY_ROOT, equalBytes, PROTOCOL_VERSION } from '@mangrove/protocol';
+import { bytesToHex, EMPTY_ROOT, equalBytes, type Hello, PROTOCOL_VERSION, type RoomConfig } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { ProtocolClient } from '../support/protocol-client.js';
 import { makeFolder, readRoomVersion, startRelay } from '../support/real-relay.js';
@@ -60,7 +60,7 @@ test('[SY1] another version of the protocol is told which one is spoken', async 
   expect(await client.closed).toBe(4406);
 });
 
-test('[ID1] the first hello fixes the configuration of a room, after a restart too', async () => {
+test('[ID1] the first hello of who may write fixes the configuration of a room, after a restart too', async () => {
   const storage = await makeFolder();
   const first = await startRelay({ storage });
   const full = new TestReplica('room', { config: { history: 'full', encrypted: false } });
@@ -83,11 +83,43 @@ test('[ID1] the first hello fixes the configuration of a room, after a restart t
   await ProtocolClient.connect(second.url, full);
 });
 
+test('[ID1, SY1] who may only read fixes no configuration: it waits until somebody who may write has come', async () => {
+  const { url } = await startRelay({
+    authenticate: async ({ token }) => ({ rights: token === 'reader' ? ['read'] : ['read', 'write'] }),
+  });
+  const knock = async (config: RoomConfig) => {
+    const reader = await ProtocolClient.open(url, new TestReplica('room', { config }));
+    reader.sendHello({ token: 'reader' });
+    return { code: (await reader.next('fault')).code, closed: await reader.closed };
+  };
+  expect(await knock({ history: 'full', encrypted: false })).toEqual({ code: 'ROOM_NOT_BEGUN', closed: 4001 });
+  const writer = await ProtocolClient.connect(url, new TestReplica('room'));
+  expect(await knock({ history: 'full', encrypted: false })).toEqual({ code: 'ROOM_CONFIG_MISMATCH', closed: 4409 });
+  const reader = await ProtocolClient.connect(url, new TestReplica('room'), { token: 'reader' });
+  const deltas = writer.replica.drafts(1);
+  await writer.pushed(deltas);
+  await reader.has(deltas);
+});
+
+test('[ID1] a configuration that the relay knows nothing of is refused, and fixes nothing', async () => {
+  const { url } = await startRelay();
+  const knock = async (client: ProtocolClient, hello: Partial<Hello> = {}) => {
+    client.sendHello({ hello });
+    expect(await client.next('fault')).toMatchObject({ code: 'ROOM_CONFIG_MISMATCH' });
+    expect(await client.closed).toBe(4409);
+  };
+  for (const history of ['current', 'full'] as const)
+    await knock(await ProtocolClient.open(url, new TestReplica('room', { config: { history, encrypted: true } })));
+  for (const config of [4, 255]) await knock(await ProtocolClient.open(url, new TestReplica('room')), { config });
+  await expect(readRoomVersion(url, 'room')).rejects.toThrow('404');
+  await ProtocolClient.connect(url, new TestReplica('room'));
+});
+
 test('[ID1] of two first hellos with different configurations one is admitted', async () => {
   const { url } = await startRelay();
   const configs = [
     { history: 'current', encrypted: false },
-    { history: 'current', encrypted: true },
+    { history: 'full', encrypted: false },
   ] as const;
   const clients = await Promise.all(
     configs.map((config) => ProtocolClient.open(url, new TestReplica('room', { config }))),

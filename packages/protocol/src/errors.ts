@@ -273,6 +273,12 @@ const ERRORS = {
     remedy:
       'What a page still shows of a document is written anew. Write the rest again; if it comes back, look at the disk.',
   },
+  ROOM_NOT_BEGUN: {
+    wire: 46,
+    retryable: true,
+    message: 'Nobody who may write has opened this room yet.',
+    remedy: 'Nothing to do: it is tried again, and goes on when somebody who may write has been there.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,48 +1,14 @@
-import {
-  bytesToRelayMessage,
-  type Delta,
-  defaultLimits,
-  deriveKeyId,
-  EMPTY_CONTEXT,
-  equalBytes,
-  FrameJoiner,
-  type Hlc,
-  hlcFromMs,
-  type Limits,
-  makeContext,
-  MangroveError,
-  makeUnsignedDelta,
-  type Message,
-  LinkMemory,
-  messageToBytes,
-  messageToFrames,
-  PROTOCOL_VERSION,
-  type RelayMessage,
-  type ReplicaId,
-  deriveReplicaId,
-  deriveRoomId,
-  type Store,
-  shortIdToBytes,
-  signDelta,
-} from '@mangrove/protocol';
+import { defaultLimits, makeContext, MangroveError, shortIdToBytes } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
-import { Counters } from './counters.js';
-import type { Link } from './link.js';
-import type { Authentication, Connection, RelayPorts } from './ports.js';
-import { RelayRoom } from './room.js';
+import { NOW_MS, RoomPeer, roomId, RoomWorld } from '../../../test/support/relay-room.js';
 import { Rooms } from './rooms.js';
-import { nodeHash } from './runtimes/node-crypto.js';
-import { type Environment, openMemory } from './storage/environment.js';
-
-// A room over ports that a test holds in its hand: its clock stands still, its disk fails when told to, every signature counts.
-
-const NOW_MS = 1_800_000_000_000;
-const roomId = deriveRoomId(nodeHash, 'room', { history: 'current', encrypted: false });
 
 test('[SG3] a connection whose token expires is let go, so that it comes back with a fresh one', async () => {
-  const world = new World({ authentication: { rights: ['read', 'write'], expiresAtMs: NOW_MS + 1_000 } });
+  const world = new RoomWorld({
+    authenticate: async () => ({ rights: ['read', 'write'], expiresAtMs: NOW_MS + 1_000 }),
+  });
   const room = await world.open();
-  const peer = new Peer(room);
+  const peer = new RoomPeer(room);
   await peer.hello();
   world.nowMs += 999;
   room.sweep();
@@ -54,18 +20,33 @@ test('[SG3] a connection whose token expires is let go, so that it comes back wi
 });
 
 test('[SY1] a connection that never says hello is let go', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const peer = new Peer(room);
+  const peer = new RoomPeer(room);
   world.nowMs += 30_001;
   room.sweep();
   expect(peer.closeCode).toBe(1008);
 });
 
-test('[SY6] pushes that come while a transaction is under way share the next one', async () => {
-  const world = new World();
+test('[ID1, SY1] a room begins with the first who may write: who may only read is to come back', async () => {
+  const world = new RoomWorld({
+    authenticate: async ({ token }) => ({ rights: token === 'reader' ? ['read'] : ['read', 'write'] }),
+  });
   const room = await world.open();
-  const peers = Array.from({ length: 10 }, (_, i) => new Peer(room, i));
+  const early = new RoomPeer(room, 1);
+  early.greet({ token: 'reader' });
+  await expect.poll(() => early.closeCode).toBe(4001);
+  expect(early.messages.at(-1)).toMatchObject({ kind: 'fault', code: 'ROOM_NOT_BEGUN' });
+  expect([room.exists, world.environment.rooms()]).toEqual([false, []]);
+  await new RoomPeer(room).hello();
+  await new RoomPeer(room, 1).hello({ token: 'reader' });
+  expect((await world.open()).exists).toBe(true);
+});
+
+test('[SY6] pushes that come while a transaction is under way share the next one', async () => {
+  const world = new RoomWorld();
+  const room = await world.open();
+  const peers = Array.from({ length: 10 }, (_, i) => new RoomPeer(room, i));
   for (const peer of peers) await peer.hello();
   const before = world.counters.get('commits');
   for (let round = 0; round < 5; round++) for (const peer of peers) peer.push(peer.draft());
@@ -75,9 +56,9 @@ test('[SY6] pushes that come while a transaction is under way share the next one
 });
 
 test('[SY6] what is acknowledged is behind a barrier: a power cut takes none of it', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const peer = new Peer(room);
+  const peer = new RoomPeer(room);
   await peer.hello();
   world.durabilities.clear();
   peer.push(peer.draft());
@@ -86,9 +67,9 @@ test('[SY6] what is acknowledged is behind a barrier: a power cut takes none of 
 });
 
 test('[SY6] an acknowledgement comes after everything that its position counts', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const peers = [new Peer(room, 1), new Peer(room, 2)] as const;
+  const peers = [new RoomPeer(room, 1), new RoomPeer(room, 2)] as const;
   for (const peer of peers) await peer.hello();
   for (const peer of peers) peer.push(peer.draft());
   for (const [i, peer] of peers.entries()) {
@@ -101,9 +82,9 @@ test('[SY6] an acknowledgement comes after everything that its position counts',
 });
 
 test('[SY8] a replay is acknowledged by a relay whose clock was set back since, what is new from too far ahead is refused', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const peer = new Peer(room);
+  const peer = new RoomPeer(room);
   await peer.hello();
   const taken = peer.draft();
   peer.push(taken);
@@ -123,9 +104,9 @@ test('[SY8] a replay is acknowledged by a relay whose clock was set back since, 
 });
 
 test('[SY24] the connection of a replica that was opened last takes the place of any other', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const [former, latter] = [new Peer(room), new Peer(room)];
+  const [former, latter] = [new RoomPeer(room), new RoomPeer(room)];
   await former.hello();
   const first = former.draft();
   former.push(first);
@@ -142,9 +123,9 @@ test('[SY24] the connection of a replica that was opened last takes the place of
 });
 
 test('[SY24] what an earlier connection has pushed is not taken after a later one was admitted', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const [former, latter, bob] = [new Peer(room), new Peer(room), new Peer(room, 1)];
+  const [former, latter, bob] = [new RoomPeer(room), new RoomPeer(room), new RoomPeer(room, 1)];
   await former.hello();
   await bob.hello();
   // Its push waits for the transaction that is under way, and so does the admission that is asked for meanwhile.
@@ -160,9 +141,9 @@ test('[SY24] what an earlier connection has pushed is not taken after a later on
 });
 
 test('[SY24] a connection that was opened earlier and says hello later is the one that has to go', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const [former, latter] = [new Peer(room), new Peer(room)];
+  const [former, latter] = [new RoomPeer(room), new RoomPeer(room)];
   await latter.hello();
   former.greet();
   await expect.poll(() => former.closeCode).toBe(4000);
@@ -172,9 +153,9 @@ test('[SY24] a connection that was opened earlier and says hello later is the on
 });
 
 test('[SY6] nothing is acknowledged or forwarded when the disk is full, and the room lives on', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const [alice, bob] = [new Peer(room, 1), new Peer(room, 2)];
+  const [alice, bob] = [new RoomPeer(room, 1), new RoomPeer(room, 2)];
   await alice.hello();
   await bob.hello();
   world.failure = new MangroveError('STORAGE_FULL');
@@ -189,11 +170,11 @@ test('[SY6] nothing is acknowledged or forwarded when the disk is full, and the 
 });
 
 test('a bug that one push hits closes its connection, not those whose pushes share its transaction', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const peers = [1, 2, 3].map((seed) => new Peer(room, seed));
+  const peers = [1, 2, 3].map((seed) => new RoomPeer(room, seed));
   for (const peer of peers) await peer.hello();
-  const [alice, mallory, bob] = peers as [Peer, Peer, Peer];
+  const [alice, mallory, bob] = peers as [RoomPeer, RoomPeer, RoomPeer];
   const poison = mallory.draft();
   world.poison = poison;
   for (const [peer, delta] of [
@@ -211,9 +192,9 @@ test('a bug that one push hits closes its connection, not those whose pushes sha
 });
 
 test('superseded bytes are kept for a while and then pruned', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const room = await world.open();
-  const peer = new Peer(room);
+  const peer = new RoomPeer(room);
   await peer.hello();
   const first = peer.draft();
   peer.push(first);
@@ -231,9 +212,9 @@ test('superseded bytes are kept for a while and then pruned', async () => {
 });
 
 test('[CX8] a room that nobody uses any more is cleaned too: of superseded bytes, and of what its log says of them', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const rooms = new Rooms(world.ports);
-  const peer = new Peer(await rooms.open('room'));
+  const peer = new RoomPeer(await rooms.open('room'));
   await peer.hello();
   const first = peer.draft();
   peer.push(first);
@@ -251,9 +232,9 @@ test('[CX8] a room that nobody uses any more is cleaned too: of superseded bytes
 });
 
 test('idle rooms are let go and come back as they were; names that nobody was admitted to leave nothing', async () => {
-  const world = new World();
+  const world = new RoomWorld();
   const rooms = new Rooms(world.ports);
-  const peer = new Peer(await rooms.open('room'));
+  const peer = new RoomPeer(await rooms.open('room'));
   await peer.hello();
   peer.push(peer.draft());
   await peer.acknowledged(1);
@@ -269,170 +250,7 @@ test('idle rooms are let go and come back as they were; names that nobody was ad
   expect(rooms.size).toBe(0);
   expect(world.environment.rooms()).toEqual([roomId]);
   expect((await rooms.version('room'))?.offset).toBe(1);
-  const again = new Peer(await rooms.open('room'), 9);
+  const again = new RoomPeer(await rooms.open('room'), 9);
   await again.hello();
   await expect.poll(() => again.deltas.length).toBe(1);
 });
-
-class World {
-  nowMs = NOW_MS;
-  failure: MangroveError | undefined;
-  poison: Delta | undefined;
-  readonly faults: unknown[] = [];
-  /** What was asked of the disk, from its last clearing on. */
-  readonly durabilities = new Set<string>();
-  readonly counters = new Counters();
-  readonly environment: Environment;
-  readonly ports: RelayPorts;
-
-  constructor({ authentication, limits }: { authentication?: Authentication; limits?: Partial<Limits> } = {}) {
-    const memory = openMemory();
-    this.environment = { ...memory, room: (id) => this.#failing(memory.room(id)) };
-    this.ports = {
-      environment: this.environment,
-      identity: {
-        relayKey: new Uint8Array(32).fill(9),
-        storeId: new Uint8Array(8),
-        sign: async () => new Uint8Array(64).fill(1),
-      },
-      hash: nodeHash,
-      verifier: { verify: async () => true },
-      clock: { nowMs: () => this.nowMs },
-      random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
-      limits: { ...defaultLimits, ...limits },
-      authenticate: authentication && (async () => authentication),
-      counters: this.counters,
-      report: (error) => this.faults.push(error),
-    };
-  }
-
-  open(): Promise<RelayRoom> {
-    return RelayRoom.open('room', this.ports);
-  }
-
-  async retained(): Promise<number> {
-    const store = this.environment.room(roomId);
-    return (await store.transact((tx) => tx.keys('retained', { from: new Uint8Array() }), { mode: 'read' })).length;
-  }
-
-  async logged(): Promise<number> {
-    const store = this.environment.room(roomId);
-    return (await store.transact((tx) => tx.keys('log', { from: new Uint8Array() }), { mode: 'read' })).length;
-  }
-
-  #failing(store: Store): Store {
-    return {
-      close: () => store.close(),
-      transact: (plan, options) => {
-        if (options.mode === 'read') return store.transact(plan, options);
-        if (this.failure !== undefined) return Promise.reject(this.failure);
-        this.durabilities.add(options.durability ?? 'strict');
-        return store.transact((tx) => {
-          const put = tx.put.bind(tx);
-          tx.put = (table, key, value) => {
-            if (table === 'deltas' && this.poison && equalBytes(value, this.poison.bytes)) throw new Error('a bug');
-            put(table, key, value);
-          };
-          return plan(tx);
-        }, options);
-      },
-    };
-  }
-}
-
-class Peer implements Connection {
-  readonly origin = undefined;
-  readonly messages: RelayMessage[] = [];
-  readonly link: Link;
-  readonly replica: ReplicaId;
-  closeCode: number | undefined;
-  readonly #publicKey: Uint8Array;
-  readonly #joiner = new FrameJoiner(defaultLimits);
-  readonly #heard = new LinkMemory();
-  readonly #told = new LinkMemory();
-  #seq = 0;
-
-  constructor(room: RelayRoom, seed = 0) {
-    // Any y below the field's prime that is of no small order passes for a key where every signature counts.
-    this.#publicKey = new Uint8Array(32).fill(17 + seed);
-    this.replica = deriveReplicaId(nodeHash, roomId, this.#publicKey);
-    this.link = room.connect(this);
-  }
-
-  send(frame: Uint8Array): void {
-    const bytes = this.#joiner.add(frame);
-    if (bytes !== undefined) this.messages.push(bytesToRelayMessage(bytes, this.#heard));
-  }
-
-  close(code: number): void {
-    this.closeCode = code;
-  }
-
-  bufferedBytes = (): number => 0;
-  drained = async (): Promise<void> => {};
-
-  get deltas(): readonly Uint8Array[] {
-    return this.messages.flatMap((message) => (message.kind === 'deltas' ? message.deltas : []));
-  }
-
-  say(message: Message): void {
-    for (const frame of messageToFrames(messageToBytes(message, this.#told), defaultLimits)) this.link.receive(frame);
-  }
-
-  get admitted(): RelayMessage & { kind: 'admitted' } {
-    const admitted = this.messages.find((message) => message.kind === 'admitted');
-    if (admitted === undefined) throw new Error('not admitted yet');
-    return admitted;
-  }
-
-  async hello(): Promise<void> {
-    this.greet();
-    await expect.poll(() => this.messages.some(({ kind }) => kind === 'caught-up')).toBe(true);
-  }
-
-  greet(): void {
-    this.say({
-      kind: 'hello',
-      version: PROTOCOL_VERSION,
-      roomId,
-      config: 0,
-      publicKey: this.#publicKey,
-      token: undefined,
-      cursor: undefined,
-      window: defaultLimits.windowBytes,
-      proof: new Uint8Array(64).fill(1),
-    });
-  }
-
-  draft(header: { context?: Delta['context'] } = {}): Delta {
-    const seq = ++this.#seq;
-    const hlc = (hlcFromMs(NOW_MS) + seq) as Hlc;
-    const unsigned = makeUnsignedDelta(
-      nodeHash,
-      roomId,
-      {
-        replica: this.replica,
-        seq,
-        keyId: deriveKeyId(nodeHash, roomId, { kind: 'document', collection: '', id: 'notes' }),
-        hlc,
-        writtenAt: hlc,
-        prev: 0 as Hlc,
-        context: EMPTY_CONTEXT,
-        flags: 0,
-        nonces: [],
-        ...header,
-      },
-      Uint8Array.of(1, 2, 3),
-    );
-    return signDelta(unsigned, new Uint8Array(64).fill(1));
-  }
-
-  push(delta: Delta): void {
-    this.say({ kind: 'push', repair: false, deltas: [delta.bytes] });
-  }
-
-  async acknowledged(seq: number): Promise<void> {
-    const isIn = () => this.messages.some((message) => message.kind === 'ack' && message.seqs.includes(seq));
-    await expect.poll(isIn).toBe(true);
-  }
-}

@@ -1,7 +1,5 @@
 import {
   assert,
-  byteToRoomConfig,
-  deriveRoomId,
   equalBytes,
   headMessages,
   HeadPace,
@@ -14,18 +12,16 @@ import {
   type RelayEffect,
   type RelayEvent,
   type ReplicaId,
-  type RoomConfig,
-  roomConfigToByte,
   type VersionVector,
 } from '@mangrove/protocol';
+import { Beginning } from './beginning.js';
 import { bytesOfPush, type Push } from './commits.js';
 import { authenticate, certifyKeys, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
-import { OpenedRoom } from './opened-room.js';
+import type { OpenedRoom } from './opened-room.js';
 import type { Connection, RelayPorts } from './ports.js';
 
 const HELLO_WITHIN_MS = 30_000;
-const DEFAULT_CONFIG: RoomConfig = { history: 'current', encrypted: false };
 
 export interface RoomVersion {
   readonly offset: number;
@@ -56,13 +52,13 @@ export class RelayRoom implements LinkHost {
   readonly #writers = new Map<ReplicaId, Writer>();
   #linkCount = 0;
   readonly #headPace: HeadPace;
-  #opened: OpenedRoom | undefined;
-  #fixing: Promise<void> | undefined;
+  readonly #beginning: Beginning;
   #isClosing = false;
 
   private constructor(name: string, ports: RelayPorts) {
     this.name = name;
     this.ports = ports;
+    this.#beginning = new Beginning(name, this);
     const present = this.#present;
     const pace = {
       get connected() {
@@ -78,9 +74,7 @@ export class RelayRoom implements LinkHost {
   /** Makes nothing: a room begins with the first hello that is admitted. Throws `NAME_INVALID`. */
   static async open(name: string, ports: RelayPorts): Promise<RelayRoom> {
     const room = new RelayRoom(name, ports);
-    const row = await ports.environment.getMeta(room.#configKey());
-    const config = row?.[0] === undefined ? undefined : byteToRoomConfig(row[0]);
-    if (config !== undefined) room.#open(config);
+    await room.#beginning.restore();
     return room;
   }
 
@@ -90,7 +84,7 @@ export class RelayRoom implements LinkHost {
 
   /** Whether anybody was ever admitted. */
   get exists(): boolean {
-    return this.#opened !== undefined;
+    return this.#beginning.opened !== undefined;
   }
 
   get linkCount(): number {
@@ -108,7 +102,7 @@ export class RelayRoom implements LinkHost {
 
   /** Undefined for a room that nobody was ever admitted to. */
   async version(): Promise<RoomVersion | undefined> {
-    const standing = await this.#opened?.standing();
+    const standing = await this.#beginning.opened?.standing();
     return standing && { ...standing.position, vector: standing.vector };
   }
 
@@ -124,24 +118,21 @@ export class RelayRoom implements LinkHost {
 
   /** Now and then, also while it is in use. */
   async scrub(): Promise<void> {
-    if (!this.#isClosing) await this.#opened?.scrub();
+    if (!this.#isClosing) await this.#beginning.opened?.scrub();
   }
 
   /** What was pushed is committed and acknowledged, then every connection is closed. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await this.#opened?.commits.idle();
+    await this.#beginning.opened?.commits.idle();
     this.letGo('the relay is stopping');
-    await this.#opened?.close();
+    await this.#beginning.opened?.close();
   }
 
   // What links ask of their room.
 
   configFor(hello: Hello | undefined): LinkConfig {
-    const config = this.#opened?.config ?? (hello && byteToRoomConfig(hello.config)) ?? DEFAULT_CONFIG;
-    const { hash, limits } = this.ports;
-    const room = this.#opened?.ref ?? { hash, roomId: deriveRoomId(hash, this.name, config) };
-    return { room, roomConfig: config, limits };
+    return this.#beginning.configFor(hello);
   }
 
   run(link: Link, effect: Exclude<RelayEffect, { kind: 'send' | 'close' }>): Answer {
@@ -210,12 +201,12 @@ export class RelayRoom implements LinkHost {
     const { room, roomConfig } = this.configFor(hello);
     const { origin } = link.connection;
     const answer = await authenticate(ports, { ...room, name: this.name }, hello, link.challenge, origin);
-    const opened = answer.kind === 'denied' ? undefined : await this.#fixConfig(roomConfig);
-    if (answer.kind === 'denied' || opened?.ref.roomId !== hello.roomId) {
-      ports.counters.add('connections_denied');
-      return answer.kind === 'denied' ? answer : { kind: 'denied', code: 'ROOM_CONFIG_MISMATCH', facts: {} };
-    }
+    if (answer.kind === 'denied') return this.#deny(answer);
     const { replica, rights, expiresAtMs } = answer;
+    const opened = await this.#beginning.begin(rights, roomConfig);
+    if (opened === undefined) return this.#deny({ kind: 'denied', code: 'ROOM_NOT_BEGUN', facts: {} });
+    if (opened.ref.roomId !== hello.roomId)
+      return this.#deny({ kind: 'denied', code: 'ROOM_CONFIG_MISMATCH', facts: {} });
     if (rights.includes('write')) await this.#issue([hello.publicKey], link);
     const admission = await this.#admit(link, replica, opened, hello);
     if (admission === undefined) return { kind: 'displaced', replica };
@@ -226,6 +217,11 @@ export class RelayRoom implements LinkHost {
       ? welcoming.certificates.find(({ publicKey }) => equalBytes(publicKey, hello.publicKey))
       : undefined;
     return { kind: 'authenticated', replica, rights, certificate, present, ...welcoming };
+  }
+
+  #deny(denied: RelayEvent & { kind: 'denied' }): RelayEvent {
+    this.ports.counters.add('connections_denied');
+    return denied;
   }
 
   /**
@@ -359,34 +355,9 @@ export class RelayRoom implements LinkHost {
     for (const link of this.#present.keys()) if (link !== except) link.deliver(event);
   }
 
-  // The room's configuration and store.
-
   #room(): OpenedRoom {
-    assert(this.#opened !== undefined, () => 'an effect of a room that nobody was admitted to');
-    return this.#opened;
-  }
-
-  /** The first who is admitted decides; whoever comes meanwhile waits and then compares. */
-  async #fixConfig(config: RoomConfig): Promise<OpenedRoom> {
-    if (this.#opened === undefined) {
-      this.#fixing ??= this.ports.environment
-        .putMeta(this.#configKey(), Uint8Array.of(roomConfigToByte(config)))
-        .then(() => this.#open(config))
-        .finally(() => {
-          this.#fixing = undefined;
-        });
-      await this.#fixing;
-    }
-    return this.#room();
-  }
-
-  #open(config: RoomConfig): void {
-    const { hash } = this.ports;
-    this.#opened = new OpenedRoom(this, { hash, roomId: deriveRoomId(hash, this.name, config) }, config);
-  }
-
-  /** A hash stands for the name, so that any name makes a key of one length. */
-  #configKey(): string {
-    return `room:${deriveRoomId(this.ports.hash, this.name, DEFAULT_CONFIG)}`;
+    const { opened } = this.#beginning;
+    assert(opened !== undefined, () => 'an effect of a room that nobody was admitted to');
+    return opened;
   }
 }

@@ -18,6 +18,7 @@ export type Admitted = Extract<RelayState, { rights: unknown }>;
 /** Close codes from 4400 on are final: the client does not try again by itself. */
 export const CLOSE = {
   displaced: 4000,
+  roomNotBegun: 4001,
   notAllowed: 4401,
   versionUnsupported: 4406,
   roomConfigMismatch: 4409,

@@ -1,6 +1,6 @@
 import { unreachable } from '../assert.js';
 import type { MangroveError } from '../errors.js';
-import type { ReplicaId } from '../ids.js';
+import { type ReplicaId, roomConfigToByte } from '../ids.js';
 import type { Hello, ReplicaMessage } from '../wire/messages.js';
 import { PROTOCOL_VERSION } from '../wire/version.js';
 import { certificateMessages, headMessages } from './chunk.js';
@@ -36,6 +36,12 @@ import type { RelayState } from './state.js';
 export { CLOSE };
 
 const WRITES: ReadonlySet<ReplicaMessage['kind']> = new Set(['push', 'certificates', 'head', 'part']);
+
+const DENIAL_CLOSES: Readonly<Partial<Record<MangroveError['code'], number>>> = {
+  ROOM_CONFIG_MISMATCH: CLOSE.roomConfigMismatch,
+  ROOM_NOT_BEGUN: CLOSE.roomNotBegun,
+  VERSION_UNSUPPORTED: CLOSE.versionUnsupported,
+};
 
 export function stepRelay(state: RelayState, event: RelayEvent): Result {
   if (state.kind === 'closed') return stay(state);
@@ -103,7 +109,10 @@ function stepHello(state: RelayState, hello: Hello): Result {
       facts: { version: hello.version, supported: PROTOCOL_VERSION },
     });
   }
-  if (hello.roomId !== state.config.room.roomId) return stepDenied(state, { code: 'ROOM_CONFIG_MISMATCH', facts: {} });
+  // A room that nobody has opened yet has no configuration: whoever runs the link takes what it knows how to serve from the hello.
+  const { room, roomConfig } = state.config;
+  if (hello.roomId !== room.roomId || hello.config !== roomConfigToByte(roomConfig))
+    return stepDenied(state, { code: 'ROOM_CONFIG_MISMATCH', facts: {} });
   return { state: { ...state, kind: 'admitting', window: hello.window }, effects: [{ kind: 'authenticate', hello }] };
 }
 
@@ -141,15 +150,12 @@ function stepDenied(
   denial: { code: MangroveError['code']; facts: Readonly<Record<string, string | number>> },
 ): Result {
   const { code, facts } = denial;
-  const closeCode =
-    code === 'ROOM_CONFIG_MISMATCH'
-      ? CLOSE.roomConfigMismatch
-      : code === 'VERSION_UNSUPPORTED'
-        ? CLOSE.versionUnsupported
-        : CLOSE.notAllowed;
   return {
     state: closed(state),
-    effects: [send({ kind: 'fault', code, facts }), { kind: 'close', code: closeCode, reason: code }],
+    effects: [
+      send({ kind: 'fault', code, facts }),
+      { kind: 'close', code: DENIAL_CLOSES[code] ?? CLOSE.notAllowed, reason: code },
+    ],
   };
 }
 
