@@ -59,8 +59,12 @@ export interface Limits {
   /** Deltas of one sender that are waited for, more than a window of the smallest stubs, and the bytes of their stubs. */
   readonly incomingMax: number;
   readonly incomingBytesMax: number;
-  /** How many of them may have parts here. */
+  /** Of all senders together: one who takes many identities has no more than a few. */
+  readonly incomingAllMax: number;
+  readonly incomingAllBytesMax: number;
+  /** How many of them may have parts here, of one sender and of all. */
   readonly incomingStartedMax: number;
+  readonly incomingStartedAllMax: number;
   /** What nobody has offered again for this long is not waited for any more. */
   readonly incomingExpiryMs: number;
   /** How long a relay goes without telling its position while deltas flow: after each key of somebody who types it says little. */
@@ -116,7 +120,10 @@ export const defaultLimits: Limits = {
   wantedPartsMax: 16,
   incomingMax: 16_384,
   incomingBytesMax: 16 * 1024 * 1024,
+  incomingAllMax: 65_536,
+  incomingAllBytesMax: 64 * 1024 * 1024,
   incomingStartedMax: 32,
+  incomingStartedAllMax: 128,
   incomingExpiryMs: 24 * 3_600_000,
   positionEveryMs: 1_000,
   positionRestMs: 300,

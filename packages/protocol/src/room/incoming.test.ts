@@ -1,14 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { document, makeDelta, replicaOf, room } from '../../../../test/interop/fixture.js';
-import { equalBytes } from '../bytes.js';
+import { bytesToU64, equalBytes } from '../bytes.js';
 import { type Delta, trieKeyOf } from '../delta.js';
 import { defaultLimits } from '../limits.js';
 import { countParts, PART_BYTES, partOf } from '../parts.js';
 import { MemoryTables } from '../store/memory-store.js';
+import { Transaction } from '../store/plan.js';
 import { bytesToStub, deltaToStub, type Stub } from '../stub.js';
 import { acceptDeltas } from './accept.js';
 import { keepPart, keepStubs, readFetches, readJoined } from './incoming.js';
+import { recount, writeTallies } from './incoming-rows.js';
 
 const [a, b] = [replicaOf(0), replicaOf(1)] as const;
 const { hash, roomId } = room;
@@ -35,7 +37,9 @@ function createStore() {
     accept: (deltas: readonly Delta[]) =>
       tables.transact((tx) => acceptDeltas(tx, room, deltas, { nowMs: 0, from: 'others', retain: () => false })).result,
     fetches: () => tables.transact((tx) => readFetches(tx, room)).result,
-    rows: () => tables.table('incoming').size,
+    /** Of stubs and parts. */
+    rows: () => tables.table('incoming').rows({ from: Uint8Array.of(0), to: Uint8Array.of(2) }).length,
+    allRows: () => tables.table('incoming').size,
   };
   return self;
 }
@@ -56,7 +60,7 @@ describe('incoming', () => {
     expect([joined?.delta.id, joined?.isAuthors]).toEqual([delta.id, true]);
     expect(equalBytes(joined?.delta.bytes as Uint8Array, delta.bytes)).toBe(true);
     store.accept([delta]);
-    expect(store.rows()).toBe(0);
+    expect(store.allRows()).toBe(0);
     expect(store.keep([delta])).toEqual({ fetches: [], held: [trieKeyOf(delta)] });
     expect(store.joined(delta)?.delta.id).toBe(delta.id);
   });
@@ -163,4 +167,131 @@ describe('incoming', () => {
     expect(begun.map(({ trieKey }) => trieKey)).not.toContainEqual(trieKeyOf(deltas[0] as Delta));
     expect(countParts(PART_BYTES + 1)).toBe(2);
   });
+
+  test('[SY18] keeping one costs what it costs, whatever else waits', () => {
+    const store = createStore();
+    const readsOf = (delta: Delta, nowMs: number) => {
+      let reads = 0;
+      const plan = keepStubs(new Transaction(), [{ stub: stubOf(delta), sender: b, isAuthors: false }], nowMs);
+      for (let step = plan.next(); !step.done; step = plan.next(step.value.map((read) => store.tables.read(read))))
+        for (const read of step.value) {
+          const answer = store.tables.read(read);
+          reads += 1 + (Array.isArray(answer) ? answer.length : 0);
+        }
+      return reads;
+    };
+    store.keep([large(1)]);
+    const alone = readsOf(large(2), 1);
+    const others = manyStubs(5_000, a);
+    store.tables.transact((tx) => keepStubs(tx, others, 0));
+    expect(readsOf(large(2), 1)).toBe(alone);
+    expect(readsOf(large(2), defaultLimits.incomingExpiryMs + 2), 'of what has expired a bounded number').toBeLessThan(
+      3_000,
+    );
+  });
+
+  test('[SY18] what has expired goes, however much it is, with the stubs that come next', () => {
+    const store = createStore();
+    store.tables.transact((tx) => keepStubs(tx, manyStubs(700, a), 0));
+    for (let i = 0; i < 3; i++) store.keep([large(i + 1)], defaultLimits.incomingExpiryMs + 1 + i);
+    expect(store.rows()).toBe(3);
+  });
+
+  test('[SY18] of all senders together the oldest go', () => {
+    const { incomingAllBytesMax } = defaultLimits;
+    const store = createStore();
+    const oldest = large(1, PART_BYTES, b);
+    store.keep([oldest], 0, b);
+    const bytesOf = stubOf(large(1, 8_000_000)).bytes.length;
+    const each = 500;
+    const messages = Math.ceil(incomingAllBytesMax / (each * bytesOf)) + 1;
+    for (let n = 0; n < messages; n++) {
+      const stubs = manyStubs(each, replicaOf(2 + (n % 6)), stubOf(large(1, 8_000_000)), n * each);
+      expect(store.tables.transact((tx) => keepStubs(tx, stubs, n + 1)).result.fetches).toHaveLength(each);
+    }
+    const left = store.tables.table('incoming').rows({ from: Uint8Array.of(0), to: Uint8Array.of(1) });
+    const bytes = left.reduce((sum, [, row]) => sum + row.length - 17, 0);
+    expect(bytes).toBeLessThanOrEqual(incomingAllBytesMax);
+    expect(bytes).toBeGreaterThan(incomingAllBytesMax - 2 * bytesOf);
+    expect(store.part(oldest, 0)).toBeUndefined();
+  });
+
+  test('[SY18] who has begun many makes room for others before those who have begun few', () => {
+    const { incomingStartedMax, incomingStartedAllMax } = defaultLimits;
+    const store = createStore();
+    const few = large(1, PART_BYTES, b);
+    store.keep([few], 0, b);
+    store.part(few, 0);
+    let seq = 1;
+    for (let n = 0; n < incomingStartedAllMax / incomingStartedMax + 1; n++) {
+      for (let i = 0; i < incomingStartedMax; i++) {
+        const delta = large(++seq, PART_BYTES);
+        store.keep([delta], seq, replicaOf(2 + n));
+        store.part(delta, 0);
+      }
+    }
+    const begun = store.fetches().filter(({ have }) => have > 0);
+    expect(begun).toHaveLength(incomingStartedAllMax);
+    expect(begun.map(({ trieKey }) => trieKey)).toContainEqual(trieKeyOf(few));
+  });
+
+  test('[SY18] what is counted is what is there, whatever comes, goes and comes again', () => {
+    const deltas = Array.from({ length: 6 }, (_, i) => large(i + 1, PART_BYTES + i));
+    const step = fc.record({
+      what: fc.constantFrom('keep', 'keep', 'part', 'accept', 'late'),
+      delta: fc.nat(5),
+      sender: fc.constantFrom(a, b),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+        const store = createStore();
+        let nowMs = 0;
+        for (const { what, delta, sender } of steps) {
+          const one = deltas[delta] as Delta;
+          nowMs += what === 'late' ? defaultLimits.incomingExpiryMs / 2 : 1;
+          if (what === 'keep' || what === 'late') store.keep([one], nowMs, sender);
+          else if (what === 'part') store.part(one, 0);
+          else store.accept([one]);
+          const before = store.tables.table('incoming').rows({ from: Uint8Array.of(2) });
+          store.tables.transact(function* (tx) {
+            if ((yield* tx.keys('incoming', { from: Uint8Array.of(0), limit: 1 })).length === 0) return;
+            const [total] = yield* tx.rows('incoming', { from: Uint8Array.of(5) });
+            writeTallies(tx, yield* recount(tx, bytesToU64(total?.[1] as Uint8Array, 16)));
+          });
+          expect(store.tables.table('incoming').rows({ from: Uint8Array.of(2) })).toEqual(before);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('[SY18] a store from before anything was counted is counted with the next stub', () => {
+    const store = createStore();
+    const [one, two, three] = [large(1), large(2), large(3)] as const;
+    store.keep([one, two]);
+    store.part(one, 0);
+    store.tables.transact(function* (tx) {
+      for (const key of yield* tx.keys('incoming', { from: Uint8Array.of(2) })) tx.delete('incoming', key);
+    });
+    store.accept([two]);
+    expect(store.rows()).toBe(2);
+    const { incomingExpiryMs } = defaultLimits;
+    store.keep([three], 1);
+    store.keep([three], incomingExpiryMs + 1);
+    expect(
+      store.fetches().map(({ trieKey }) => trieKey),
+      'the first has expired',
+    ).toEqual([trieKeyOf(three)]);
+    store.accept([three]);
+    expect(store.allRows()).toBe(0);
+  });
 });
+
+/** Stubs that differ in their places alone. */
+function manyStubs(count: number, sender: Delta['replica'], like = stubOf(large(1)), from = 0) {
+  return Array.from({ length: count }, (_, i) => ({
+    stub: { ...like, hlc: (from + i + 10) as never, seq: from + i + 10 },
+    sender,
+    isAuthors: true,
+  }));
+}

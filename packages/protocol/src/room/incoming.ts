@@ -1,9 +1,31 @@
-import { bytesToHex, bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToHex } from '../bytes.js';
 import { bytesToDelta, type Delta, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
-import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
+import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { bytesToStub, isPartOf, joinParts, type Stub } from '../stub.js';
+import {
+  ALL_PARTS,
+  ALL_STUBS,
+  countHere,
+  countUpTo,
+  deleteWaiting,
+  NOTHING,
+  partKey,
+  partsRange,
+  putBegun,
+  putWaiting,
+  readBegun,
+  readOldest,
+  readTallies,
+  readWaiting,
+  recount,
+  rowToWaiting,
+  type Tallies,
+  tallyUp,
+  type Waiting,
+  writeTallies,
+} from './incoming-rows.js';
 import type { RoomRef } from './room-ref.js';
 
 /** A delta of several parts that is being fetched. What is in these rows is in no set: it is neither held nor covered. */
@@ -24,19 +46,18 @@ export interface KeptStub {
   readonly isAuthors: boolean;
 }
 
-/** Rows of `incoming`: the stub under `u8 0 • trieKey`, part n under `u8 1 • trieKey • u16 n`. */
-const STUB = 0;
-const PART = 1;
-const NOBODY = new Uint8Array(REPLICA_ID_BYTES);
-const SINCE_BYTES = 8;
-const STUB_HEAD_BYTES = SINCE_BYTES + REPLICA_ID_BYTES + 1;
+/** Of what has expired so many go at once: what is left over goes with the stubs that come next. */
+const EXPIRED_MAX = 256;
+/** Rows may be lost behind the back of what was counted, and then nothing would find room any more. Counting anew reads everything. */
+const RECOUNT_MS = 3_600_000;
 
 /**
  * Keeps stubs, so that their parts can be fetched over any number of connections [SY18]. What is held already is left out.
- * Each sender has room for `incomingMax` of them, `incomingBytesMax` together, and for `incomingStartedMax` that have parts; what has waited
- * for `incomingExpiryMs` goes. What finds no room is not kept, and roots stay different.
+ * Each sender has room for `incomingMax` of them, `incomingBytesMax` together; what finds no room is not kept, and roots stay different. All
+ * senders have room for `incomingAllMax`, `incomingAllBytesMax` together: a new one takes the place of the oldest. What has waited for
+ * `incomingExpiryMs` goes.
  *
- * What to fetch now: one for each stub that is kept, in their order.
+ * What to fetch now: one for each stub that is kept, in their order. Cost: a few reads for each of these stubs, whatever else waits.
  */
 export function* keepStubs(
   tx: Transaction,
@@ -44,30 +65,48 @@ export function* keepStubs(
   nowMs: number,
 ): Steps<{ readonly fetches: readonly Fetch[]; readonly held: readonly Uint8Array[] }> {
   if (stubs.length === 0) return { fetches: [], held: [] };
-  const kept = yield* sweep(tx, nowMs);
+  const { incomingMax, incomingBytesMax, incomingExpiryMs } = defaultLimits;
+  yield* forgetIncoming(tx, yield* readOldest(tx, EXPIRED_MAX, nowMs - incomingExpiryMs));
   const trieKeys = stubs.map(({ stub }) => trieKeyOf(stub));
   const heldRows = yield* tx.getMany('deltas', trieKeys);
-  const { incomingMax, incomingBytesMax } = defaultLimits;
+  const known = yield* readWaiting(tx, trieKeys);
+  const haveByName = yield* countEach(
+    tx,
+    trieKeys.filter((_, i) => known[i] !== undefined),
+  );
+  const senders = [...stubs.map(({ sender }) => sender), ...known.map((before) => before?.sender)];
+  let tallies = (yield* readTallies(tx, senders)) ?? (yield* recount(tx, nowMs));
   const fetches: Fetch[] = [];
   const held: Uint8Array[] = [];
+  const met = new Map<string, Waiting>();
   for (const [i, { stub, sender, isAuthors }] of stubs.entries()) {
     const trieKey = trieKeys[i] as Uint8Array;
     if (heldRows[i] !== undefined) {
       held.push(trieKey);
       continue;
     }
-    const who = sender ?? '';
-    const { count, bytes } = kept.get(who) ?? NOTHING;
-    const isKnown = (yield* tx.get('incoming', stubKey(trieKey))) !== undefined;
-    const after = { count: count + 1, bytes: bytes + stub.bytes.length };
-    if (!isKnown && (after.count > incomingMax || after.bytes > incomingBytesMax)) continue;
-    if (!isKnown) kept.set(who, after);
+    const name = bytesToHex(trieKey);
+    const before = met.get(name) ?? known[i];
+    const isOver = () => {
+      const { count, bytes } = tallies.bySender.get(sender) ?? NOTHING;
+      return count + 1 > incomingMax || bytes + stub.bytes.length > incomingBytesMax;
+    };
+    if (before === undefined && isOver()) {
+      if (nowMs - tallies.countedAtMs > RECOUNT_MS) tallies = yield* recount(tx, nowMs);
+      if (isOver()) continue;
+    }
     // Said again it is as if it were new: somebody has it.
-    const head = concatBytes(u64ToBytes(Math.max(0, nowMs)), sender === undefined ? NOBODY : idToBytes(sender));
-    tx.put('incoming', stubKey(trieKey), concatBytes(head, Uint8Array.of(isAuthors ? 1 : 0), stub.bytes));
-    fetches.push(yield* fetchOf(tx, trieKey, stub));
+    const waiting = { trieKey, sinceMs: Math.max(0, nowMs), sender, isAuthors, stubBytes: stub.bytes };
+    const parts = haveByName.get(name) ?? 0;
+    putWaiting(tx, waiting, before, parts);
+    if (before !== undefined) tallyUp(tallies, before.sender, -1, before.stubBytes.length);
+    tallyUp(tallies, sender, 1, stub.bytes.length);
+    met.set(name, waiting);
+    fetches.push({ trieKey, parts: stub.partHashes.length, have: parts, bodyBytes: stub.bodyBytes });
   }
-  return { fetches, held };
+  writeTallies(tx, tallies);
+  const gone = yield* makeRoom(tx, tallies);
+  return { fetches: fetches.filter(({ trieKey }) => !gone.has(bytesToHex(trieKey))), held };
 }
 
 /** All that is to be fetched, what has begun first. Two reads for any number of stubs, as this is done on each new connection. */
@@ -78,8 +117,8 @@ export function* readFetches(tx: Transaction, room: RoomRef): Steps<readonly Fet
   for (const key of yield* tx.keys('incoming', ALL_PARTS))
     haveByName.set(bytesToHex(key.subarray(1, 1 + TRIE_KEY_BYTES)), countUpTo(key));
   const fetches = rows.map(([key, row]): Fetch => {
-    const { partHashes, bodyBytes } = stubOf(room, row);
     const trieKey = key.slice(1);
+    const { partHashes, bodyBytes } = stubOf(room, rowToWaiting(trieKey, row));
     return { trieKey, parts: partHashes.length, have: haveByName.get(bytesToHex(trieKey)) ?? 0, bodyBytes };
   });
   return [...fetches.filter(({ have }) => have > 0), ...fetches.filter(({ have }) => have === 0)];
@@ -87,18 +126,23 @@ export function* readFetches(tx: Transaction, room: RoomRef): Steps<readonly Fet
 
 /**
  * Keeps one part when it is the next one and what the stub says it is. How many are here then; the same as before where it was not
- * kept, and undefined where nothing is known of such a delta.
+ * kept, and undefined where nothing is known of such a delta. Each sender has room for `incomingStartedMax` that have parts, all
+ * have room for `incomingStartedAllMax`: the oldest others go, of whoever has begun most.
  */
 export function* keepPart(
   tx: Transaction,
   room: RoomRef,
   { trieKey, index, bytes }: { readonly trieKey: Uint8Array; readonly index: number; readonly bytes: Uint8Array },
 ): Steps<number | undefined> {
-  const row = yield* tx.get('incoming', stubKey(trieKey));
-  if (row === undefined) return undefined;
+  const [waiting] = yield* readWaiting(tx, [trieKey]);
+  if (waiting === undefined) return undefined;
   const have = yield* countHere(tx, trieKey);
-  if (index !== have || !isPartOf(room.hash, stubOf(room, row), index, bytes)) return have;
+  if (index !== have || !isPartOf(room.hash, stubOf(room, waiting), index, bytes)) return have;
   tx.put('incoming', partKey(trieKey, index), bytes);
+  if (have === 0) {
+    putBegun(tx, waiting);
+    yield* forgetIncoming(tx, yield* readOverBegun(tx, waiting));
+  }
   return have + 1;
 }
 
@@ -114,107 +158,76 @@ export interface Joined {
  */
 export function* readJoined(tx: Transaction, room: RoomRef, trieKey: Uint8Array): Steps<Joined | undefined> {
   const { hash, roomId } = room;
-  const row = yield* tx.get('incoming', stubKey(trieKey));
-  if (row === undefined) {
+  const [waiting] = yield* readWaiting(tx, [trieKey]);
+  if (waiting === undefined) {
     const bytes = yield* tx.get('deltas', trieKey);
     return bytes && { delta: bytesToDelta(hash, roomId, bytes), isAuthors: false };
   }
-  const stub = stubOf(room, row);
+  const stub = stubOf(room, waiting);
   const parts = (yield* tx.rows('incoming', partsRange(trieKey))).map(([, part]) => part);
   if (parts.length < stub.partHashes.length) return undefined;
-  return { delta: bytesToDelta(hash, roomId, joinParts(stub, parts)), isAuthors: row[STUB_HEAD_BYTES - 1] === 1 };
+  return { delta: bytesToDelta(hash, roomId, joinParts(stub, parts)), isAuthors: waiting.isAuthors };
 }
 
 /** Deletes what was kept of these deltas on their way. */
 export function* forgetIncoming(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<void> {
-  for (const trieKey of trieKeys) {
-    if ((yield* tx.get('incoming', stubKey(trieKey))) === undefined) continue;
-    tx.delete('incoming', stubKey(trieKey));
-    for (const key of yield* tx.keys('incoming', partsRange(trieKey))) tx.delete('incoming', key);
-  }
-}
-
-interface Kept {
-  readonly count: number;
-  readonly bytes: number;
-}
-
-const NOTHING: Kept = { count: 0, bytes: 0 };
-
-interface Waiting {
-  readonly trieKey: Uint8Array;
-  readonly sinceMs: number;
-  readonly sender: string;
-  readonly bytes: number;
-  readonly isStarted: boolean;
-}
-
-/** Deletes what nobody has sent for too long, and the oldest of too many that were begun. How many are left of each sender. */
-function* sweep(tx: Transaction, nowMs: number): Steps<Map<string, Kept>> {
-  const { incomingExpiryMs, incomingStartedMax } = defaultLimits;
-  const rows = yield* tx.rows('incoming', ALL_STUBS);
-  const firstParts = yield* tx.getMany(
-    'incoming',
-    rows.map(([key]) => partKey(key.slice(1), 0)),
+  if (trieKeys.length === 0) return;
+  const distinct = new Map(trieKeys.map((trieKey) => [bytesToHex(trieKey), trieKey]));
+  const gone = (yield* readWaiting(tx, [...distinct.values()])).filter((waiting) => waiting !== undefined);
+  if (gone.length === 0) return;
+  const tallies = yield* readTallies(
+    tx,
+    gone.map(({ sender }) => sender),
   );
-  const waiting = rows.map(([key, row], i): Waiting => {
-    const sender = row.subarray(SINCE_BYTES, STUB_HEAD_BYTES - 1);
-    return {
-      trieKey: key.slice(1),
-      sinceMs: bytesToU64(row),
-      bytes: row.length - STUB_HEAD_BYTES,
-      sender: sender.every((byte) => byte === 0) ? '' : bytesToReplicaId(sender),
-      isStarted: firstParts[i] !== undefined,
-    };
-  });
-  const left = new Map<string, Kept>();
-  const started = new Map<string, number>();
-  const gone: Uint8Array[] = [];
-  // The youngest first, so that those over the bound are the oldest.
-  for (const { trieKey, sinceMs, sender, bytes, isStarted } of waiting.sort((a, b) => b.sinceMs - a.sinceMs)) {
-    const begun = (started.get(sender) ?? 0) + (isStarted ? 1 : 0);
-    if (nowMs - sinceMs > incomingExpiryMs || (isStarted && begun > incomingStartedMax)) gone.push(trieKey);
-    else {
-      started.set(sender, begun);
-      const before = left.get(sender) ?? NOTHING;
-      left.set(sender, { count: before.count + 1, bytes: before.bytes + bytes });
+  yield* deleteWaiting(tx, gone);
+  // Of a store from before there were numbers: the next stub has it counted.
+  if (tallies === undefined) return;
+  for (const { sender, stubBytes } of gone) tallyUp(tallies, sender, -1, stubBytes.length);
+  writeTallies(tx, tallies);
+}
+
+/** The oldest go until all senders together have room; their names. Whoever has them offers them again, as their parts were not asked for. */
+function* makeRoom(tx: Transaction, { all }: Tallies): Steps<ReadonlySet<string>> {
+  const { incomingAllMax, incomingAllBytesMax } = defaultLimits;
+  let { count, bytes } = all;
+  const gone = new Set<string>();
+  while (count > incomingAllMax || bytes > incomingAllBytesMax) {
+    const oldest = yield* readWaiting(tx, yield* readOldest(tx, EXPIRED_MAX));
+    const over: Uint8Array[] = [];
+    for (const waiting of oldest) {
+      if (waiting === undefined || (count <= incomingAllMax && bytes <= incomingAllBytesMax)) continue;
+      over.push(waiting.trieKey);
+      gone.add(bytesToHex(waiting.trieKey));
+      count--;
+      bytes -= waiting.stubBytes.length;
     }
+    if (over.length === 0) break;
+    yield* forgetIncoming(tx, over);
   }
-  yield* forgetIncoming(tx, gone);
-  return left;
+  return gone;
 }
 
-function* fetchOf(tx: Transaction, trieKey: Uint8Array, stub: Stub): Steps<Fetch> {
-  return { trieKey, parts: stub.partHashes.length, have: yield* countHere(tx, trieKey), bodyBytes: stub.bodyBytes };
+/** Those that go as this one has begun: the oldest of its sender's, and of whoever has begun most. */
+function* readOverBegun(tx: Transaction, { trieKey, sender }: Waiting): Steps<readonly Uint8Array[]> {
+  const { incomingStartedMax, incomingStartedAllMax } = defaultLimits;
+  const name = bytesToHex(trieKey);
+  const left = (yield* readBegun(tx)).filter((one) => bytesToHex(one.trieKey) !== name);
+  const begunBy = (who: ReplicaId | undefined) => left.filter((one) => one.sender === who);
+  const over: Uint8Array[] = [];
+  const drop = (one: (typeof left)[number]) => over.push(...left.splice(left.indexOf(one), 1).map((it) => it.trieKey));
+  for (const one of begunBy(sender).slice(0, Math.max(0, begunBy(sender).length + 1 - incomingStartedMax))) drop(one);
+  while (left.length + 1 > incomingStartedAllMax) {
+    const most = left.reduce((a, b) => (begunBy(b.sender).length > begunBy(a.sender).length ? b : a));
+    drop(most);
+  }
+  return over;
 }
 
-/** Parts come in order, so the last one tells. */
-function* countHere(tx: Transaction, trieKey: Uint8Array): Steps<number> {
-  const [last] = yield* tx.keys('incoming', { ...partsRange(trieKey), limit: 1, reverse: true });
-  return last === undefined ? 0 : countUpTo(last);
+function stubOf({ hash, roomId }: RoomRef, { stubBytes }: Waiting): Stub {
+  return bytesToStub(hash, roomId, stubBytes);
 }
 
-/** How many parts there are up to this one. */
-function countUpTo(partKey: Uint8Array): number {
-  return (partKey[1 + TRIE_KEY_BYTES] as number) * 256 + (partKey[2 + TRIE_KEY_BYTES] as number) + 1;
-}
-
-function stubOf({ hash, roomId }: RoomRef, row: Uint8Array): Stub {
-  return bytesToStub(hash, roomId, row.slice(STUB_HEAD_BYTES));
-}
-
-function stubKey(trieKey: Uint8Array): Uint8Array {
-  return concatBytes(Uint8Array.of(STUB), trieKey);
-}
-
-function partKey(trieKey: Uint8Array, index: number): Uint8Array {
-  return concatBytes(Uint8Array.of(PART), trieKey, Uint8Array.of(index >>> 8, index & 255));
-}
-
-const ALL_STUBS = { from: Uint8Array.of(STUB), to: Uint8Array.of(PART) };
-const ALL_PARTS = { from: Uint8Array.of(PART) };
-
-function partsRange(trieKey: Uint8Array): { from: Uint8Array; to: Uint8Array | undefined } {
-  const prefix = concatBytes(Uint8Array.of(PART), trieKey);
-  return { from: prefix, to: prefixEnd(prefix) };
+function* countEach(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<ReadonlyMap<string, number>> {
+  const counts = yield* together(trieKeys.map((trieKey) => countHere(tx, trieKey)));
+  return new Map(trieKeys.map((trieKey, i) => [bytesToHex(trieKey), counts[i] as number]));
 }

@@ -38,7 +38,7 @@ export const TABLES = [
   'quarantine',
   /** deltaId 32 → nothing: checkpoints in the set whose content is their signer's word [CP7]. Replica. */
   'vouched',
-  /** u8 0 • trieKey → a stub whose parts are being fetched; u8 1 • trieKey • u16 n → its part n [SY18]. Both. */
+  /** u8 0 • trieKey → a stub whose parts are being fetched; u8 1 • trieKey • u16 n → its part n [SY18]; and how old and how many; see `room/incoming-rows.ts`. Both. */
   'incoming',
   /** trieKey 64 → nothing: the tombstones in the set, which a floor may collect [FL10]. Both. */
   'tombstones',
