@@ -43,6 +43,7 @@ function forgeCheckpoint(
   merged: readonly Delta[],
   payload: { readonly writes: readonly number[] } | { readonly body: Uint8Array },
   context: Context,
+  flags: number = FLAG.checkpoint,
 ): Delta {
   const { hash, roomId } = world.room;
   const keyId = deriveKeyId(hash, roomId, d);
@@ -53,7 +54,7 @@ function forgeCheckpoint(
       ? payload.body
       : bodyToBytes({ name: d, payload: checkpointPayloadToBytes({ coverage, update: idsToBytes(payload.writes) }) });
   const header = { replica: author.id, seq: 1, keyId, hlc, writtenAt: hlc, prev: 0 as Hlc, context };
-  const unsigned = makeUnsignedDelta(hash, roomId, { ...header, flags: FLAG.checkpoint, nonces: [] }, body);
+  const unsigned = makeUnsignedDelta(hash, roomId, { ...header, flags, nonces: [] }, body);
   return signDelta(unsigned, simulatedSign(author.publicKey, unsigned.message));
 }
 
@@ -135,18 +136,21 @@ describe('checkpoints', () => {
     expect(a.desk.read(d)).toEqual(written);
   });
 
+  const garbage = { body: Uint8Array.of(9, 9, 9) };
   const wrong = {
-    'with a garbage body': { body: Uint8Array.of(9, 9, 9) },
-    'that leaves out what it covers': { writes: [1] },
-    'that says more than it covers': { writes: [1, 2, 3, 77] },
-  };
-  test.each(Object.entries(wrong))('[CP6, CX8] 11: a validly signed checkpoint %s is answered', (_, payload) => {
+    'checkpoint with a garbage body': [garbage, FLAG.checkpoint],
+    'checkpoint that leaves out what it covers': [{ writes: [1] }, FLAG.checkpoint],
+    'checkpoint that says more than it covers': [{ writes: [1, 2, 3, 77] }, FLAG.checkpoint],
+    'edit that covers what others wrote': [{ body: bodyToBytes({ name: d, payload: idsToBytes([]) }) }, 0],
+    'edit with a garbage body that covers others': [garbage, 0],
+  } as const;
+  test.each(Object.entries(wrong))('[CP6, CX8] 11: a validly signed %s is answered', (_, [payload, flags]) => {
     const world = roughWorld({ replicaCount: 3, ...SMALL, checkpointTailBytesMin: 1_000 });
     const [m, a, b] = world.replicas as [SimReplica, SimReplica, SimReplica];
     const written = edits(world, a, 3);
     const merged = heldBy(world, b);
     const reach = hlcFromMs(world.wallMs) - 1;
-    const forged = forgeCheckpoint(world, m, merged, payload, reaching(a, reach));
+    const forged = forgeCheckpoint(world, m, merged, payload, reaching(a, reach), flags);
     m.goOffline();
     m.goOnline();
     world.runFor(2_000);

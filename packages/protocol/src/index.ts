@@ -150,7 +150,7 @@ export {
 export type { Arrival } from './room/arrival.js';
 export type { CompareUpdates, Judgement } from './room/judge.js';
 export { cleanRoom, type CleanLimits } from './room/clean.js';
-export { pruneRetained, readRetainedOf, settleRetained } from './room/retained.js';
+export { pruneRetained, readRetainedKeys, readRetainedOf, settleRetained } from './room/retained.js';
 export { type Folding, type FoldOptions, foldJournal } from './room/fold.js';
 export {
   appendToJournal,

@@ -8,6 +8,7 @@ import {
   type KeyId,
   type Limits,
   readCheckpointSources,
+  readRetainedKeys,
   type ReplicaId,
   resetClock,
   type RoomRef,
@@ -74,15 +75,19 @@ export class Checkpointer {
     if (left <= 0) this.#plan(keyId);
   }
 
-  /** A checkpoint of the document is wrong: whoever can put it right does so, however little there is. */
+  /** Something of the key is wrong: whoever can put it right does so, however little there is. */
   disputed(keyId: KeyId): void {
     this.#bytesLeft.set(keyId, 0);
     this.#plan(keyId);
   }
 
-  /** There is someone to send to again. */
+  /** There is someone to send to again. What was found wrong before this tab was there may have no answer yet. */
   poke(): void {
     for (const [keyId, left] of this.#bytesLeft) if (left <= 0) this.#plan(keyId);
+    this.#run(async () => {
+      const kept = await this.#store.transact(readRetainedKeys, { mode: 'read' });
+      for (const keyId of kept) this.disputed(keyId);
+    });
   }
 
   /** Resolves when what is under way is written and told. */
@@ -101,14 +106,15 @@ export class Checkpointer {
     const timer = setTimeout(
       () => {
         this.#timers.delete(keyId);
-        this.#running = this.#running
-          .then(() => this.#look(keyId))
-          .catch((error: unknown) => this.#failed(keyId, error))
-          .catch((error: unknown) => this.#host.failed(error));
+        this.#run(() => this.#look(keyId).catch((error: unknown) => this.#failed(keyId, error)));
       },
       Math.max(delayMs, atLeastMs),
     );
     this.#timers.set(keyId, timer);
+  }
+
+  #run(task: () => Promise<void>): void {
+    this.#running = this.#running.then(task).catch((error: unknown) => this.#host.failed(error));
   }
 
   async #look(keyId: KeyId): Promise<void> {

@@ -86,6 +86,7 @@ export class Owner {
   #epoch = 0;
   #isPaused: boolean;
   #attempt: Attempt = 'none';
+  #isLive = false;
   #isStopped = false;
 
   constructor(env: Environment, options: RuntimeOptions, host: OwnerHost, isPaused: boolean) {
@@ -339,7 +340,11 @@ export class Owner {
     const before = status.link;
     const network = { isPaused: this.#isPaused, attempt: this.#attempt };
     const connection = this.#options.relays.length === 0 ? 'none' : connectionOf(state, network);
-    const settled = state.kind === 'live' && state.settled;
+    const isLive = state.kind === 'live';
+    const settled = isLive && state.settled;
+    // What came while it was catching up waits too.
+    if (isLive && !this.#isLive) this.#checkpointer.poke();
+    this.#isLive = isLive;
     const progress = progressOf(state);
     const hasMoved = progress?.bytes !== before.progress?.bytes || progress?.deltas !== before.progress?.deltas;
     // That a synced moment moves on is no news: the time is told with what changes.
@@ -354,7 +359,6 @@ export class Owner {
     if (connection === 'connected') {
       this.#peers('all', true);
       this.#sealer.poke();
-      this.#checkpointer.poke();
     } else if (before.connection === 'connected') {
       this.#peers('all', false);
     }

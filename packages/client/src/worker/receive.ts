@@ -14,6 +14,7 @@ import {
   FLAG,
   floorOf,
   faultOfQuarantine,
+  hasContext,
   hasFlag,
   idToBytes,
   isMangroveError,
@@ -63,7 +64,7 @@ export interface Received {
   readonly added: number;
   /** The root that was there before; of a backup alone [BK9]. */
   readonly rootBefore: Uint8Array | undefined;
-  /** Documents with a checkpoint that cannot be used: whoever has what it covers answers it [CP6]. */
+  /** Keys of what cannot be used and covers something: whoever has that answers it [CP6]. */
   readonly disputed: readonly KeyId[];
   /** Own unsent deltas that a floor has swept, and what they have become [FL5]. */
   readonly withdrawn: { readonly seqs: readonly number[]; readonly rows: readonly JournalRow[] };
@@ -148,7 +149,7 @@ export async function receive(
     added: reception.outcomes.filter((outcome) => outcome === 'added' || outcome === 'forked').length,
     rootBefore,
     disputed: reception.judgement.arrivals
-      .filter(({ delta, fault }) => fault !== undefined && hasFlag(delta, FLAG.checkpoint))
+      .filter(({ delta, fault }) => fault !== undefined && hasContext(delta))
       .map(({ delta }) => delta.keyId),
     withdrawn: { seqs: reception.withdrawnSeqs, rows: reception.withdrawn },
   };

@@ -1,17 +1,8 @@
 import { bodyOfDelta, checkpointPayloadToBytes, packBody, updateOfDelta } from '../body.js';
 import { compareBytes, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import type { Deflate } from '../compression.js';
-import {
-  type Context,
-  contextOfHeld,
-  covers,
-  EMPTY_CONTEXT,
-  type Ground,
-  highestEntry,
-  includesContext,
-} from '../context.js';
-import { type Delta, FLAG, hasContext, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
-import { errorCodeFromWire } from '../errors.js';
+import { type Context, contextOfHeld, EMPTY_CONTEXT, type Ground, highestEntry, includesContext } from '../context.js';
+import { type Delta, FLAG, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
 import { type Hlc, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
 import type { Limits } from '../limits.js';
@@ -24,6 +15,7 @@ import { readClock, readNumber, writeNumber } from './meta.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { readPrevious, writePrevious } from './previous.js';
+import { alone, type Readable, readReadable, readRepaired } from './readable.js';
 import { areInPlace, nextStamp } from './seal.js';
 
 const DOMAIN = utf8ToBytes('mangrove:checkpoint:1');
@@ -49,7 +41,7 @@ export interface CheckpointSources {
   readonly name: KeyName;
   /** What is merged, in trie order. */
   readonly merged: readonly Delta[];
-  /** Checkpoints that were found wrong and that this one answers: covered, and not merged [CP6]. */
+  /** What cannot be used and covers something, and is answered: covered, and not merged [CP6]. */
   readonly answered: readonly Delta[];
   /** Exactly the merged and the answered [CX4]. */
   readonly context: Context;
@@ -96,12 +88,6 @@ export function readableSiblings(siblings: readonly Delta[]): readonly Delta[] {
   );
 }
 
-/** Those of them that none of the others covers. */
-export function uncovered(deltas: readonly Delta[]): readonly Delta[] {
-  const contextual = deltas.filter(hasContext);
-  return deltas.filter((delta) => !contextual.some(({ context }) => covers(context, delta)));
-}
-
 /**
  * What a checkpoint of the document would be made of, or undefined where none is due. Left out is what is quarantined, and what is
  * ours and no relay has acknowledged: a checkpoint that is refused must cover nothing that only it brings [CP2].
@@ -113,8 +99,7 @@ export function* readCheckpointSources(
   keyId: KeyId,
   limits: CheckpointLimits,
 ): Steps<{ readonly sources: CheckpointSources | undefined; readonly tail: Tail }> {
-  const { usable, wrong } = yield* readUsable(tx, room, replica, keyId);
-  const repaired = wrong.length === 0 ? [] : yield* readRepaired(tx, room, keyId, wrong, usable);
+  const { usable, wrong, repaired } = yield* readAcknowledged(tx, room, replica, keyId);
   const answered = repaired.length === 0 ? [] : wrong;
   const held = [...usable, ...repaired];
   const grounds = yield* readGrounds(tx, room, held);
@@ -196,65 +181,22 @@ export function* commitCheckpoint(
 
 /** The updates of a document that are to be merged for reading: of the readable siblings, and of what a wrong one superseded [CX8]. */
 export function* readDocumentDeltas(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<readonly Delta[]> {
-  const siblings = yield* readSiblings(tx, room, keyId);
-  const faults = yield* readFaults(tx, siblings);
-  const usable = siblings.filter((_, i) => faults[i] === undefined);
-  const unusable = siblings.filter((delta, i) => faults[i] !== undefined && hasContext(delta));
-  const repaired = unusable.length === 0 ? [] : yield* readRepaired(tx, room, keyId, unusable, usable);
+  const { usable, repaired } = yield* readReadable(tx, room, keyId, yield* readSiblings(tx, room, keyId));
   return [...readableSiblings(usable), ...repaired];
 }
 
-/** The wire codes of why each is quarantined; undefined for those that are not. */
-export function* readFaults(
-  tx: Transaction,
-  deltas: readonly Pick<Delta, 'id'>[],
-): Steps<readonly (number | undefined)[]> {
-  const rows = yield* tx.getMany(
-    'quarantine',
-    deltas.map(({ id }) => idToBytes(id)),
-  );
-  return rows.map((row) => row?.[0]);
-}
-
-function* readUsable(
-  tx: Transaction,
-  room: RoomRef,
-  replica: ReplicaId,
-  keyId: KeyId,
-): Steps<{ usable: readonly Delta[]; wrong: readonly Delta[] }> {
+/** Without what is ours and no relay has acknowledged [CP2]. */
+function* readAcknowledged(tx: Transaction, room: RoomRef, replica: ReplicaId, keyId: KeyId): Steps<Readable> {
   const siblings = yield* readSiblings(tx, room, keyId);
-  const faults = yield* readFaults(tx, siblings);
-  const own = siblings.filter((delta) => delta.replica === replica);
+  const { usable, wrong } = yield* readReadable(tx, room, keyId, siblings);
+  const own = usable.filter((delta) => delta.replica === replica);
   const outbox = yield* tx.getMany(
     'outbox',
     own.map(({ seq }) => u64ToBytes(seq)),
   );
   const unsent = new Set(own.filter((_, i) => outbox[i] !== undefined));
-  const usable = siblings.filter((delta, i) => faults[i] === undefined && !unsent.has(delta));
-  // A newer version's checkpoint is not wrong because this one cannot read it.
-  const isWrong = (fault: number | undefined) =>
-    fault !== undefined && ['UNDECODABLE', 'CHECKPOINT_WRONG'].includes(errorCodeFromWire(fault));
-  const wrong = siblings.filter((delta, i) => hasFlag(delta, FLAG.checkpoint) && isWrong(faults[i]));
-  return { usable, wrong };
-}
-
-/** What was superseded by something that cannot be used, and by nothing that can. */
-export function* readRepaired(
-  tx: Transaction,
-  room: RoomRef,
-  keyId: KeyId,
-  wrong: readonly Delta[],
-  usable: readonly Delta[],
-): Steps<readonly Delta[]> {
-  const retained = yield* readRetainedOf(tx, room, keyId);
-  const faults = yield* readFaults(tx, retained);
-  const candidates = retained.filter(
-    (delta, i) =>
-      faults[i] === undefined &&
-      wrong.some(({ context }) => covers(context, delta)) &&
-      !usable.some(({ context }) => covers(context, delta)),
-  );
-  return uncovered(candidates);
+  const sent = usable.filter((delta) => !unsent.has(delta));
+  return { usable: sent, wrong, repaired: yield* readRepaired(tx, room, keyId, wrong, sent) };
 }
 
 /** Leaves out what lies above more gaps than a context may name. */
@@ -264,7 +206,7 @@ function select(
   grounds: readonly Ground[],
   dotsMax: number,
 ): { merged: readonly Delta[]; context: Context } {
-  const plain = answered.map(({ replica, hlc, prev }) => ({ replica, hlc, prev, context: EMPTY_CONTEXT }));
+  const plain = answered.map(alone);
   const context = contextOfHeld([...held, ...plain], grounds);
   const inOrder = held.toSorted((a, b) => compareBytes(trieKeyOf(a), trieKeyOf(b)));
   if (context.dots.length <= dotsMax) return { merged: inOrder, context };

@@ -6,8 +6,9 @@ import { type DeltaId, idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
 import type { Arrival } from './arrival.js';
-import { coverageOf, readFaults, readRepaired, uncovered } from './checkpoint.js';
+import { coverageOf } from './checkpoint.js';
 import { readSiblings } from './journal.js';
+import { readReadable, uncovered } from './readable.js';
 
 /**
  * Why a checkpoint's update is not what it claims to be, or undefined. It must hold all that the `covered` updates say; where
@@ -28,7 +29,10 @@ export interface Judgement {
   readonly proven: ReadonlySet<DeltaId>;
 }
 
-/** Compares each checkpoint that came with what is held, or came with it, of what it covers, before any of that is dropped [CP6]. */
+/**
+ * Compares each checkpoint that came with what is held, or came with it, of what it covers, before any of that is dropped [CP6]. An edit covers
+ * nothing, so one with a context is wrong without a look [JS2].
+ */
 export function* judgeCheckpoints(
   tx: Transaction,
   room: RoomRef,
@@ -38,13 +42,17 @@ export function* judgeCheckpoints(
 ): Steps<Judgement> {
   const vouched = new Set<DeltaId>();
   const proven = new Set<DeltaId>();
-  if (!arrivals.some(isCheckpoint)) return { arrivals, vouched, proven };
+  if (!arrivals.some(isClaim)) return { arrivals, vouched, proven };
   const judged: Arrival[] = [];
   const heldByKey = new Map<KeyId, Held>();
   for (const arrival of arrivals) {
     const { keyId } = arrival.delta;
-    if (!isCheckpoint(arrival)) {
+    if (!isClaim(arrival)) {
       judged.push(arrival);
+      continue;
+    }
+    if (!hasFlag(arrival.delta, FLAG.checkpoint)) {
+      judged.push({ ...arrival, fault: 'CHECKPOINT_WRONG', reason: 'it covers what others wrote and is none' });
       continue;
     }
     const held = heldByKey.get(keyId) ?? (yield* readHeld(tx, room, keyId));
@@ -82,15 +90,12 @@ interface Verdict {
   readonly isProven: boolean;
 }
 
-const isCheckpoint = ({ delta, name, fault }: Arrival): boolean =>
-  fault === undefined && name?.kind === 'document' && hasFlag(delta, FLAG.checkpoint);
+/** A relay takes any delta of a document that covers others for superseding them: so it is to say what they said. */
+const isClaim = ({ delta, name, fault }: Arrival): boolean =>
+  fault === undefined && name?.kind === 'document' && (hasFlag(delta, FLAG.checkpoint) || hasContext(delta));
 
 function* readHeld(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Held> {
-  const siblings = yield* readSiblings(tx, room, keyId);
-  const faults = yield* readFaults(tx, siblings);
-  const usable = siblings.filter((_, i) => faults[i] === undefined);
-  const unusable = siblings.filter((delta, i) => faults[i] !== undefined && hasContext(delta));
-  const repaired = unusable.length === 0 ? [] : yield* readRepaired(tx, room, keyId, unusable, usable);
+  const { usable, repaired } = yield* readReadable(tx, room, keyId, yield* readSiblings(tx, room, keyId));
   const deltas = [...usable, ...repaired];
   const rows = yield* tx.getMany(
     'vouched',

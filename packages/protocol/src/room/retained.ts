@@ -35,6 +35,11 @@ export function* settleRetained(tx: Transaction, room: RoomRef, replica: Replica
   if (deltas.length > 0) yield* acceptDeltas(tx, room, deltas, { nowMs: 0, from: 'others', retain: () => false });
 }
 
+/** Keys of which superseded deltas are kept. */
+export function* readRetainedKeys(tx: Transaction): Steps<ReadonlySet<KeyId>> {
+  return new Set((yield* tx.keys('retained', EVERYTHING)).map((key) => parseTrieKey(trieKeyOfRow(key)).keyId));
+}
+
 /** The superseded deltas of one key that are kept, each once, in trie order. */
 export function* readRetainedOf(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<readonly Delta[]> {
   const rowByTrieKey = new Map<string, Uint8Array>();

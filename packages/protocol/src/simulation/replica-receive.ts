@@ -1,7 +1,7 @@
 import { bodyOfDelta } from '../body.js';
 import { equalBytes } from '../bytes.js';
 import { bytesToCertificate, type Certificate, certificateMessage, certificateToBytes } from '../certificate.js';
-import { bytesToDelta, type Delta, deltaMessage, FLAG, hasFlag, trieKeyOf } from '../delta.js';
+import { bytesToDelta, type Delta, deltaMessage, FLAG, hasContext, hasFlag, trieKeyOf } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { floorOf } from '../floor.js';
 import { headMessage, type HeadStatement, headStatementToBytes } from '../head-statement.js';
@@ -87,7 +87,9 @@ export function accept(
   const wrong = judgement.arrivals.filter(({ fault }) => fault === 'CHECKPOINT_WRONG').length;
   if (wrong > 0) replica.world.alarm('an honest checkpoint was found wrong');
   count('checkpoints found wrong', wrong);
-  const touched = arrivals.filter(({ delta, name }) => name?.kind === 'document' || hasFlag(delta, FLAG.checkpoint));
+  const touched = judgement.arrivals.filter(
+    ({ delta, name, fault }) => name?.kind === 'document' || (fault !== undefined && hasContext(delta)),
+  );
   replica.compactor.added(touched.map(({ delta }) => delta.keyId));
   count('deltas received', arrivals.length);
   count('deltas that came under a floor', outcomes.filter((outcome) => outcome === 'trashed').length);
