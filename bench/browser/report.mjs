@@ -1,6 +1,7 @@
 import { DOCUMENT_FLOOR, documentMeasures, RECORD_FLOOR, recordMeasures } from './measures.mjs';
 import { renderMethod } from './report-method.mjs';
 import { renderStanding } from './report-standing.mjs';
+import { treeInWords } from '../support/machine.mjs';
 import { table } from '../support/table.mjs';
 
 /** The Markdown of one run. Everything in it comes from the results, so that a run again redraws all of it. */
@@ -19,9 +20,8 @@ export function renderReport(results) {
 function renderSetting({ date, tree, machine, settings, documents = [], records = [] }) {
   const versions = new Map([...documents, ...records].flatMap(({ versions }) => Object.entries(versions)));
   const loads = machine.loadsAfterRounds;
-  const commit = `packages as of commit ${tree.packages}${tree.isDirty ? ', with changes that are not committed' : ''}`;
   return [
-    `${date}; ${commit}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, data on ${machine.fileSystem}, Node ${machine.node}, ${machine.chromium}.`,
+    `${date}; ${treeInWords(tree)}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, data on ${machine.fileSystem}, Node ${machine.node}, ${machine.chromium}.`,
     `Load of one minute at the start ${machine.loadAtStart}, at the end ${machine.loadAtEnd}, after each contestant ${Math.min(...loads)} to ${Math.max(...loads)}.`,
     ...(Math.max(...loads) > 2 * machine.cores
       ? [

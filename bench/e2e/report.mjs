@@ -1,3 +1,4 @@
+import { treeInWords } from '../support/machine.mjs';
 import { table } from '../support/table.mjs';
 import { renderVerdict } from './verdict.mjs';
 
@@ -29,10 +30,9 @@ function renderSetting({ date, tree, machine, settings, contestants }) {
   const versions = contestants
     .flatMap(({ versions }) => Object.entries(versions))
     .map(([name, version]) => `${name} ${version}`);
-  const commit = `commit ${tree.commit}${tree.isDirty ? ', with changes that are not committed' : ''}`;
   const loads = machine.loadsAfterRounds.join(', ');
   return [
-    `${date}; ${commit}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, data on ${machine.fileSystem}, Node ${machine.node}, ${machine.chromium}.`,
+    `${date}; ${treeInWords(tree)}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, data on ${machine.fileSystem}, Node ${machine.node}, ${machine.chromium}.`,
     `Load of one minute at the start ${machine.loadAtStart}, at the end ${machine.loadAtEnd}, after each measurement: ${loads}.`,
     ...(Math.max(machine.loadAtStart, ...machine.loadsAfterRounds) > machine.cores
       ? [

@@ -1,3 +1,4 @@
+import { treeInWords } from '../support/machine.mjs';
 import { table } from '../support/table.mjs';
 
 /** What is wanted of each way: less than this in 95 of 100 tries. */
@@ -22,7 +23,7 @@ export function render({ machine, tree, tries, writes, ways, browser }) {
 
 The tab that owns the replica ends; how long until a write of another tab is on the relay's disk? \`npm run bench:failover\`.
 
-${browser}, ${node}, ${platform}, ${cores} cores, ${memoryGiB} GiB, data on ${fileSystem}; load ${loadBefore} before and ${loadAfter} after; commit ${tree.commit}${tree.isDirty ? ' and changes' : ''}.
+${browser}, ${node}, ${platform}, ${cores} cores, ${memoryGiB} GiB, data on ${fileSystem}; load ${loadBefore} before and ${loadAfter} after; ${treeInWords(tree)}.
 
 ${tries} tries of each, taking turns, in one browser with its profile on disk; the demo as it is built, a relay with LMDB. All times in ms.
 

@@ -1,5 +1,6 @@
 // npm run bench:failover: the tab that owns the replica ends, and another tab goes on. See bench/README.md.
 import { tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
 import { buildDemo, buildPackages } from '../../scripts/lib/build.mjs';
 import { ensureInstall } from '../../scripts/lib/ensure-install.mjs';
 import { main } from '../../scripts/lib/run.mjs';
@@ -11,7 +12,7 @@ const WHOLE = 40;
 const SMOKE = 3;
 
 await main(async () => {
-  const isSmoke = process.argv.includes('--smoke');
+  const isSmoke = parseArgs({ options: { smoke: { type: 'boolean' } } }).values.smoke === true;
   await ensureInstall();
   await buildPackages();
   await buildDemo();

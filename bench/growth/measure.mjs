@@ -89,9 +89,9 @@ async function measureDocument(edits, steps) {
   };
   const read = async (store) => {
     const reader = await world.open({ store, isOffline: true });
-    const { state } = await reader.engine.openDocument(reader.room, DOCUMENT);
+    const { updates: kept } = await reader.engine.openDocument(reader.room, DOCUMENT);
     const fresh = new Y.Doc();
-    Y.applyUpdate(fresh, state);
+    for (const update of kept) Y.applyUpdate(fresh, update);
     await reader.close();
     return fresh.getText('t').toString();
   };

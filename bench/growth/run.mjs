@@ -1,21 +1,21 @@
 // npm run bench:growth: a document edited and a record written a million times, through the real client and relay in one process. See
 // bench/README.md. Only a whole run writes bench/results.
-import { mkdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { parseArgs } from 'node:util';
 import { buildPackages } from '../../scripts/lib/build.mjs';
 import { ensureInstall } from '../../scripts/lib/ensure-install.mjs';
-import { fromRoot } from '../../scripts/lib/paths.mjs';
 import { main } from '../../scripts/lib/run.mjs';
 import { describeMachine, describeTree, loadNow } from '../support/machine.mjs';
+import { publishResults } from '../support/publish.mjs';
 import { renderDeleted, renderGrowth } from './report.mjs';
 
 const WHOLE = [1_000, 10_000, 100_000, 1_000_000];
 const DELETED = [1_000, 10_000, 100_000];
 const SMOKE = [1_000, 5_000];
-const RESULTS = fromRoot('bench/results');
 
 await main(async () => {
-  const isSmoke = process.argv.includes('--smoke');
+  const { values } = parseArgs({ options: { smoke: { type: 'boolean' }, deleted: { type: 'boolean' } } });
+  const isSmoke = values.smoke === true;
   await ensureInstall();
   await buildPackages();
   // Only now: it needs what was just installed and built.
@@ -24,7 +24,7 @@ await main(async () => {
     { name: 'growth', measure, steps: WHOLE, render: renderGrowth },
     { name: 'growth-deleted', measure: measureDeleted, steps: DELETED, render: renderDeleted },
   ];
-  const only = process.argv.includes('--deleted') ? 'growth-deleted' : undefined;
+  const only = values.deleted === true ? 'growth-deleted' : undefined;
   for (const { name, measure: run, steps, render } of parts) {
     if (only !== undefined && name !== only) continue;
     const loadBefore = loadNow();
@@ -32,13 +32,11 @@ await main(async () => {
     const machine = { ...describeMachine(tmpdir()), loadBefore, loadAfter: loadNow() };
     const results = { machine, tree: describeTree(), ...measured };
     const report = render(results);
-    console.log(`\n${report}`);
-    if (isSmoke) console.log('Not a whole run: bench/results stays as it is.');
-    else {
-      await mkdir(RESULTS, { recursive: true });
-      await writeFile(`${RESULTS}/${name}.json`, `${JSON.stringify(results, null, 2)}\n`);
-      await writeFile(`${RESULTS}/${name}.md`, report);
-    }
+    await publishResults({
+      report,
+      isWhole: !isSmoke,
+      files: { [`${name}.json`]: `${JSON.stringify(results, null, 2)}\n`, [`${name}.md`]: report },
+    });
   }
   // The engine keeps its timers.
   process.exit(0);

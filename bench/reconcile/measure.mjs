@@ -31,11 +31,10 @@ export async function measure({ settings, only, kept, stopAtMs }) {
     run,
     settings.sizes.filter((n) => n >= MILLION),
   );
-  const { packages, isDirty } = describeTree();
   return {
     bench: 'reconcile',
     date: new Date().toISOString().slice(0, 10),
-    tree: { packages, isDirty },
+    tree: describeTree(),
     machine: describeMachine(tmpdir()),
     settings,
     peers: run.peers.map(({ id, name, about, carries, versions }) => ({

@@ -1,6 +1,7 @@
 import { renderClaims } from './report-claims.mjs';
 import { renderLosses } from './report-losses.mjs';
 import { renderTargets } from './report-targets.mjs';
+import { treeInWords } from '../support/machine.mjs';
 import { table } from '../support/table.mjs';
 import { bytes, count } from './report-table.mjs';
 
@@ -22,7 +23,8 @@ function renderSetting({ date, tree, machine, peers, cells }) {
   const loads = cells.flatMap(({ load }) => (load === undefined ? [] : [load]));
   const [least, most] = [Math.min(...loads), Math.max(...loads)];
   return [
-    `${date}; packages as of commit ${tree.packages}${tree.isDirty ? ', with changes that are not committed' : ''}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}. Load of one minute when a cell began: ${least} to ${most}.`,
+    `${date}; ${treeInWords(tree)}. ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}. Load of one minute when a cell began: ${least} to ${most}.`,
+    ...renderNode(machine, peers),
     ...(most > machine.cores
       ? [
           '**The machine was busy with other work. Bytes and round trips do not mind; CPU is that of the process alone, but caches and cores were shared: differences below 2× are noise.**',
@@ -30,6 +32,13 @@ function renderSetting({ date, tree, machine, peers, cells }) {
       : []),
     `Versions: ${[...versions].map(([name, version]) => `${name} ${version}`).join(', ')}.`,
   ].join('\n');
+}
+
+/** The product runs from Node 20 on, and so do all peers but one. */
+function renderNode({ node }, peers) {
+  const major = Number(/^v(\d+)/.exec(node)[1]);
+  if (major === 20 || !peers.some(({ id }) => id === 'evolu')) return [];
+  return [`Node ${major}, though the product runs from 20 on, because Evolu asks for it; all of them ran on the same.`];
 }
 
 function renderMethod({ peers, cells, settings }) {

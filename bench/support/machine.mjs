@@ -28,16 +28,22 @@ export function loadNow() {
   return Number(loadavg()[0].toFixed(2));
 }
 
-/** The commit of this tree, the last one that changed the packages, and whether they differ from it. */
+/** The tree of git that the packages are, which is the same whatever they are rebased upon, and whether they differ from it. */
 export function describeTree() {
   const git = (...args) => execFileSync('git', args, { cwd: fromRoot(), encoding: 'utf8' }).trim();
   try {
-    const commit = git('rev-parse', '--short=10', 'HEAD');
-    const packages = git('log', '-1', '--abbrev=10', '--format=%h', '--', 'packages');
-    return { commit, packages, isDirty: git('status', '--short', 'packages') !== '' };
+    const packagesTree = git('rev-parse', '--short=10', 'HEAD:packages');
+    return { packagesTree, isDirty: git('status', '--short', 'packages') !== '' };
   } catch {
-    return { commit: 'unknown', packages: 'unknown', isDirty: true };
+    return { packagesTree: 'unknown', isDirty: true };
   }
+}
+
+/** The same as a report says it; older results name commits. */
+export function treeInWords({ packagesTree, packages, commit, isDirty }) {
+  const changes = isDirty ? ', with changes that are not committed' : '';
+  if (packagesTree !== undefined) return `packages of tree ${packagesTree}${changes}`;
+  return packages === undefined ? `commit ${commit}${changes}` : `packages as of commit ${packages}${changes}`;
 }
 
 export function versionOf(name) {

@@ -10,6 +10,16 @@ const PROJECTS = [
   { name: 'runtimes', needs: ['packages'] },
   { name: 'engine', needs: [], isInBrowser: true },
   { name: 'browser', needs: ['packages', 'demo'], isInBrowser: true },
+  // Of a run of everything only where it is a long one: they install the peers.
+  { name: 'bench', needs: [], isLong: true },
+];
+/** Short runs of the benches, to see that they still work: they call what is inside of the packages, which no type checks. */
+const BENCHES = [
+  { name: 'growth', scriptArgs: ['--smoke'], needs: ['packages'] },
+  { name: 'failover', scriptArgs: ['--smoke'], needs: ['packages', 'demo', 'chromium'] },
+  { name: 'e2e', scriptArgs: ['--smoke'], needs: ['packages', 'chromium'] },
+  { name: 'browser', scriptArgs: ['--quick'], needs: ['packages', 'chromium'] },
+  { name: 'reconcile', scriptArgs: ['--smoke'], needs: ['packages'] },
 ];
 const ENGINES = ['chromium', 'firefox', 'webkit'];
 const PLANTED_SAMPLE = ['--sample', '3'];
@@ -35,9 +45,11 @@ export function planRounds(args) {
     given,
   );
   const isWhole = names.length === 0;
-  const rounds = PROJECTS.filter(({ name }) => isWhole || names.includes(name)).flatMap((project) =>
-    project.isInBrowser ? engines.map((engine) => inBrowser(project, engine)) : [toRound(project, isLong)],
-  );
+  const isChosen = (project) => (isWhole ? isLong || !project.isLong : names.includes(project.name));
+  const rounds = PROJECTS.filter(isChosen).flatMap((project) => {
+    if (project.name === 'bench') return BENCHES.map(inShort);
+    return project.isInBrowser ? engines.map((engine) => inBrowser(project, engine)) : [toRound(project, isLong)];
+  });
   if (isWhole && at < 0) rounds.push(...sampleRounds());
   return { isLong, rounds };
 }
@@ -55,6 +67,10 @@ function sampleRounds() {
 function inBrowser({ name, needs }, engine) {
   const title = engine === 'chromium' ? name : `${name} in ${engine}`;
   return { name: title, project: name, needs: [...needs, engine], env: { MANGROVE_ENGINE: engine }, files: [] };
+}
+
+function inShort({ name, scriptArgs, needs }) {
+  return { name: `bench ${name}`, needs, script: `bench/${name}/run.mjs`, scriptArgs };
 }
 
 function toRound({ name, needs, script }, isLong) {

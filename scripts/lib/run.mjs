@@ -39,12 +39,20 @@ export async function mustRun(what, running) {
   if (code !== 0) throw new Error(`${output}${what} failed (exit code ${code}).`);
 }
 
-/** Runs a script's main function; what it throws becomes a message without a stack and exit code 1. */
+/**
+ * Runs a script's main function; what it throws ends it with exit code 1. What our scripts throw to say is a plain
+ * Error: a message. Anything else was not foreseen, and its stack is what its reader needs.
+ */
 export async function main(body) {
   try {
     await body();
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(isToldByMessage(error) ? error.message : (error?.stack ?? error));
     process.exit(1);
   }
+}
+
+/** What parseArgs says of an option that is not there is a TypeError by its class. */
+function isToldByMessage(error) {
+  return error instanceof Error && (error.constructor === Error || error.code?.startsWith?.('ERR_PARSE_ARGS'));
 }
