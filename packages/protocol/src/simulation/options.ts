@@ -1,3 +1,4 @@
+import { MangroveError } from '../errors.js';
 import { Random } from './random.js';
 
 /** What can befall a world, one at a time, while it runs. */
@@ -132,6 +133,32 @@ export const defaultOptions: WorldOptions = {
   faultEveryMs: 400,
   isWatched: true,
 };
+
+/** A mistyped option would make another world than its author meant. Throws `OPTION_INVALID` for a name, a fault or a kind of value that there is not. */
+export function assertOptions(options: Partial<WorldOptions>): void {
+  for (const [option, value] of Object.entries(options)) {
+    if (!Object.hasOwn(defaultOptions, option))
+      throw new MangroveError('OPTION_INVALID', {
+        option,
+        reason: `there are ${Object.keys(defaultOptions).join(', ')}`,
+      });
+    const wanted = defaultOptions[option as keyof WorldOptions];
+    if (typeof value !== typeof wanted || Array.isArray(value) !== Array.isArray(wanted))
+      throw new MangroveError('OPTION_INVALID', {
+        option,
+        reason: `it takes ${kindOf(wanted)}, not ${kindOf(value)}`,
+      });
+  }
+  for (const fault of options.faults ?? []) assertFault('faults', fault);
+}
+
+/** Throws `OPTION_INVALID`. */
+export function assertFault(option: string, fault: string): void {
+  if (!FAULTS.some((known) => known === fault))
+    throw new MangroveError('OPTION_INVALID', { option, reason: `${fault} is none of ${FAULTS.join(', ')}` });
+}
+
+const kindOf = (value: unknown): string => (Array.isArray(value) ? 'list' : typeof value);
 
 const YEAR_MS = 365 * DAY_MS;
 /** Of a frame this small each part of a message is one byte. */

@@ -13,7 +13,7 @@ import { Ledger } from './ledger.js';
 import { EventLoop } from './loop.js';
 import { Connection, type Side, type Wires } from './network.js';
 import { Oracles } from './oracles.js';
-import { defaultOptions, type FaultKind, type WorldOptions } from './options.js';
+import { assertFault, assertOptions, defaultOptions, type FaultKind, type WorldOptions } from './options.js';
 import { Random } from './random.js';
 import { honestRelay } from './relay-effects.js';
 import { RelayLink, SimRelay } from './relay.js';
@@ -192,8 +192,9 @@ export class World implements Cast {
     return copy;
   }
 
-  /** Lets a fault befall this world now, whichever it draws at random. */
+  /** Lets a fault befall this world now, whichever it draws at random. Throws `OPTION_INVALID` for a fault that there is not. */
   strike(fault: FaultKind): void {
+    assertFault('fault', fault);
     strike(this, fault);
   }
 
@@ -308,7 +309,8 @@ function limitsOf(options: WorldOptions): Partial<Limits> {
   return { frameBytesMax, windowBytes, checkpointTailBytesMin, headRestMs, retainSupersededMs, ...floors };
 }
 
-/** `crypto`: the defaults are fast and secure nothing, which a world needs. */
+/** `crypto`: the defaults are fast and secure nothing, which a world needs. Throws `OPTION_INVALID`. */
 export function createWorld(options: Partial<WorldOptions> & { readonly seed: number }, crypto?: WorldCrypto): World {
+  assertOptions(options);
   return new World({ ...defaultOptions, ...options }, crypto);
 }
