@@ -1,6 +1,7 @@
+import { type DeltaHeader, deriveClientId, deriveKeyId, FLAG, hasFlag, readDocumentDeltas } from '@mangrove/protocol';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { type ClientWorld, type Tab, setWorld } from '../../../test/support/client-world.js';
+import { type ClientWorld, type Profile, roomRef, setWorld, type Tab } from '../../../test/support/client-world.js';
 import type { Room } from './room.js';
 
 let world: ClientWorld;
@@ -12,6 +13,18 @@ async function openNote(tab: Tab) {
   const note = tab.room().document('note');
   await world.run(note.ready);
   return note;
+}
+
+/** The deltas of the note that the profile's disk holds. */
+function deltasOf(profile: Profile): Promise<readonly DeltaHeader[]> {
+  const room = roomRef();
+  const keyId = deriveKeyId(room.hash, room.roomId, { kind: 'document', collection: '', id: 'note' });
+  return profile.store('team').transact((tx) => readDocumentDeltas(tx, room, keyId), { mode: 'read' });
+}
+
+function clientIdOf(profile: Profile, nonce: number): number {
+  const room = roomRef();
+  return deriveClientId(room.hash, room.roomId, profile.replica('team'), nonce);
 }
 
 describe('documents', () => {
@@ -51,21 +64,44 @@ describe('documents', () => {
     expect(bob.room().status).toMatchObject({ quarantined: 0, lastError: null });
   });
 
-  test('[SC6] after a reload edits go on under a clientID that nobody refuses', async () => {
-    const profile = world.profile();
-    const bob = world.profile().tab();
-    const bobNote = await openNote(bob);
-    for (let i = 0; i < 4; i++) {
+  /** Opens the note, adds a character to its end and closes it, so many times. Returns the clientIDs under which it was added. */
+  async function typeOverReloads(profile: Profile, count: number): Promise<readonly number[]> {
+    const clientIds: number[] = [];
+    for (let i = 0; i < count; i++) {
       const tab = profile.tab();
       const note = await openNote(tab);
+      clientIds.push(note.ydoc.clientID);
       note.ydoc.getText('t').insert(note.ydoc.getText('t').length, `${i}`);
       await world.agree(tab.room());
       await world.run(tab.close());
     }
+    return clientIds;
+  }
+
+  test('[SC6] [ID5] after a reload edits go on under another clientID, as edits of their writer that nobody refuses', async () => {
+    const profile = world.profile();
+    const bob = world.profile().tab();
+    const bobNote = await openNote(bob);
+    const clientIds = await typeOverReloads(profile, 4);
     await world.agree(bob.room());
     await world.quiet();
     expect(bobNote.ydoc.getText('t').toString()).toBe('0123');
-    expect(bob.room().status.lastError).toBeNull();
+    expect(bob.room().status).toMatchObject({ quarantined: 0, lastError: null });
+    const deltas = await deltasOf(profile);
+    expect(deltas.filter((delta) => hasFlag(delta, FLAG.import))).toEqual([]);
+    const nonces = deltas.flatMap((delta) => delta.nonces);
+    expect(nonces.map((nonce) => clientIdOf(profile, nonce)).sort()).toEqual([...clientIds].sort());
+    expect(new Set(clientIds).size).toBe(4);
+  });
+
+  test('[SC6] the clientID is set after loading: it stays, also where what is loaded was written under it', async () => {
+    const profile = world.profile();
+    world.u32 = () => 7;
+    const clientIds = await typeOverReloads(profile, 3);
+    expect(new Set(clientIds)).toEqual(new Set([clientIdOf(profile, 7)]));
+    const deltas = await deltasOf(profile);
+    expect(deltas.map(({ nonces }) => nonces)).toEqual([[7], [7], [7]]);
+    expect(deltas.filter((delta) => hasFlag(delta, FLAG.import))).toEqual([]);
   });
 
   test('[API] what comes from elsewhere is not local, and no edit of ours', async () => {

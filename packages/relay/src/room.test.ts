@@ -1,4 +1,4 @@
-import { defaultLimits, makeContext, MangroveError, shortIdToBytes } from '@mangrove/protocol';
+import { defaultLimits, makeContext, MangroveError, shortIdToBytes, trieKeyOf } from '@mangrove/protocol';
 import { expect, test } from 'vitest';
 import { NOW_MS, RoomPeer, roomId, RoomWorld } from '../../../test/support/relay-room.js';
 import { Rooms } from './rooms.js';
@@ -101,6 +101,27 @@ test('[SY8] a replay is acknowledged by a relay whose clock was set back since, 
     ]);
   await peer.acknowledged(1);
   expect((await room.version())?.offset).toBe(1);
+});
+
+test('[SY10] what somebody reports stays where its signature is good', async () => {
+  const world = new RoomWorld();
+  const room = await world.open();
+  const [author, liar] = [new RoomPeer(room), new RoomPeer(room, 1)];
+  await author.hello();
+  await liar.hello();
+  const delta = author.draft();
+  author.push(delta);
+  await author.acknowledged(1);
+  const before = await room.version();
+  liar.say({ kind: 'report', trieKey: trieKeyOf(delta) });
+  await expect.poll(() => world.counters.get('deltas_verified')).toBe(1);
+  // What is pushed later is committed after whatever comes of the report.
+  liar.push(liar.draft());
+  await liar.acknowledged(1);
+  expect(world.counters.get('deltas_evicted')).toBe(0);
+  const store = world.environment.room(roomId);
+  expect(await store.transact((tx) => tx.get('deltas', trieKeyOf(delta)), { mode: 'read' })).toEqual(delta.bytes);
+  expect((await room.version())?.offset).toBe((before?.offset ?? 0) + 1);
 });
 
 test('[SY24] the connection of a replica that was opened last takes the place of any other', async () => {
