@@ -25,6 +25,8 @@ const LINKING = [
   'docs/scenarios.md',
   'docs/testing.md',
   'packages/protocol/SPEC.md',
+  'packages/protocol/src/wire/GRAMMAR.md',
+  'test/interop/README.md',
 ];
 const COMPILE_MS_MAX = 120_000;
 

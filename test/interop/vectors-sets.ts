@@ -75,19 +75,27 @@ function makeDiffs(): object {
 
 export function makeProofVectors(): unknown {
   const proofs = [0, 1, 33, 1_000].flatMap((count) => {
-    const tables = tablesOf(keysUpTo(count));
-    const { root } = tables.transact((tx) => readRoot(tx)).result;
     const asked = [0, 1, Math.floor(count / 6), 400, 5_000].map((n) => keyOf(n * 3).slice(0, 16));
-    return asked.map((prefix) => {
-      const proof = tables.transact((tx) => proveKey(tx, prefix)).result;
-      const items = keysUpTo(count).filter((key) => bytesToHex(key).startsWith(bytesToHex(prefix)));
-      return {
-        ...{ count, root: bytesToHex(root), prefix: bytesToHex(prefix), proof: bytesToHex(proofToBytes(proof)) },
-        items: items.toSorted(compareBytes).map(bytesToHex),
-      };
-    });
+    return proofsOf(keysUpTo(count), asked);
   });
-  return proofs;
+  // More of one key than a leaf holds.
+  const key = keyOf(0).slice(0, 16);
+  const many = Array.from({ length: 40 }, (_, i) => concatBytes(key, sha256(u32(i)), sha256(u32(i)).slice(0, 16)));
+  return [...proofs, ...proofsOf([...many, ...keysUpTo(1_000).slice(3)], [key])];
+}
+
+function proofsOf(keys: readonly Uint8Array[], asked: readonly Uint8Array[]): readonly object[] {
+  const tables = tablesOf(keys);
+  const { root } = tables.transact((tx) => readRoot(tx)).result;
+  return asked.map((prefix) => {
+    const proof = tables.transact((tx) => proveKey(tx, prefix)).result;
+    const items = keys.filter((key) => bytesToHex(key).startsWith(bytesToHex(prefix)));
+    return {
+      ...{ count: keys.length, root: bytesToHex(root), prefix: bytesToHex(prefix) },
+      proof: bytesToHex(proofToBytes(proof)),
+      items: items.toSorted(compareBytes).map(bytesToHex),
+    };
+  });
 }
 
 /** Deltas as they come, and after each the set, its root, the vector and the position in the log [CX2, CX6, SY2, SY3]. */
