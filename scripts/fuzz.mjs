@@ -5,8 +5,24 @@ import { ensureInstall } from './lib/ensure-install.mjs';
 import { runFuzzChild } from './lib/fuzz-child.mjs';
 import { main } from './lib/run.mjs';
 
+const HELP = `Usage: npm run fuzz -- [options]
+
+Feeds hostile bytes to every decoder, the step function, both ends of a link, and proofs, in a process of its own with a small heap.
+
+  --frames <number>  how many frames, all of them drawn from the seed; a core tries two or three thousand a second (5000000)
+  --proofs <number>  how many proofs (half as many as frames)
+  --seed <number>    (1)
+  --from <number>    the case to begin with (0)
+  --cases <number>   how many cases at most, whatever --frames says; a finding says how its case is tried alone
+  --help             show this
+
+Prints each finding with its case, as hex, and counts; exits with 1 when there are any.
+`;
+
 await main(async () => {
-  const { frames, proofs, seed, from, cases } = readArgs();
+  const given = readArgs();
+  if (given === 'help') return console.log(HELP.trimEnd());
+  const { frames, proofs, seed, from, cases } = given;
   await ensureInstall();
   const startMs = performance.now();
   const args = ['--frames', frames, '--proofs', proofs, '--seed', seed, '--from', from];
@@ -42,10 +58,16 @@ function readArgs() {
       seed: option('1'),
       from: option('0'),
       cases: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   });
-  for (const [name, value] of Object.entries(values)) {
+  const { help, ...numbers } = values;
+  if (help) return 'help';
+  for (const [name, value] of Object.entries(numbers)) {
     if (value !== '' && !Number.isSafeInteger(Number(value))) throw new Error(`--${name} is not a number: ${value}`);
   }
-  return { ...values, proofs: values.proofs === '' ? String(Math.floor(Number(values.frames) / 2)) : values.proofs };
+  return {
+    ...numbers,
+    proofs: numbers.proofs === '' ? String(Math.floor(Number(numbers.frames) / 2)) : numbers.proofs,
+  };
 }

@@ -16,8 +16,22 @@ const STAGE_MS_MAX = 5 * 60_000;
 const SEEDS = '300';
 const FOLDER = 'test/planted';
 
+const HELP = `Usage: npm run test:planted -- [options]
+
+Plants each bug of test/planted in a copy of the tree, one at a time, and lets the suite look for it: the tests that stand
+nearest, then the scenarios, ${SEEDS} worlds, and all unit tests.
+
+  --only <text>      only bugs whose file's name has this in it
+  --sample <number>  only so many of them, spread over all
+  --help             show this
+
+Prints which test has caught which bug. Exits with 1 when fewer than ${CAUGHT_MIN * 100} % are caught, or one cannot be planted any more.
+`;
+
 await main(async () => {
-  const { only, sample } = readArgs();
+  const given = readArgs();
+  if (given === 'help') return console.log(HELP.trimEnd());
+  const { only, sample } = given;
   await ensureInstall();
   const bugs = pick(readBugs(only), sample);
   if (bugs.length === 0) throw new Error('No planted bug has such a name.');
@@ -40,7 +54,10 @@ await main(async () => {
 });
 
 function readArgs() {
-  const { values } = parseArgs({ options: { only: { type: 'string' }, sample: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { only: { type: 'string' }, sample: { type: 'string' }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) return 'help';
   const sample = values.sample === undefined ? undefined : Number(values.sample);
   if (sample !== undefined && !(Number.isSafeInteger(sample) && sample > 0))
     throw new Error(`--sample is not a number above 0: ${values.sample}`);
