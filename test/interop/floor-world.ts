@@ -221,10 +221,10 @@ export class FloorReplica {
 }
 
 /** A floor that nobody honest writes: it lets nothing stand. */
-export function floorOver(reach: Reach, writer: ReplicaId, hlc: number, body?: Uint8Array): Delta {
+export function floorOver(reach: Reach, writer: ReplicaId, hlc: number, body?: Uint8Array, seq = 1): Delta {
   const keyId = deriveFloorKeyId(room.hash, room.roomId);
   const said = body ?? floorToBytes({ reach, standing: new Uint8Array(), witnesses: [] });
   const stamps = { hlc: hlc as Hlc, writtenAt: hlc as Hlc, prev: 0 as Hlc };
-  const header = { replica: writer, seq: 1, keyId, ...stamps, context: EMPTY_CONTEXT, flags: FLAG.floor, nonces: [] };
+  const header = { replica: writer, seq, keyId, ...stamps, context: EMPTY_CONTEXT, flags: FLAG.floor, nonces: [] };
   return signStub(makeUnsignedDelta(room.hash, room.roomId, header, said));
 }

@@ -8,6 +8,7 @@ import {
   EMPTY_CONTEXT,
   highestEntry,
   isEmptyContext,
+  joinContexts,
   makeContext,
   type Stamped,
 } from './context.js';
@@ -148,6 +149,20 @@ export function parseTrieKey(key: Uint8Array): { keyId: KeyId; id: DeltaId } & S
 
 export function hasContext(header: DeltaHeader): boolean {
   return !isEmptyContext(header.context);
+}
+
+/**
+ * What a delta covers [CX1]: its context, and a floor all earlier ones of its replica as well [FL1], so that nobody has more than one in the
+ * set, which everybody would have to ask about everything.
+ */
+export function coverOf({
+  replica,
+  hlc,
+  flags,
+  context,
+}: Pick<Delta, 'replica' | 'hlc' | 'flags' | 'context'>): Context {
+  if (!hasFlag({ flags }, FLAG.floor) || hlc === 1) return context;
+  return joinContexts([context, { stamps: new Map([[replica, (hlc - 1) as Hlc]]), dots: [] }]);
 }
 
 /** [SY9] True when accepting the delta may drop others: then its signature is verified by everybody. */

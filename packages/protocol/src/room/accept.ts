@@ -1,12 +1,12 @@
 import { bytesToHex, concatBytes, hexToBytes } from '../bytes.js';
 import { covers, isEmptyContext } from '../context.js';
-import { type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
+import { coverOf, type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { floorOf } from '../floor.js';
 import { deriveFloorKeyId, idToBytes } from '../ids.js';
 import { readRoot, updateTrie } from '../merkle/trie.js';
 import { PART_BYTES } from '../parts.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { forgetFloor, type HeldFloor, keepFloor, noteArrived, readHeldFloors, readUnder } from './floor-rows.js';
+import { countFloors, forgetFloor, keepFloor, noteArrived, readUnder } from './floor-rows.js';
 import { forgetIncoming } from './incoming.js';
 import type { RoomRef } from './room-ref.js';
 import {
@@ -92,8 +92,8 @@ function* acceptRun(
     deltas.map((delta) => delta.replica),
   );
   const siblingsByKey = yield* loadSiblings(tx, deltas);
-  const floors = yield* readHeldFloors(tx, room);
-  const under = yield* readUnder(tx, floors, deltas);
+  const hasFloors = (yield* countFloors(tx, room)) > 0;
+  const under = hasFloors ? yield* readUnder(tx, room, deltas) : [];
 
   const added = new Map<string, Delta>();
   const removed = new Map<string, Uint8Array>();
@@ -127,15 +127,16 @@ function* acceptRun(
     const floor = under[i];
     if (floor !== undefined) {
       newDots.push(delta);
-      if (isKeptInTrash(delta, options)) trashed.push({ delta, why: 'late', by: floor.replica });
+      if (isKeptInTrash(delta, options)) trashed.push({ delta, why: 'late', by: floor.by });
       return 'trashed';
     }
     // A row of the dot that names no other id names this delta: it was held, and the disk has lost it [AE3].
     if (options.from === 'author' && seen && dots[i] === undefined) return 'reused';
     met.add(name);
     dotsOfBatch.set(dotName, name);
+    const cover = coverOf(delta);
     for (const sibling of siblings.all) {
-      if (!covers(delta.context, sibling)) continue;
+      if (!covers(cover, sibling)) continue;
       const siblingName = bytesToHex(sibling.trieKey);
       const passing = added.get(siblingName);
       if (options.retain(delta)) {
@@ -145,10 +146,10 @@ function* acceptRun(
       if (!added.delete(siblingName)) removed.set(siblingName, sibling.trieKey);
       siblings.all.delete(sibling);
     }
-    siblings.contextual = siblings.contextual.filter((sibling) => !covers(delta.context, sibling));
-    const sibling = { replica: delta.replica, hlc: delta.hlc, trieKey, context: delta.context };
+    siblings.contextual = siblings.contextual.filter((sibling) => !covers(cover, sibling));
+    const sibling = { replica: delta.replica, hlc: delta.hlc, trieKey, context: cover };
     siblings.all.add(sibling);
-    if (!isEmptyContext(delta.context)) siblings.contextual.push(sibling);
+    if (!isEmptyContext(cover)) siblings.contextual.push(sibling);
     siblings.changed = true;
     newDots.push(delta);
     // It was held before the batch, and what removed it meanwhile is gone itself: nothing has happened to it.
@@ -174,10 +175,10 @@ function* acceptRun(
   );
   yield* changeDots(tx, removedDeltas, [...added.values()]);
   for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
-  if (yield* advanceVector(tx, newDots)) yield* settleVector(tx, (lost) => isFound(tx, room, floors, lost));
+  if (yield* advanceVector(tx, newDots)) yield* settleVector(tx, (lost) => isFound(tx, room, lost));
   yield* putInTrash(tx, trashed, options.nowMs);
-  yield* noteArrived(tx, floors, newDots);
-  for (const delta of removedDeltas) if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, delta.id);
+  if (hasFloors) yield* noteArrived(tx, newDots);
+  for (const delta of removedDeltas) if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, room, delta.id);
   const swept: Delta[] = [];
   for (const delta of added.values()) swept.push(...(yield* sweepUnder(tx, room, delta, options)));
   return { outcomes, removed: removedDeltas, swept, ...(swept.length === 0 ? trie : yield* readRoot(tx)) };
@@ -187,7 +188,7 @@ function* acceptRun(
 function* sweepUnder(tx: Transaction, room: RoomRef, delta: Delta, options: AcceptOptions): Steps<readonly Delta[]> {
   const floor = floorOf(delta);
   if (floor === undefined) return [];
-  const trieKeys = yield* keepFloor(tx, delta, floor);
+  const trieKeys = yield* keepFloor(tx, room, delta, floor);
   const swept = yield* removeFromSet(tx, room, trieKeys);
   for (const { id } of swept) {
     tx.delete('quarantine', idToBytes(id));
@@ -244,9 +245,9 @@ function joinAcceptances(a: Acceptance, b: Acceptance): Acceptance {
 export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Steps<{ root: Uint8Array; count: number }> {
   yield* removeFromSet(tx, room, [trieKeyOf(delta)]);
   if ((yield* tx.get('dots', dotKey(delta))) === undefined) yield* retractVector(tx, delta);
-  if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, delta.id);
+  if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, room, delta.id);
   // What it had superseded or swept is neither held nor covered now.
-  const { stamps, dots } = delta.context;
+  const { stamps, dots } = coverOf(delta);
   const reached = floorOf(delta)?.reach.keys() ?? [];
   yield* restartVector(tx, new Set([...stamps.keys(), ...dots.map(({ replica }) => replica), ...reached]));
   return yield* readRoot(tx);
@@ -270,27 +271,17 @@ export function* isAnyCovered(
 }
 
 /** Whether nothing is missing where this delta was: it is held, covered, or under a floor. */
-export function* isFound(
-  tx: Transaction,
-  room: RoomRef,
-  floors: readonly HeldFloor[],
-  trieKey: Uint8Array,
-): Steps<boolean> {
+export function* isFound(tx: Transaction, room: RoomRef, trieKey: Uint8Array): Steps<boolean> {
   // Only whether it is there: the largest bodies need not be read for that.
   const to = concatBytes(trieKey, Uint8Array.of(0));
   if ((yield* tx.keys('deltas', { from: trieKey, to, limit: 1 })).length > 0) return true;
-  return yield* isGone(tx, room, floors, trieKey);
+  return yield* isGone(tx, room, trieKey);
 }
 
 /** Whether this delta is no part of the set any more, held or not. */
-export function* isGone(
-  tx: Transaction,
-  room: RoomRef,
-  floors: readonly HeldFloor[],
-  trieKey: Uint8Array,
-): Steps<boolean> {
+export function* isGone(tx: Transaction, room: RoomRef, trieKey: Uint8Array): Steps<boolean> {
   const place = parseTrieKey(trieKey);
   if (yield* isAnyCovered(tx, [place])) return true;
   const isFloor = place.keyId === deriveFloorKeyId(room.hash, room.roomId);
-  return (yield* readUnder(tx, floors, [{ ...place, flags: isFloor ? FLAG.floor : 0 }]))[0] !== undefined;
+  return (yield* readUnder(tx, room, [{ ...place, flags: isFloor ? FLAG.floor : 0 }]))[0] !== undefined;
 }

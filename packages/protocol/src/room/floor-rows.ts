@@ -3,13 +3,26 @@ import type { Stamped } from '../context.js';
 import { type Delta, FLAG, hasFlag, parseTrieKey } from '../delta.js';
 import { type Floor, isStanding, isUnderFloor, type Place, STANDING_BYTES } from '../floor.js';
 import type { Hlc } from '../hlc.js';
-import { type DeltaId, deriveFloorKeyId, idToBytes, type ReplicaId } from '../ids.js';
+import { bytesToReplicaId, type DeltaId, deriveFloorKeyId, idToBytes, type ReplicaId } from '../ids.js';
 import { type Steps, type Transaction, together } from '../store/plan.js';
+import {
+  addMissing,
+  deleteReaching,
+  dropMissing,
+  putReaching,
+  type Reaching,
+  readIndexed,
+  readMissing,
+  readReaching,
+  writeIndexed,
+  writeMissing,
+} from './floor-index.js';
 import type { RoomRef } from './room-ref.js';
 
 /**
  * Rows of `floors`, each under the floor's id: the reach under `u8 0 • replica`, the standing in pieces under `u8 1 • first of them`, and
- * under `u8 2 • its beginning` each id of the standing that has not been here, and the floor's own seq under `u8 3`. So a delta is looked up in two small rows.
+ * under `u8 2 • its beginning` each id of the standing that has not been here, and the floor's own seq under `u8 3`. Which floors are asked at all, the
+ * index tells.
  */
 const REACH = 0;
 const STANDING = 1;
@@ -17,11 +30,25 @@ const MISSING = 2;
 const SEQ = 3;
 const PIECE_BYTES = 512 * STANDING_BYTES;
 const KEYS_PAGE = 4_096;
+/** Pairs of a delta and a floor that one step asks about, each in a row of 4 kB. */
+const STANDS_STEP = 512;
+/** Where the rest of a row's key begins, behind the floor's id and the kind. */
+const REST_AT = 33;
 
 /** A floor in the set. */
 export interface HeldFloor extends Stamped {
   readonly id: DeltaId;
   readonly trieKey: Uint8Array;
+}
+
+/** Those of one replica, which are one where it has not used a stamp twice. */
+export function* readHeldFloorsOf(
+  tx: Transaction,
+  { hash, roomId }: RoomRef,
+  by: ReplicaId,
+): Steps<readonly DeltaId[]> {
+  const from = concatBytes(idToBytes(deriveFloorKeyId(hash, roomId)), idToBytes(by));
+  return (yield* tx.keys('deltas', { from, to: prefixEnd(from) })).map((trieKey) => parseTrieKey(trieKey).id);
 }
 
 export function* readHeldFloors(tx: Transaction, { hash, roomId }: RoomRef): Steps<readonly HeldFloor[]> {
@@ -30,29 +57,71 @@ export function* readHeldFloors(tx: Transaction, { hash, roomId }: RoomRef): Ste
   return keys.map((trieKey) => ({ ...parseTrieKey(trieKey), trieKey }));
 }
 
-/** For each delta a floor that it lies under, if there is one [FL3]; floors lie under none. */
+/** How many floors are held that say something. Of a store from before there was an index it is made now. */
+export function* countFloors(tx: Transaction, room: RoomRef): Steps<number> {
+  const indexed = yield* readIndexed(tx);
+  if (indexed !== undefined) return indexed;
+  let count = 0;
+  for (const { id, replica } of yield* readHeldFloors(tx, room)) {
+    const reach = yield* tx.rows('floors', under(id, REACH));
+    for (const [key, row] of reach)
+      putReaching(tx, bytesToReplicaId(key.slice(REST_AT)), rowToReaching(id, replica, row));
+    yield* addMissing(tx, id, yield* readMissingOf(tx, id));
+    if ((yield* readSeqOf(tx, id)) > 0) count++;
+  }
+  writeIndexed(tx, count);
+  return count;
+}
+
+/** The held floors that reach these replicas at these stamps or beyond, for each of them; one alone where that says enough. */
+export function* readFloorsBeyond(
+  tx: Transaction,
+  room: RoomRef,
+  places: readonly Pick<Stamped, 'replica' | 'hlc'>[],
+  isOneEnough = false,
+): Steps<readonly (readonly Reaching[])[]> {
+  const indexed = yield* readIndexed(tx);
+  if (indexed === 0) return places.map(() => []);
+  if (indexed !== undefined) return yield* readReaching(tx, places, isOneEnough ? 1 : undefined);
+  const floors = yield* readHeldFloors(tx, room);
+  const replicas = places.map(({ replica }) => replica);
+  const reaches = yield* together(floors.map(({ id }) => readReachOf(tx, id, replicas)));
+  return places.map(({ replica, hlc }) =>
+    floors.flatMap(({ id, replica: by }, i) => {
+      const place = reaches[i]?.get(replica);
+      return place !== undefined && place.hlc >= hlc ? [{ floor: id, by, ...place }] : [];
+    }),
+  );
+}
+
+/**
+ * For each delta a floor that it lies under, if there is one [FL3]; floors lie under none. Floors that do not reach it cost nothing, however many
+ * are held.
+ */
 export function* readUnder(
   tx: Transaction,
-  floors: readonly HeldFloor[],
+  room: RoomRef,
   deltas: readonly Pick<Delta, 'id' | 'replica' | 'hlc' | 'flags'>[],
-): Steps<readonly (HeldFloor | undefined)[]> {
-  const under: (HeldFloor | undefined)[] = deltas.map(() => undefined);
-  for (const floor of floors) {
-    const { id } = floor;
-    const reach = yield* readReachOf(
-      tx,
-      id,
-      deltas.map(({ replica }) => replica),
-    );
-    const isBelow = (delta: (typeof deltas)[number], i: number) =>
-      under[i] === undefined && !hasFlag(delta, FLAG.floor) && delta.hlc <= (reach.get(delta.replica)?.hlc ?? 0);
-    const below = deltas.flatMap((delta, i) => (isBelow(delta, i) ? [i] : []));
-    const stands = yield* together(
-      below.map((i) => readStands(tx, id, idToBytes((deltas[i] as (typeof deltas)[number]).id))),
-    );
-    for (const [at, i] of below.entries()) if (!stands[at]) under[i] = floor;
+): Steps<readonly (Reaching | undefined)[]> {
+  const lowest = new Map<ReplicaId, Hlc>();
+  for (const delta of deltas)
+    if (!hasFlag(delta, FLAG.floor))
+      lowest.set(delta.replica, Math.min(delta.hlc, lowest.get(delta.replica) ?? delta.hlc) as Hlc);
+  const places = [...lowest].map(([replica, hlc]) => ({ replica, hlc }));
+  const reaching = yield* readFloorsBeyond(tx, room, places);
+  const byReplica = new Map(places.map(({ replica }, i) => [replica, reaching[i] as readonly Reaching[]]));
+  const pairs: { readonly i: number; readonly floor: Reaching }[] = [];
+  for (const [i, delta] of deltas.entries())
+    if (!hasFlag(delta, FLAG.floor))
+      for (const floor of byReplica.get(delta.replica) ?? []) if (delta.hlc <= floor.hlc) pairs.push({ i, floor });
+  const lying: (Reaching | undefined)[] = deltas.map(() => undefined);
+  const idOf = (i: number) => idToBytes((deltas[i] as (typeof deltas)[number]).id);
+  for (let at = 0; at < pairs.length; at += STANDS_STEP) {
+    const asked = pairs.slice(at, at + STANDS_STEP).filter(({ i }) => lying[i] === undefined);
+    const stands = yield* together(asked.map(({ i, floor }) => readStands(tx, floor.floor, idOf(i))));
+    for (const [n, { i, floor }] of asked.entries()) if (!stands[n]) lying[i] ??= floor;
   }
-  return under;
+  return lying;
 }
 
 /** What a held floor's reach says of some replicas. */
@@ -69,18 +138,15 @@ export function* readReachOf(
   const places = new Map<ReplicaId, Place>();
   for (const [i, replica] of distinct.entries()) {
     const row = rows[i];
-    if (row !== undefined) places.set(replica, { seq: bytesToU64(row), hlc: bytesToU64(row, 8) as Hlc });
+    if (row !== undefined) places.set(replica, rowToPlace(row));
   }
   return places;
 }
 
 /** Whether a stamp of a replica lies within the reach of a held floor: what had it and is not here was collected, or is to be. */
 export function* isReached(tx: Transaction, room: RoomRef, replica: ReplicaId, hlc: Hlc): Steps<boolean> {
-  for (const { id } of yield* readHeldFloors(tx, room)) {
-    const place = (yield* readReachOf(tx, id, [replica])).get(replica);
-    if (place !== undefined && hlc <= place.hlc) return true;
-  }
-  return false;
+  const [reaching] = yield* readFloorsBeyond(tx, room, [{ replica, hlc }], true);
+  return reaching?.[0] !== undefined;
 }
 
 /**
@@ -89,12 +155,17 @@ export function* isReached(tx: Transaction, room: RoomRef, replica: ReplicaId, h
  */
 export function* keepFloor(
   tx: Transaction,
-  { id, seq }: Pick<Delta, 'id' | 'seq'>,
+  room: RoomRef,
+  { id, seq, replica: by }: Pick<Delta, 'id' | 'seq' | 'replica'>,
   floor: Floor,
 ): Steps<readonly Uint8Array[]> {
+  const before = yield* countFloors(tx, room);
   tx.put('floors', rowKey(id, SEQ, new Uint8Array()), u64ToBytes(seq));
-  for (const [replica, { seq, hlc }] of floor.reach)
-    tx.put('floors', rowKey(id, REACH, idToBytes(replica)), concatBytes(u64ToBytes(seq), u64ToBytes(hlc)));
+  for (const [replica, place] of floor.reach) {
+    tx.put('floors', rowKey(id, REACH, idToBytes(replica)), concatBytes(u64ToBytes(place.seq), u64ToBytes(place.hlc)));
+    putReaching(tx, replica, { floor: id, by, ...place });
+  }
+  writeIndexed(tx, before + 1);
   for (let at = 0; at < floor.standing.length; at += PIECE_BYTES) {
     const piece = floor.standing.slice(at, at + PIECE_BYTES);
     tx.put('floors', rowKey(id, STANDING, piece.subarray(0, STANDING_BYTES)), piece);
@@ -112,8 +183,9 @@ export function* keepFloor(
     if (last === undefined || page.length < KEYS_PAGE) break;
     from = new Uint8Array([...last, 0]);
   }
-  for (const missing of without(floor.standing, here.sort(compareBytes)))
-    tx.put('floors', rowKey(id, MISSING, missing), new Uint8Array());
+  const missing = without(floor.standing, here.sort(compareBytes));
+  for (const beginning of missing) tx.put('floors', rowKey(id, MISSING, beginning), new Uint8Array());
+  yield* addMissing(tx, id, missing);
   return under;
 }
 
@@ -124,21 +196,25 @@ export function* readSeqOf(tx: Transaction, floor: DeltaId): Steps<number> {
 }
 
 /** Deletes the rows of a floor that has left the set. */
-export function* forgetFloor(tx: Transaction, id: DeltaId): Steps<void> {
+export function* forgetFloor(tx: Transaction, room: RoomRef, id: DeltaId): Steps<void> {
+  const indexed = yield* countFloors(tx, room);
+  const isCounted = (yield* readSeqOf(tx, id)) > 0;
+  const reach = yield* tx.rows('floors', under(id, REACH));
+  for (const [key, row] of reach) deleteReaching(tx, bytesToReplicaId(key.slice(REST_AT)), rowToPlace(row).hlc, id);
+  yield* knowStanding(tx, id);
   const from = idToBytes(id);
   for (const key of yield* tx.keys('floors', { from, to: prefixEnd(from) })) tx.delete('floors', key);
+  if (isCounted) writeIndexed(tx, indexed - 1);
 }
 
 /** Strikes out what has come of the standing that was missing. */
-export function* noteArrived(
-  tx: Transaction,
-  floors: readonly HeldFloor[],
-  arrived: readonly Pick<Delta, 'id'>[],
-): Steps<void> {
-  for (const floor of floors) {
-    if (yield* isStandingKnown(tx, floor.id)) continue;
-    for (const { id } of arrived)
-      tx.delete('floors', rowKey(floor.id, MISSING, idToBytes(id).subarray(0, STANDING_BYTES)));
+export function* noteArrived(tx: Transaction, arrived: readonly Pick<Delta, 'id'>[]): Steps<void> {
+  const beginnings = arrived.map(({ id }) => idToBytes(id).subarray(0, STANDING_BYTES));
+  const missedBy = yield* readMissing(tx, beginnings);
+  for (const [i, beginning] of beginnings.entries()) {
+    const floors = missedBy[i] as readonly DeltaId[];
+    if (floors.length > 0) writeMissing(tx, beginning, []);
+    for (const floor of floors) tx.delete('floors', rowKey(floor, MISSING, beginning));
   }
 }
 
@@ -149,7 +225,13 @@ export function* isStandingKnown(tx: Transaction, floor: DeltaId): Steps<boolean
 
 /** The floor's writer has the same set now, so what is missing of its standing is superseded. */
 export function* knowStanding(tx: Transaction, floor: DeltaId): Steps<void> {
-  for (const key of yield* tx.keys('floors', under(floor, MISSING))) tx.delete('floors', key);
+  const missing = yield* readMissingOf(tx, floor);
+  for (const beginning of missing) tx.delete('floors', rowKey(floor, MISSING, beginning));
+  yield* dropMissing(tx, floor, missing);
+}
+
+function* readMissingOf(tx: Transaction, floor: DeltaId): Steps<readonly Uint8Array[]> {
+  return (yield* tx.keys('floors', under(floor, MISSING))).map((key) => key.slice(REST_AT));
 }
 
 function* readStands(tx: Transaction, floor: DeltaId, id: Uint8Array): Steps<boolean> {
@@ -170,6 +252,12 @@ function without(standing: Uint8Array, here: readonly Uint8Array[]): readonly Ui
   }
   return missing;
 }
+
+function rowToPlace(row: Uint8Array): Place {
+  return { seq: bytesToU64(row), hlc: bytesToU64(row, 8) as Hlc };
+}
+
+const rowToReaching = (floor: DeltaId, by: ReplicaId, row: Uint8Array): Reaching => ({ floor, by, ...rowToPlace(row) });
 
 function rowKey(floor: DeltaId, kind: number, rest: Uint8Array): Uint8Array {
   return concatBytes(idToBytes(floor), Uint8Array.of(kind), rest);

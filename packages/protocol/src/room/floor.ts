@@ -1,12 +1,12 @@
 import { equalBytes, u64ToBytes } from '../bytes.js';
-import { contextOfHeld, EMPTY_CONTEXT, highestEntry } from '../context.js';
+import { type Context, contextOfHeld, EMPTY_CONTEXT, highestEntry } from '../context.js';
 import { type Delta, FLAG, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
 import { type Floor, floorOf, floorToBytes, type Reach } from '../floor.js';
 import { type Hlc, hlcToMs } from '../hlc.js';
 import { deriveFloorKeyId, idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Limits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
-import type { Steps, Transaction } from '../store/plan.js';
+import { type Steps, type Transaction, together } from '../store/plan.js';
 import { type Acceptance, acceptDeltas, isAnyCovered, type RoomRef } from './accept.js';
 import { hasLongContext, readCollectable, readStanding } from './collect.js';
 import { isStandingKnown } from './floor-rows.js';
@@ -59,12 +59,14 @@ export function* draftFloor(
   const floorKeyId = deriveFloorKeyId(room.hash, room.roomId);
   const held = yield* readSiblings(tx, room, floorKeyId);
   const heldReach = joinReaches(held.map((delta) => floorOf(delta)?.reach ?? new Map()));
-  let isKnown = true;
-  for (const { id } of held) isKnown &&= yield* isStandingKnown(tx, id);
+  const isKnown = (yield* together(held.map(({ id }) => isStandingKnown(tx, id)))).every((one) => one);
+  const context = held.length === 0 ? EMPTY_CONTEXT : contextOfHeld(held);
+  // Floors of as many identities as no delta can name.
+  if (Math.max(context.stamps.size, context.dots.length) > limits.replicasPerKeyMax) return undefined;
   const witnesses = yield* readKnown(tx, replica, nowMs, limits);
   if (witnesses.length > limits.replicasPerKeyMax) return undefined;
   const reach = yield* readNextReach(tx, replica, root, witnesses, heldReach, isKnown, limits);
-  if (reach === undefined) return undefined;
+  if (reach === undefined || reach.size > limits.floorReplicasMax) return undefined;
   const collected = yield* readCollectable(tx, reach, limits.floorCollectMax);
   const isLong = yield* hasLongContext(tx, reach, heldReach, floorKeyId, limits.floorContextEntriesMin);
   if (!isLong && collected.size < limits.floorTombstonesMin) return undefined;
@@ -75,7 +77,7 @@ export function* draftFloor(
   const body = floorToBytes(floor);
   if (body.length > limits.bodyBytesMax) return undefined;
   if (!isLong && collected.size * TOMBSTONE_BYTES < body.length) return undefined;
-  const unsigned = yield* draftDelta(tx, room, replica, floorKeyId, held, { floor, body }, nowMs);
+  const unsigned = yield* draftDelta(tx, room, replica, floorKeyId, { floor, body, context }, nowMs);
   return { unsigned, root, collected: collected.size };
 }
 
@@ -131,11 +133,9 @@ function* draftDelta(
   room: RoomRef,
   replica: ReplicaId,
   keyId: KeyId,
-  held: readonly Delta[],
-  { floor, body }: { readonly floor: Floor; readonly body: Uint8Array },
+  { floor, body, context }: { readonly floor: Floor; readonly body: Uint8Array; readonly context: Context },
   nowMs: number,
 ): Steps<UnsignedDelta> {
-  const context = held.length === 0 ? EMPTY_CONTEXT : contextOfHeld(held);
   const prev = yield* readPrevious(tx, keyId);
   const given = (yield* readNumber(tx, 'given')) as Hlc;
   const named = Math.max(prev, highestEntry(context), highestPlace(floor.reach));

@@ -2,7 +2,7 @@ import { equalBytes } from '../bytes.js';
 import type { HeadStatement } from '../head-statement.js';
 import { readRoot } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { knowStanding, readHeldFloors } from './floor-rows.js';
+import { knowStanding, readHeldFloorsOf } from './floor-rows.js';
 import type { RoomRef } from './room-ref.js';
 import { proveNewest } from './vector.js';
 
@@ -21,5 +21,5 @@ export function* proveByHead(
   const { root } = yield* readRoot(tx);
   if (!equalBytes(root, theirs)) return;
   yield* proveNewest(tx, replica);
-  for (const floor of yield* readHeldFloors(tx, room)) if (floor.replica === replica) yield* knowStanding(tx, floor.id);
+  for (const floor of yield* readHeldFloorsOf(tx, room, replica)) yield* knowStanding(tx, floor);
 }

@@ -1,15 +1,6 @@
 import { bytesToHex, concatBytes, equalBytes, hexToBytes, prefixEnd } from '../bytes.js';
-import { covers } from '../context.js';
-import {
-  bytesToDelta,
-  type Delta,
-  FLAG,
-  hasContext,
-  hasFlag,
-  parseTrieKey,
-  TRIE_KEY_BYTES,
-  trieKeyOf,
-} from '../delta.js';
+import { covers, isEmptyContext } from '../context.js';
+import { bytesToDelta, coverOf, type Delta, FLAG, hasFlag, parseTrieKey, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { deriveKeyId, idToBytes, type KeyId } from '../ids.js';
 import { type Row, type Steps, type Transaction, together } from '../store/plan.js';
@@ -98,7 +89,7 @@ export function* restoreTombstones(tx: Transaction, held: readonly Delta[]): Ste
 /** Tells the contexts of these in the rows of their keys, as they tell them themselves; how many rows did not. */
 export function* restoreContexts(tx: Transaction, held: readonly Delta[]): Steps<number> {
   let restored = 0;
-  for (const [keyId, deltas] of groupByKey(held.filter(hasContext))) {
+  for (const [keyId, deltas] of groupByKey(held.filter((delta) => !isEmptyContext(coverOf(delta))))) {
     const key = idToBytes(keyId);
     const row = yield* tx.get('contexts', key);
     const told = row === undefined ? [] : (attempt(() => readContexts(key, row)) ?? []);
@@ -116,7 +107,7 @@ function* dropCovered(tx: Transaction, keyId: KeyId, deltas: readonly Delta[]): 
   const from = idToBytes(keyId);
   for (const trieKey of yield* tx.keys('deltas', { from, to: prefixEnd(from) })) {
     const place = parseTrieKey(trieKey);
-    if (!deltas.some(({ context }) => covers(context, place))) continue;
+    if (!deltas.some((delta) => covers(coverOf(delta), place))) continue;
     tx.delete('deltas', trieKey);
     tx.delete('tombstones', trieKey);
   }
@@ -196,8 +187,8 @@ function splitWhole(row: Uint8Array = new Uint8Array()): Uint8Array[] {
 }
 
 function toSibling(delta: Delta): ContextualSibling {
-  const { replica, hlc, context } = delta;
-  return { replica, hlc, context, trieKey: trieKeyOf(delta) };
+  const { replica, hlc } = delta;
+  return { replica, hlc, context: coverOf(delta), trieKey: trieKeyOf(delta) };
 }
 
 function groupByKey(deltas: readonly Delta[]): ReadonlyMap<KeyId, readonly Delta[]> {

@@ -8,7 +8,7 @@ import type { Steps, Transaction } from '../store/plan.js';
 import { isFound, isGone, type RoomRef } from './accept.js';
 import { putAside } from './aside.js';
 import { noteLostContexts, noteLostDeltas } from './doubt.js';
-import { forgetFloor, readHeldFloors } from './floor-rows.js';
+import { forgetFloor } from './floor-rows.js';
 import { restoreLogEnd } from './log.js';
 import type { LostDelta } from './lost.js';
 import { readUnsentAmong } from './outbox.js';
@@ -211,16 +211,15 @@ function* scrubDots(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Pag
   const last = rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0];
   let mended = 0;
   const named = yield* readNamedIn(tx, rows);
-  const floors = yield* readHeldFloors(tx, room);
   const lost: LostDelta[] = [];
   for (const [key, before, trieKeys] of named) {
     const kept: Uint8Array[] = [];
     for (const { trieKey, isHeld } of trieKeys) {
-      if (isHeld || !(yield* isGone(tx, room, floors, trieKey))) kept.push(trieKey);
+      if (isHeld || !(yield* isGone(tx, room, trieKey))) kept.push(trieKey);
       if (isHeld) continue;
       tx.delete('tombstones', trieKey);
       if (kept.at(-1) === trieKey) lost.push({ ...dotOfKey(key), trieKey });
-      else yield* forgetFloor(tx, parseTrieKey(trieKey).id);
+      else yield* forgetFloor(tx, room, parseTrieKey(trieKey).id);
     }
     if (kept.length > 0 && equalBytes(concatBytes(...kept), before)) continue;
     mended++;
@@ -238,7 +237,7 @@ function* scrubDots(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Pag
   mended += unknown.length + (yield* noteLostDeltas(tx, room, lost));
   if (last === undefined) {
     mended += yield* restartUnreadable(tx);
-    yield* settleVector(tx, (trieKey) => isFound(tx, room, floors, trieKey));
+    yield* settleVector(tx, (trieKey) => isFound(tx, room, trieKey));
   }
   return { rows: rows.length, mended, last };
 }

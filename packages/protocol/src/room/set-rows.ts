@@ -5,6 +5,7 @@ import { decodeRow, encode, readFixed } from '../codec.js';
 import { type Context, isEmptyContext, type Stamped } from '../context.js';
 import {
   bytesToDelta,
+  coverOf,
   type Delta,
   FLAG,
   hasFlag,
@@ -69,7 +70,7 @@ export function* loadSiblings(tx: Transaction, deltas: readonly Delta[], withAll
     });
   }
   if (!withAll) return siblingsByKey;
-  const superseding = new Set(deltas.filter((delta) => !isEmptyContext(delta.context)).map((delta) => delta.keyId));
+  const superseding = new Set(deltas.filter((delta) => !isEmptyContext(coverOf(delta))).map((delta) => delta.keyId));
   for (const keyId of superseding) {
     const { all } = siblingsByKey.get(keyId) as Siblings;
     const prefix = idToBytes(keyId);

@@ -15,7 +15,7 @@ import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { Refusal } from '../sync/event.js';
 import { acceptDeltas, removeDelta, type RoomRef } from './accept.js';
-import { readHeldFloors, readUnder } from './floor-rows.js';
+import { readUnder } from './floor-rows.js';
 import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
 import { readGrounds } from './ground.js';
 import { type JournalRow, readJournalOf, readSiblings, writeRow } from './journal.js';
@@ -96,7 +96,6 @@ export function* withdrawSwept(
 
 /** What no held floor has under it any more is in the set again: a floor was refused or evicted. */
 export function* settleTrash(tx: Transaction, room: RoomRef): Steps<void> {
-  const floors = yield* readHeldFloors(tx, room);
   let after: Trashed | undefined;
   for (;;) {
     const page: readonly Trashed[] = yield* listTrash(tx, TRASH_PAGE, after);
@@ -105,7 +104,7 @@ export function* settleTrash(tx: Transaction, room: RoomRef): Steps<void> {
       const trashed = yield* readTrashed(tx, room, trieKey);
       if (trashed !== undefined) deltas.push(trashed.delta);
     }
-    const under = yield* readUnder(tx, floors, deltas);
+    const under = yield* readUnder(tx, room, deltas);
     const back = deltas.filter((_, i) => under[i] === undefined);
     for (const delta of back) yield* forgetTrashed(tx, trieKeyOf(delta));
     yield* acceptDeltas(tx, room, back, { nowMs: 0, from: 'others', retain: () => false });

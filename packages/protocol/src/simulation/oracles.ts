@@ -1,9 +1,10 @@
 import { bytesToHex, bytesToU64, concatBytes, prefixEnd } from '../bytes.js';
-import { covers } from '../context.js';
-import { bytesToDelta, type Delta, hasContext, parseTrieKey, trieKeyOf } from '../delta.js';
+import { covers, isEmptyContext } from '../context.js';
+import { bytesToDelta, coverOf, type Delta, parseTrieKey, trieKeyOf } from '../delta.js';
 import { type Floor, isUnderFloor } from '../floor.js';
-import { bytesToDeltaId, bytesToReplicaId, deriveFloorKeyId, deriveKeyId, idToBytes, type KeyId } from '../ids.js';
+import { bytesToReplicaId, deriveFloorKeyId, deriveKeyId, idToBytes, type KeyId } from '../ids.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
+import { floorsOfRow } from '../room/floor-index.js';
 import { dotKey, splitTrieKeys } from '../room/set-rows.js';
 import type { MemoryTables } from '../store/memory-store.js';
 import { runPlan } from '../store/plan.js';
@@ -205,8 +206,8 @@ export class Oracles {
         throw new Error(`[FL5] ${name} keeps (${known.replica}, ${known.seq}) in its trash, under no floor`);
     }
     const held = new Set(rows(tables, 'deltas').map(([key]) => parseTrieKey(key).id));
-    for (const [key] of rows(tables, 'floors'))
-      if (!held.has(bytesToDeltaId(key.slice(0, 32))))
+    for (const [key, row] of rows(tables, 'floors'))
+      if (!floorsOfRow(key, row).every((id) => held.has(id)))
         throw new Error(`[FL5] ${name} has rows of a floor that is gone`);
   }
 
@@ -259,7 +260,8 @@ function deltasOf({ room, ledger }: Cast, tables: MemoryTables): readonly Delta[
 function contextualByKey(world: Cast, tables: MemoryTables): Map<KeyId, Delta[]> {
   const byKey = new Map<KeyId, Delta[]>();
   for (const delta of deltasOf(world, tables)) {
-    if (hasContext(delta)) byKey.set(delta.keyId, [...(byKey.get(delta.keyId) ?? []), delta]);
+    const context = coverOf(delta);
+    if (!isEmptyContext(context)) byKey.set(delta.keyId, [...(byKey.get(delta.keyId) ?? []), { ...delta, context }]);
   }
   return byKey;
 }
