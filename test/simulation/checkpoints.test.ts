@@ -18,9 +18,10 @@ import {
 } from '@mangrove/protocol';
 import { idsToBytes, type SimRelay, type SimReplica, simulatedSign, type World } from '@mangrove/protocol/simulation';
 import { describe, expect, test } from 'vitest';
-import { calmWorld, countOf, document, heldBy, rootsOf, roughWorld } from './fixture.js';
+import { calmWorld, countOf, document, forge, heldBy, record, rootsOf, roughWorld } from './fixture.js';
 
 const d = document('d');
+const r = record('r');
 /** About four edits. */
 const SMALL = { checkpointTailBytesMin: 450 } as const;
 const relayOf = (world: World): SimRelay => world.relays[0] as SimRelay;
@@ -134,6 +135,33 @@ describe('checkpoints', () => {
     world.healAndDrain();
     for (const replica of world.replicas) expect(heldBy(world, replica).length).toBeLessThan(3);
     expect(a.desk.read(d)).toEqual(written);
+  });
+
+  test('[CP9, CX8] 11: a validly signed write of a record that cannot be read is answered, and both values stand', () => {
+    const world = roughWorld({ replicaCount: 4, ...SMALL });
+    const [m, a, b, late] = world.replicas as [SimReplica, SimReplica, SimReplica, SimReplica];
+    world.runFor(1_000);
+    for (const replica of [m, a, b, late]) replica.goOffline();
+    const written = [a.edit(r, 'put'), b.edit(r, 'put')];
+    a.goOnline();
+    b.goOnline();
+    world.runFor(5_000);
+    const reach = (hlcFromMs(world.wallMs) - 1) as Hlc;
+    const context = { stamps: new Map([a.id, b.id].sort().map((id) => [id, reach])), dots: [] };
+    const forged = forge(world, m, { seq: 1, name: r, context, body: Uint8Array.of(9, 9, 9) });
+    m.goOnline();
+    world.runFor(2_000);
+    m.push([forged.bytes]);
+    world.runFor(20);
+    for (const replica of [a, b]) expect(replica.desk.read(r), 'nothing is lost meanwhile').toEqual(written);
+    world.runFor(10_000);
+    late.goOnline();
+    world.healAndDrain();
+    for (const replica of world.replicas) {
+      expect(replica.desk.read(r)).toEqual(written);
+      expect(heldBy(world, replica).map(({ id }) => id)).not.toContain(forged.id);
+    }
+    expect(rootsOf(world)).toBe(1);
   });
 
   const garbage = { body: Uint8Array.of(9, 9, 9) };

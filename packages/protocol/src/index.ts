@@ -166,6 +166,7 @@ export {
   readSiblings,
 } from './room/journal.js';
 export { readKeyStates } from './room/key-states.js';
+export { isAnswer, readableRecords } from './room/readable.js';
 export { rowToCertificate } from './room/certificate-row.js';
 export { assertNames, collectionPrefix, nameKey, nameOfKey } from './room/name-key.js';
 export { compareWritten, draftUnkept, isUnkept, keepRows, unkeptNumber, withUnkept } from './room/unkept.js';

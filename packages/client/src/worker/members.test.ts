@@ -1,8 +1,19 @@
-import { deriveKeyId, FLAG, hlcFromMs, readQuarantine, readSiblings } from '@mangrove/protocol';
+import {
+  deriveKeyId,
+  FLAG,
+  hlcFromMs,
+  isAnswer,
+  type KeyName,
+  readQuarantine,
+  readSiblings,
+  recordPayloadToBytes,
+  valueToBytes,
+} from '@mangrove/protocol';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { type ClientWorld, type Profile, roomRef, setWorld } from '../../../../test/support/client-world.js';
-import { Member, reaching } from '../../../../test/support/member.js';
+import { type Claim, Member, reaching } from '../../../../test/support/member.js';
+import { lww } from '../resolvers/resolver.js';
 import type { Room } from '../room.js';
 import { documentName } from './documents.js';
 
@@ -137,5 +148,147 @@ describe('an edit of a document that covers what others wrote', () => {
     await world.pass(60_000);
     await world.agree(rooms[0]);
     expect(await read(await arrive())).toBe(written);
+  });
+});
+
+describe('a write of a record that cannot be used and covers others', () => {
+  const record: KeyName = { kind: 'record', collection: 'todos', id: 'a' };
+  const keyId = deriveKeyId(ref.hash, ref.roomId, record);
+  const valuesOf = async (room: Room): Promise<unknown> => {
+    const entry = await world.run(room.collection('todos').get('a'));
+    return entry?.siblings.map(({ value }) => value);
+  };
+  const siblingsAt = (profile: { store: Profile['store'] }) =>
+    profile.store('team').transact((tx) => readSiblings(tx, ref, keyId), { mode: 'read' });
+
+  /** Two who have written one record at the same time. */
+  async function differ() {
+    const profiles = [world.profile(), world.profile()] as const;
+    const tabs = [profiles[0].tab(), profiles[1].tab()] as const;
+    const rooms = [tabs[0].room(), tabs[1].room()] as const;
+    const [ann, bob] = rooms;
+    await world.run(Promise.all([ann.synced(), bob.synced()]));
+    for (const { network } of profiles) network.isUp = false;
+    await world.pass(2_000);
+    await world.run(ann.collection('todos').put('a', 'of ann'));
+    await world.pass(10);
+    await world.run(bob.collection('todos').put('a', 'of bob'));
+    for (const { network } of profiles) network.isUp = true;
+    await world.run(Promise.all([ann.synced(), bob.synced()]));
+    await world.agree(ann, bob);
+    return { profiles, tabs, rooms };
+  }
+
+  async function cover(profiles: readonly Profile[], claim: Partial<Claim> = {}) {
+    const member = await Member.join(world);
+    const hlc = claim.hlc ?? hlcFromMs(world.nowMs);
+    const payload = Uint8Array.of(0, 123);
+    const forged = member.push({ name: record, payload, hlc, context: reaching(writersOf(profiles), hlc), ...claim });
+    return { member, forged };
+  }
+
+  const BOTH = ['of bob', 'of ann'];
+  const forgeries = {
+    'holds no value': { payload: Uint8Array.of(0, 123) },
+    'holds nothing at all': { payload: new Uint8Array() },
+    'calls itself a checkpoint': { payload: recordPayloadToBytes({ value: valueToBytes(1) }), flags: FLAG.checkpoint },
+    'is a tombstone with content': { payload: Uint8Array.of(7), flags: FLAG.tombstone },
+    'seems encrypted': { payload: Uint8Array.of(1), flags: FLAG.encrypted },
+    'is of another record': {
+      name: { ...record, id: 'b' },
+      keyId,
+      payload: recordPayloadToBytes({ value: valueToBytes(1) }),
+    },
+  };
+  test.each(Object.entries(forgeries))(
+    '[CP9, CX8] scenario 11: where one %s, what it covers is read, and comes back to all',
+    async (_, forgery) => {
+      const { profiles, tabs, rooms } = await differ();
+      const { forged } = await cover(profiles, forgery);
+      for (const room of rooms) await world.until('it to come', () => room.status.quarantined === 1);
+      for (const room of rooms) expect(await valuesOf(room), 'nothing is lost meanwhile').toEqual(BOTH);
+      await world.pass(60_000);
+      await world.agree(...rooms);
+      const late = world.profile();
+      const carl = late.tab().room();
+      await world.run(carl.synced());
+      expect([await valuesOf(carl), carl.status.quarantined]).toEqual([BOTH, 0]);
+      expect(await world.run(carl.collection('todos').entries())).toHaveLength(1);
+      expect((await siblingsAt(late)).map(({ id }) => id)).not.toContain(forged.id);
+      for (const tab of tabs) expect(await valuesOf(tab.room())).toEqual(BOTH);
+      await world.run(carl.collection('todos').put('a', 'of carl'));
+      await world.run(carl.synced());
+      await world.agree(carl, ...rooms);
+      for (const room of [carl, ...rooms]) expect(await valuesOf(room)).toEqual(['of carl']);
+      expect(await siblingsAt(late), 'nor does what answered stay').toHaveLength(1);
+    },
+  );
+
+  test('[CP9] two that answer at once do no harm', async () => {
+    const { profiles, rooms } = await differ();
+    await cover(profiles);
+    for (const room of rooms) await world.until('it to come', () => room.status.quarantined === 1);
+    for (const { network } of profiles) network.isStalled = true;
+    const answersOf = async (profile: Profile) => (await siblingsAt(profile)).filter(isAnswer);
+    for (const profile of profiles) await world.until('an answer', async () => (await answersOf(profile)).length > 0);
+    for (const { network } of profiles) network.isStalled = false;
+    await world.pass(60_000);
+    await world.agree(...rooms);
+    const late = world.profile();
+    const carl = late.tab().room();
+    await world.run(carl.synced());
+    for (const room of [carl, ...rooms]) expect(await valuesOf(room)).toEqual(BOTH);
+    expect(await answersOf(late)).toHaveLength(2);
+    const newest = late.tab().room().collection('todos', { resolver: lww() });
+    expect(await world.run(newest.get('a')), 'nor is one the newest write').toMatchObject({ value: 'of bob' });
+  });
+
+  test('[CP9] what was deleted stays so', async () => {
+    const { profiles, rooms } = await differ();
+    await world.run(rooms[0].collection('todos').delete('a'));
+    await world.run(rooms[0].synced());
+    await world.agree(...rooms);
+    await cover(profiles);
+    await world.pass(60_000);
+    await world.agree(...rooms);
+    for (const room of [await arrive(), ...rooms]) expect(await valuesOf(room)).toBeUndefined();
+  });
+
+  test('[CX4, CX8] who writes beside it covers what was read, and nothing that only it claims', async () => {
+    const { profiles, rooms } = await differ();
+    const [ann, bob] = rooms;
+    profiles[0].network.isUp = false;
+    await world.pass(2_000);
+    await world.run(ann.collection('todos').put('a', 'again of ann'));
+    await world.pass(2_000);
+    await cover(profiles, { hlc: hlcFromMs(world.nowMs + AHEAD_MS) });
+    await world.until('it to come', () => bob.status.quarantined === 1);
+    await world.run(bob.collection('todos').put('a', 'again of bob'));
+    await world.run(bob.synced());
+    profiles[0].network.isUp = true;
+    await world.run(ann.synced());
+    await world.pass(60_000);
+    await world.agree(...rooms);
+    for (const room of [await arrive(), ...rooms])
+      expect(await valuesOf(room)).toEqual(['again of bob', 'again of ann']);
+  });
+
+  test('[CP8, CP9] an answer that a relay refuses leaves no trace, and is given again over the next connection', async () => {
+    const { profiles, rooms } = await differ();
+    profiles[1].network.isUp = false;
+    await world.pass(2_000);
+    await cover(profiles);
+    await world.until('it to come', () => rooms[0].status.quarantined === 1);
+    world.relay.skewMs = -3_600_000;
+    await world.pass(30_000);
+    expect(rooms[0].status.lastError?.code).toBe('CLOCK_AHEAD');
+    expect(await valuesOf(rooms[0])).toEqual(BOTH);
+    world.relay.skewMs = 0;
+    profiles[0].network.isUp = false;
+    await world.pass(2_000);
+    profiles[0].network.isUp = true;
+    await world.pass(60_000);
+    await world.agree(rooms[0]);
+    expect(await valuesOf(await arrive())).toEqual(BOTH);
   });
 });

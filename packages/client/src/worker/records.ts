@@ -19,6 +19,7 @@ import {
   type KeyState,
   collectionPrefix,
   prefixEnd,
+  readableRecords,
   readKeyState,
   readKeyStates,
   type ReplicaId,
@@ -40,7 +41,7 @@ const PAGE_MIN = 128;
 
 /**
  * A record as it reads: siblings and the newest unsealed row, resolved. Undefined where nothing was written or all is deleted.
- * A quarantined sibling counts as absent in reading; it is still there.
+ * A quarantined sibling counts as absent in reading, and what it alone superseded does not [CX8].
  */
 export function* readRecord(
   tx: Transaction,
@@ -50,7 +51,8 @@ export function* readRecord(
   resolver: BuiltInResolver,
 ): Steps<Entry<Value> | undefined> {
   const state = yield* readKeyState(tx, room, deriveKeyId(room.hash, room.roomId, name));
-  return resolveRecord(state, replica, resolver);
+  const [readable] = yield* readableRecords(tx, room, [state]);
+  return resolveRecord(readable ?? state, replica, resolver);
 }
 
 /** The records of a collection in the order of their ids' UTF-8 bytes. */
@@ -99,7 +101,7 @@ function* readNamed(tx: Transaction, room: RoomRef, rows: readonly Row[]): Steps
     const { deltas, rows: journaled } = states[i] as KeyState;
     if (deltas.length + journaled.length === 0) assertNames(room, key, row);
   }
-  return states;
+  return yield* readableRecords(tx, room, states);
 }
 
 export function resolveRecord(

@@ -35,7 +35,7 @@ export type CheckpointLimits = Pick<
   'checkpointRatio' | 'checkpointTailBytesMin' | 'checkpointTailCountMax' | 'checkpointDotsMax'
 >;
 
-/** What a checkpoint is made of. */
+/** What a checkpoint is made of. For a record, of which nothing is merged, what answers [CP9]. */
 export interface CheckpointSources {
   readonly keyId: KeyId;
   readonly name: KeyName;
@@ -101,6 +101,12 @@ export function* readCheckpointSources(
 ): Steps<{ readonly sources: CheckpointSources | undefined; readonly tail: Tail }> {
   const { usable, wrong, repaired } = yield* readAcknowledged(tx, room, replica, keyId);
   const answered = repaired.length === 0 ? [] : wrong;
+  const [kept] = repaired;
+  const keptName = kept && bodyOfDelta(kept).name;
+  if (keptName?.kind === 'record') {
+    const context = contextOfHeld(answered.map(alone), yield* readGrounds(tx, room, answered));
+    return { sources: { keyId, name: keptName, merged: [], answered, context }, tail: tailOf([]) };
+  }
   const held = [...usable, ...repaired];
   const grounds = yield* readGrounds(tx, room, held);
   const { merged, context } = select(held, answered, grounds, limits.checkpointDotsMax);
@@ -112,7 +118,7 @@ export function* readCheckpointSources(
   return { sources: name.kind === 'document' ? { keyId, name, merged, answered, context } : undefined, tail };
 }
 
-/** The unsigned checkpoint, above everything that it covers; `update` is what merging gives [CP1]. Throws `BODY_TOO_LARGE`, `CLOCK_AHEAD`. */
+/** The unsigned checkpoint, or answer of a record [CP9], above everything that it covers; `update` is what merging gives [CP1]. Throws `BODY_TOO_LARGE`, `CLOCK_AHEAD`. */
 export function* draftCheckpoint(
   tx: Transaction,
   room: RoomRef,
@@ -126,7 +132,10 @@ export function* draftCheckpoint(
   const given = (yield* readNumber(tx, 'given')) as Hlc;
   const hlc = nextStamp(yield* readClock(tx), Math.max(prev, highestEntry(context)), given, nowMs);
   const newest = merged.reduce((latest, { writtenAt }) => Math.max(latest, writtenAt), 0);
-  const payload = checkpointPayloadToBytes({ coverage: coverageOf(room, keyId, merged), update });
+  const isRecord = name.kind === 'record';
+  const payload = isRecord
+    ? new Uint8Array()
+    : checkpointPayloadToBytes({ coverage: coverageOf(room, keyId, merged), update });
   const body = packBody({ name, payload }, deflate);
   const header = {
     replica,
@@ -136,7 +145,7 @@ export function* draftCheckpoint(
     writtenAt: Math.min(newest, hlc) as Hlc,
     prev,
     context,
-    flags: FLAG.checkpoint | body.flags,
+    flags: (isRecord ? FLAG.tombstone : FLAG.checkpoint) | body.flags,
     nonces: [],
   };
   return makeUnsignedDelta(room.hash, room.roomId, header, body.bytes);
@@ -169,7 +178,7 @@ export function* commitCheckpoint(
   const acceptance = yield* acceptDeltas(tx, room, [delta], { nowMs, from: 'others', retain: () => true });
   for (const { id } of [...sources.merged, ...sources.answered]) tx.delete('vouched', idToBytes(id));
   if (isVouched) tx.put('vouched', idToBytes(delta.id), new Uint8Array());
-  writePrevious(tx, delta, 'document');
+  writePrevious(tx, delta, sources.name.kind);
   tx.put('outbox', u64ToBytes(delta.seq), outboxEntryToBytes({ writes: 0, oldestAtMs: hlcToMs(delta.hlc) }, delta));
   writeNumber(tx, 'seq', delta.seq);
   writeNumber(tx, 'clock', Math.max(clock, delta.hlc));

@@ -22,6 +22,7 @@ import { defaultLimits } from '../limits.js';
 import { type Steps, together, type Transaction } from '../store/plan.js';
 import type { RoomRef } from './room-ref.js';
 import { readGrounds } from './ground.js';
+import { alone, readReadable } from './readable.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { rowToDelta } from './set-rows.js';
 import { nameKey } from './name-key.js';
@@ -142,7 +143,10 @@ export function writeRow(tx: Transaction, row: JournalRow): void {
 
 function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Context> {
   const siblings = yield* readSiblings(tx, room, keyId);
-  const context = contextOfHeld(siblings, yield* readGrounds(tx, room, siblings));
+  const { usable, repaired } = yield* readReadable(tx, room, keyId, siblings);
+  const isUsable = new Set(usable);
+  const held = [...siblings.map((delta) => (isUsable.has(delta) ? delta : alone(delta))), ...repaired];
+  const context = contextOfHeld(held, yield* readGrounds(tx, room, held));
   const entries = Math.max(context.stamps.size, context.dots.length);
   const entriesMax = defaultLimits.replicasPerKeyMax - JOINED_ENTRIES;
   if (entries > entriesMax) throw new MangroveError('CONTEXT_TOO_LARGE', { entries, entriesMax });

@@ -1,5 +1,7 @@
+import { bytesToHex } from '../bytes.js';
 import { covers, EMPTY_CONTEXT } from '../context.js';
-import { type Delta, hasContext } from '../delta.js';
+import { type Delta, FLAG, hasContext, hasFlag } from '../delta.js';
+import { HLC_ZERO } from '../hlc.js';
 import { idToBytes, type KeyId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { readRetainedOf } from './retained.js';
@@ -27,6 +29,40 @@ export function* readReadable(
   const wrong = siblings.filter((delta, i) => faults[i] !== undefined && hasContext(delta));
   return { usable, wrong, repaired: yield* readRepaired(tx, room, keyId, wrong, usable) };
 }
+
+/** A record as it stands: its siblings and the rows not yet sealed. */
+interface RecordState {
+  readonly deltas: readonly Delta[];
+}
+
+/**
+ * Records as they read, of siblings that were read: what cannot be used is absent, what that alone superseded is not [CX8], and answers say
+ * nothing [CP9]. One read where nothing of them is quarantined.
+ */
+export function* readableRecords<State extends RecordState>(
+  tx: Transaction,
+  room: RoomRef,
+  states: readonly State[],
+): Steps<readonly State[]> {
+  const quarantined = new Set((yield* tx.keys('quarantine', { from: new Uint8Array() })).map(bytesToHex));
+  const readable: State[] = [];
+  for (const state of states) {
+    let { deltas } = state;
+    const doubtful = deltas.find(({ id }) => quarantined.has(id));
+    if (doubtful !== undefined) {
+      const { usable, repaired } = yield* readReadable(tx, room, doubtful.keyId, deltas);
+      deltas = [...usable, ...repaired];
+    }
+    readable.push(
+      deltas.some(isAnswer) ? { ...state, deltas: deltas.filter((delta) => !isAnswer(delta)) } : { ...state, deltas },
+    );
+  }
+  return readable;
+}
+
+/** [CP9] What answers for a record: nobody's write, so it has no time, and deletes nothing but what it answers. */
+export const isAnswer = (delta: Pick<Delta, 'flags' | 'writtenAt'>): boolean =>
+  hasFlag(delta, FLAG.tombstone) && delta.writtenAt === HLC_ZERO;
 
 /** The wire codes of why each is quarantined; undefined for those that are not. */
 export function* readFaults(

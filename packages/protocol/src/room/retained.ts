@@ -19,6 +19,7 @@ export function* settleRetained(tx: Transaction, room: RoomRef, replica: Replica
   if (keys.length === 0) return;
   const covering = yield* readCovering(tx, new Set(keys.map((key) => parseTrieKey(trieKeyOfRow(key)).keyId)));
   const isWeak = yield* findWeak(tx, replica, [...covering.values()].flat());
+  const quarantined = new Set((yield* tx.keys('quarantine', EVERYTHING)).map(bytesToHex));
   const back: Uint8Array[] = [];
   for (const key of keys) {
     const place = parseTrieKey(trieKeyOfRow(key));
@@ -32,7 +33,9 @@ export function* settleRetained(tx: Transaction, room: RoomRef, replica: Replica
   const rows = yield* tx.getMany('retained', back);
   for (const key of back) tx.delete('retained', key);
   const deltas = rows.flatMap((row) => (row === undefined ? [] : [bytesToDelta(room.hash, room.roomId, row)]));
-  if (deltas.length > 0) yield* acceptDeltas(tx, room, deltas, { nowMs: 0, from: 'others', retain: () => false });
+  // What cannot be used may be among them, and covers others again.
+  const retain = ({ id }: Pick<Delta, 'id'>): boolean => quarantined.has(id);
+  if (deltas.length > 0) yield* acceptDeltas(tx, room, deltas, { nowMs: 0, from: 'others', retain });
 }
 
 /** Keys of which superseded deltas are kept. */

@@ -22,6 +22,7 @@ import { type JournalRow, readJournalOf, readSiblings, writeRow } from './journa
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { noteStanding, noteStandingBelow } from './previous.js';
 import { splitTrieKeys } from './set-rows.js';
+import { isAnswer } from './readable.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { forgetTrashed, listTrash, readTrashed, type Trashed } from './trash.js';
 import { readForgotten } from './unsent.js';
@@ -57,6 +58,10 @@ export function* withdrawDelta(
     if (hasFlag(delta, FLAG.floor)) {
       yield* settleRetained(tx, room, replica);
       yield* settleTrash(tx, room);
+      continue;
+    }
+    if (isAnswer(delta)) {
+      yield* settleRetained(tx, room, replica);
       continue;
     }
     if (hasFlag(delta, FLAG.checkpoint) && (yield* restoreCovered(tx, room, replica, delta))) continue;

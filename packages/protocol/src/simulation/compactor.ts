@@ -1,4 +1,3 @@
-import { updateOfDelta } from '../body.js';
 import { signDelta } from '../delta.js';
 import { isMangroveError } from '../errors.js';
 import { bytesToReplicaId, type KeyId } from '../ids.js';
@@ -12,7 +11,7 @@ import {
 } from '../room/checkpoint.js';
 import { readNumber } from '../room/meta.js';
 import { resetClock } from '../room/withdraw.js';
-import { asItIs, idsOfUpdate, mergeIds } from './content.js';
+import { asItIs, mergeIds, writesOfBody } from './content.js';
 import type { DeskHost } from './desk.js';
 
 const RETRY_MS = 2_000;
@@ -76,7 +75,7 @@ export class Compactor {
         const acceptance = disk.write((tx) => commitCheckpoint(tx, world.room, delta, sources, epoch, nowMs), 'strict');
         world.count(acceptance === undefined ? 'checkpoints that lost their race' : 'checkpoints');
         if (acceptance === undefined) return this.#plan(keyId, 0);
-        world.ledger.checkpointed(delta, index, idsOfUpdate(updateOfDelta(delta)));
+        world.ledger.checkpointed(delta, index, writesOfBody(delta));
         world.trace.add('checkpoint', index, delta.seq, delta.id);
         this.#host.later(random.between(0, 5), () => this.#host.sealed([delta]));
       });

@@ -7,6 +7,7 @@ import { appendToJournal, type JournalRow, readJournal, readJournalOf, readKeySt
 import { readDocumentDeltas } from '../room/checkpoint.js';
 import { readNumber } from '../room/meta.js';
 import { nextEpoch } from '../room/fence.js';
+import { readableRecords } from '../room/readable.js';
 import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
 import { numbersOf } from '../room/runs.js';
 import { resetClock, withdrawRefused } from '../room/withdraw.js';
@@ -98,7 +99,10 @@ export class Desk {
   /** What stands before the eyes of who writes now: values that were received, and rows not yet sealed. */
   #visible(keyId: KeyId): readonly number[] {
     const { world, disk } = this.#host;
-    const { deltas, rows } = disk.read((tx) => readKeyState(tx, world.room, keyId));
+    const { deltas, rows } = disk.read(function* (tx) {
+      const state = yield* readKeyState(tx, world.room, keyId);
+      return (yield* readableRecords(tx, world.room, [state]))[0] ?? state;
+    });
     return [
       ...deltas.flatMap((delta) => world.ledger.valuesOf(delta.id)),
       ...rows.flatMap((row) => this.#writesOf(row)),

@@ -250,7 +250,7 @@ export class Ledger {
   /** The writes that stand in a delta: the last one of a record, all of a document. */
   valuesOf(id: DeltaId): readonly number[] {
     const record = this.deltas.get(id);
-    if (record === undefined) return [];
+    if (record === undefined || record.writes.length === 0) return [];
     return this.get(record.writes[0] as number).kind === 'document' ? record.writes : record.writes.slice(-1);
   }
 
