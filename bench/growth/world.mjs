@@ -50,6 +50,7 @@ export class GrowthWorld {
       clock: { nowMs: () => this.nowMs() },
       random: { u32: () => new DataView(nodeRandom.bytes(4).buffer).getUint32(0) },
       hasBuckets: false,
+      startShadow: () => undefined,
       openRescued: async () => undefined,
       deleteElsewhere: async () => {},
       openDatabase: async () => ({

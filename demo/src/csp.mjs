@@ -11,7 +11,7 @@ const DIRECTIVES = [
   "base-uri 'none'",
   "form-action 'self'",
   "require-trusted-types-for 'script'",
-  'trusted-types default',
+  'trusted-types default mangrove',
 ];
 
 export const contentSecurityPolicy = DIRECTIVES.join('; ');

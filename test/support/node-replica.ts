@@ -94,6 +94,7 @@ export class NodeReplica {
       clock: { nowMs: () => Date.now() },
       random: { u32: () => randomBytes(4).readUInt32BE() },
       hasBuckets: false,
+      startShadow: () => undefined,
       openRescued: async () => undefined,
       deleteElsewhere: async () => {},
       openDatabase: async () => ({

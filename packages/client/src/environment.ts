@@ -3,6 +3,7 @@ import type { Database } from './stores/database.js';
 import type { Place } from './stores/places.js';
 import type { RoomChannel } from './tabs/room-channel.js';
 import type { LeadOptions, Leadership } from './tabs/leadership.js';
+import type { StartShadow } from './worker/guard/shadow-host.js';
 import type { Transport, TransportEvents } from './transports/transport.js';
 
 /** This replica's key in one room. The private half never leaves the platform's key store. */
@@ -33,6 +34,8 @@ export interface Environment {
   /** This profile's key in a room. `spent`: where the stored one has this id, another copy of the profile uses it; make a new one. */
   openIdentity(database: Database, roomId: RoomId, spent?: ReplicaId): Promise<OpenedIdentity>;
   openChannel(name: string): RoomChannel;
+  /** A worker beside this one, for what may take too long. */
+  readonly startShadow: StartShadow;
   /** Whether somebody can see this tab's page. */
   isVisible(): boolean;
   lead(name: string, options?: LeadOptions): Leadership;

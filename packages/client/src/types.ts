@@ -67,6 +67,7 @@ export type HealthReason =
   | 'evictable'
   | 'behind'
   | 'no-relay'
+  | 'unguarded'
   | 'quarantined';
 
 /** What a room has counted, and what its page knows of the device. It grows by further groups; no name changes its meaning. */

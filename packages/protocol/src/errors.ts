@@ -273,6 +273,12 @@ const ERRORS = {
     remedy:
       'What a page still shows of a document is written anew. Write the rest again; if it comes back, look at the disk.',
   },
+  UPDATE_TOO_COSTLY: {
+    wire: 45,
+    retryable: false,
+    message: 'An edit of replica {replica} was set aside: {reason}.',
+    remedy: 'Everything else is unaffected. Look at who writes with that replica; room.quarantine exports the edit.',
+  },
   ROOM_NOT_BEGUN: {
     wire: 46,
     retryable: true,

@@ -11,6 +11,7 @@ import { hash } from '../keys.js';
 import { crossing } from './crossing.js';
 import { MemoryTransport } from './network.js';
 import type { Profile } from './profile.js';
+import { WorldShadows } from './shadow.js';
 import { verifier } from './verifier.js';
 
 /** One tab: a worker's engine and the page's handles, with messages between them as a browser passes them on. */
@@ -25,6 +26,7 @@ export class Tab {
   /** Holds notices of this tab to the others back while true. */
   isMute = false;
   isVisible = true;
+  readonly shadows = new WorldShadows();
   readonly transports = new Set<MemoryTransport>();
   readonly #leaderships = new Set<Leadership>();
   readonly #rooms = new Map<string, Room>();
@@ -151,6 +153,7 @@ export class Tab {
         return { replica, signer: { publicKey: signer.publicKey, sign }, isNew };
       },
       openChannel: (name) => profile.channel(name, this),
+      startShadow: (events) => this.shadows.start(events),
       isVisible: () => this.isVisible,
       lead: (name, options) => {
         const leadership = profile.lead(name, options);

@@ -5,6 +5,7 @@ import { beginTimes, noteStatus, type PageClock, type Times } from './times.js';
 
 /** How often somebody who listens is looked for. */
 const LOOK_MS = 5_000;
+const WELL: Vitals = { ownerSilentMs: 0, isUnguarded: false };
 
 export interface HealthHost {
   readonly clock: PageClock;
@@ -24,7 +25,7 @@ export class HealthWatch {
   readonly #host: HealthHost;
   readonly #listeners = new Set<(health: Health) => void>();
   #times: Times;
-  #vitals: Vitals = { ownerSilentMs: 0 };
+  #vitals: Vitals = WELL;
   /** When the question was asked that is not answered yet. */
   #askedAtMs: number | undefined;
   #lookedAtMs = 0;
@@ -98,7 +99,7 @@ export class HealthWatch {
       workerSilentMs: this.#askedAtMs === undefined ? 0 : Math.max(0, this.#lookedAtMs - this.#askedAtMs),
       isPersisted: persisted,
       lostWrites,
-      ownerSilentMs: this.#vitals.ownerSilentMs,
+      ...this.#vitals,
     };
   }
 
@@ -108,7 +109,7 @@ export class HealthWatch {
     this.#host.ask().then(
       (vitals) => this.#answered(vitals),
       // A room that could not be opened, or is closed by now: a worker has said so.
-      () => this.#answered({ ownerSilentMs: 0 }),
+      () => this.#answered(WELL),
     );
   }
 

@@ -111,7 +111,7 @@ describe('[API] health of a room', () => {
     expect(lookAt(900_000), 'slept').toEqual([]);
     expect(lookAt(905_000)).toEqual(['worker-silent']);
     expect(asked).toBe(1);
-    answer({ ownerSilentMs: 0 });
+    answer({ ownerSilentMs: 0, isUnguarded: false });
     return Promise.resolve().then(() => expect(lookAt(910_000)).toEqual([]));
   });
 });

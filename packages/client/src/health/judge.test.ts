@@ -28,6 +28,7 @@ const WELL: Signs = {
   isPersisted: null,
   workerSilentMs: 0,
   ownerSilentMs: 0,
+  isUnguarded: false,
 };
 
 type Change = Partial<Omit<Signs, 'status'>> & { readonly status?: Partial<RoomStatus> };
@@ -133,6 +134,7 @@ const TABLE: Record<HealthReason, { readonly when: readonly Change[]; readonly n
     when: [{ status: { connection: 'none', sync: 'local', ...pending(1, 48 * HOUR_MS) } }],
     not: [{ status: { connection: 'none', sync: 'local' } }],
   },
+  unguarded: { when: [{ isUnguarded: true }], not: [{}] },
   quarantined: { when: [{ status: { quarantined: 1 } }], not: [{}] },
 };
 

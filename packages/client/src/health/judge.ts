@@ -23,6 +23,8 @@ export interface Signs {
   readonly workerSilentMs: number;
   /** 0 where this tab is the owner. */
   readonly ownerSilentMs: number;
+  /** An update was to be tried, and no worker could be started for it. */
+  readonly isUnguarded: boolean;
 }
 
 const HOUR_MS = 3_600_000;
@@ -102,6 +104,7 @@ const RULES: readonly Rule[] = [
     cost: 0.1,
     isSo: ({ status }) => status.connection === 'none' && status.pending.writes > 0,
   },
+  { reason: 'unguarded', cost: 0.1, isSo: ({ isUnguarded }) => isUnguarded },
   { reason: 'quarantined', cost: 0.1, isSo: ({ status }) => status.quarantined > 0 },
 ];
 

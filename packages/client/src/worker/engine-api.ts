@@ -95,6 +95,8 @@ export interface RoomOptions {
 export interface Vitals {
   /** How long the tab that owns the replica has not answered; 0 where it is this one. */
   readonly ownerSilentMs: number;
+  /** What others send is to be tried, and cannot be; where this tab owns the replica. */
+  readonly isUnguarded: boolean;
 }
 
 /** What a version is of. `resolver`: how a record is read. */

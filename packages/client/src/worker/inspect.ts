@@ -15,15 +15,27 @@ import {
   type RoomRef,
   updateOfPayload,
 } from '@mangrove/protocol';
-import { updateFault } from '../documents/guard.js';
+import { isFree } from '../documents/cost.js';
+import { lookThrough } from '../documents/guard.js';
 
-/** What an arrived delta says, or why it cannot be used. The set takes it either way: it was validly signed. */
-export function inspectDelta(room: RoomRef, delta: Delta): Arrival {
-  const { name, fault } = inspectBody(room, delta);
-  return { delta, name, fault };
+export interface Inspected extends Arrival {
+  /** An update whose cost is not bounded by what it looks like: it is to be tried before anybody uses it [CX9]. */
+  readonly update: Uint8Array | undefined;
 }
 
-function inspectBody(room: RoomRef, delta: Delta): { name: KeyName | undefined; fault: ErrorCode | undefined } {
+/** What an arrived delta says, or why it cannot be used. The set takes it either way: it was validly signed. */
+export function inspectDelta(room: RoomRef, delta: Delta): Inspected {
+  const { name, fault, update } = inspectBody(room, delta);
+  return { delta, name, fault, update };
+}
+
+interface Body {
+  readonly name: KeyName | undefined;
+  readonly fault: ErrorCode | undefined;
+  readonly update?: Uint8Array | undefined;
+}
+
+function inspectBody(room: RoomRef, delta: Delta): Body {
   if (hasFlag(delta, FLAG.encrypted)) return { name: undefined, fault: 'NOT_SUPPORTED' };
   // It has no name, and what it says is for the set.
   if (hasFlag(delta, FLAG.floor)) return { name: undefined, fault: floorOf(delta) ? undefined : 'UNDECODABLE' };
@@ -33,21 +45,27 @@ function inspectBody(room: RoomRef, delta: Delta): { name: KeyName | undefined; 
     const { name, payload } = bodyOfDelta(delta);
     if (deriveKeyId(room.hash, room.roomId, name) !== delta.keyId) return { name: undefined, fault: 'UNDECODABLE' };
     known = name;
-    return { name, fault: isUsable(room, delta, name, payload) ? undefined : 'UNDECODABLE' };
+    if (name.kind === 'document' && !hasFlag(delta, FLAG.tombstone)) return inspectUpdate(room, delta, name, payload);
+    return { name, fault: isUsable(delta, name, payload) ? undefined : 'UNDECODABLE' };
   } catch (error) {
     if (isMangroveError(error)) return { name: known, fault: 'UNDECODABLE' };
     throw error;
   }
 }
 
-function isUsable(room: RoomRef, delta: Delta, name: KeyName, payload: Uint8Array): boolean {
-  if (hasFlag(delta, FLAG.tombstone)) return name.kind === 'record' && payload.length === 0;
-  if (name.kind === 'record') {
-    if (hasFlag(delta, FLAG.checkpoint)) return false;
-    bytesToValue(bytesToRecordPayload(payload).value);
-    return true;
-  }
-  return updateFault(updateOfPayload(delta, payload), writersOf(room, delta)) === undefined;
+function inspectUpdate(room: RoomRef, delta: Delta, name: KeyName, payload: Uint8Array): Body {
+  const update = updateOfPayload(delta, payload);
+  const { fault, cost } = lookThrough(update, writersOf(room, delta));
+  if (fault !== undefined) return { name, fault: 'UNDECODABLE' };
+  return { name, fault: undefined, update: isFree(cost) ? undefined : update };
+}
+
+/** A record, or the tombstone of one: documents have none. */
+function isUsable(delta: Delta, { kind }: KeyName, payload: Uint8Array): boolean {
+  if (hasFlag(delta, FLAG.tombstone)) return kind === 'record' && payload.length === 0;
+  if (hasFlag(delta, FLAG.checkpoint)) return false;
+  bytesToValue(bytesToRecordPayload(payload).value);
+  return true;
 }
 
 /** Undefined where the signer vouches for operations of others. */

@@ -31,7 +31,8 @@ import type { Environment, Identity } from '../environment.js';
 import { Certifier } from './certifier.js';
 import type { LinkHost } from './link-host.js';
 import { acknowledgeAndStand, drawSalt, keepHeads, withdrawAndStand } from './link-plans.js';
-import { receive } from './receive.js';
+import { Guard, PATIENCE_MS } from './guard/guard.js';
+import type { Received } from './receive.js';
 
 /** What needs the store and no connection. */
 export type StoreEffect = Exclude<ReplicaEffect, { kind: 'send' | 'greet' | 'forget-told' | 'reconnect' | 'close' }>;
@@ -47,6 +48,8 @@ export class LinkWork {
   readonly #config: LinkConfig;
   readonly #host: LinkHost;
   readonly #certifier: Certifier;
+  /** What comes from others goes through it. */
+  readonly guard: Guard;
   /** What is offered again over each connection. */
   readonly #stubs = new StubCache();
   readonly #lastRead: LastRead = {};
@@ -58,6 +61,11 @@ export class LinkWork {
     this.#config = config;
     this.#host = host;
     this.#certifier = new Certifier(env.verifier, store, config.room);
+    const receiver = { room: config.room, replica: identity.replica, certifier: this.#certifier };
+    this.guard = new Guard(env, store, receiver, {
+      settled: (received) => host.received(received),
+      failed: (error) => host.fault(error),
+    });
   }
 
   async run(effect: StoreEffect): Promise<ReplicaEvent | undefined> {
@@ -128,12 +136,15 @@ export class LinkWork {
   }
 
   async #accept(deltas: readonly DeltaBytes[], cursor: Cursor | undefined): Promise<ReplicaEvent> {
-    const nowMs = this.#env.clock.nowMs();
-    const from = { room: this.#config.room, replica: this.#identity.replica, certifier: this.#certifier };
-    const received = await receive(this.#store, from, deltas, cursor, nowMs);
-    this.#host.received(received);
-    const { standing, forged, fetches, returned } = received;
-    if (returned.length > 0) this.#host.acknowledged(returned);
+    const taken: Received[] = [];
+    for await (const received of this.guard.receive(deltas, { cursor, patienceMs: PATIENCE_MS })) {
+      this.#host.received(received);
+      if (received.returned.length > 0) this.#host.acknowledged(received.returned);
+      taken.push(received);
+    }
+    const { standing } = taken.at(-1) as Received;
+    const forged = taken.flatMap((received) => received.forged);
+    const fetches = taken.flatMap((received) => received.fetches);
     return { kind: 'accepted', standing, forged, fetches };
   }
 

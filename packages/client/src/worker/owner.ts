@@ -158,6 +158,7 @@ export class Owner {
     this.#epoch = await this.#options.store.transact(nextEpoch, { mode: 'write', durability: 'strict' });
     this.#scrubber.start();
     this.#collector.start();
+    await this.#link.guard.resume();
     if (!this.#isPaused) this.#connect();
     this.#linkChanged(this.#link.state, undefined);
   }
@@ -165,8 +166,14 @@ export class Owner {
   /** Resolves when what is under way is written and told. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    const parts = [this.#sealer, this.#folder, this.#checkpointer, this.#collector, this.#scrubber, this.#link];
+    const { guard } = this.#link;
+    const parts = [this.#sealer, this.#folder, this.#checkpointer, this.#collector, this.#scrubber, guard, this.#link];
     await Promise.all([...parts.map((part) => part.stop()), this.#givingUp]);
+  }
+
+  /** What others send cannot be tried here [CX9]. */
+  get isUnguarded(): boolean {
+    return this.#link.guard.isUnable;
   }
 
   /** There may be something to seal: so many rows were added. */

@@ -60,7 +60,7 @@ async function open() {
   const certifier = new Certifier(verifier, store, room);
   await certifier.trust(relayKeys.publicKey, [certificate(writerKeys.publicKey)]);
   const take = (deltas: readonly Uint8Array[], cursor: Cursor | undefined = CURSOR) =>
-    receive(store, { room, replica: idOf(strangerKeys), certifier }, deltas, cursor, NOW_MS);
+    receive(store, { room, replica: idOf(strangerKeys), certifier }, deltas, { cursor, nowMs: NOW_MS });
   const held = async (name: KeyName): Promise<number> =>
     (await store.transact((tx) => readSiblings(tx, room, keyIdOf(name)), { mode: 'read' })).length;
   return { store, take, held };

@@ -7,16 +7,15 @@ import {
   type Cursor,
   type Delta,
   type DeltaBytes,
+  type DeltaId,
   defaultLimits,
   errorToFacts,
   type ErrorFacts,
   type Fetch,
   FLAG,
   floorOf,
-  faultOfQuarantine,
   hasContext,
   hasFlag,
-  idToBytes,
   isMangroveError,
   isStub,
   type JournalRow,
@@ -33,18 +32,18 @@ import {
   type ReplicaId,
   type RoomRef,
   type Standing,
-  type Steps,
   type Store,
   type Stub,
-  type Transaction,
   trieKeyOf,
   updateOfDelta,
 } from '@mangrove/protocol';
 import { checkpointFault } from '../documents/compare.js';
 import type { ReceivedKey } from '../tabs/room-channel.js';
 import type { Certifier } from './certifier.js';
-import { inspectDelta } from './inspect.js';
+import { noteTrials } from './guard/trial-rows.js';
+import { type Inspected, inspectDelta } from './inspect.js';
 import { type Marks, readMarks } from './load.js';
+import { release } from './release.js';
 
 /** What came of a batch of deltas from a peer. */
 export interface Received {
@@ -77,18 +76,41 @@ export interface Receiver {
   readonly certifier: Certifier;
 }
 
+/** A batch as it was found, before any of it is taken. */
+export interface Batch {
+  readonly arrivals: readonly Inspected[];
+  readonly rejected: readonly Rejected[];
+  readonly stubs: readonly KeptStub[];
+  readonly forged: readonly Uint8Array[];
+  readonly faults: readonly ErrorFacts[];
+}
+
+export interface TakeOptions {
+  readonly cursor?: Cursor | undefined;
+  readonly nowMs: number;
+  readonly source?: 'relay' | 'backup' | undefined;
+  /** What is set aside only until it has been tried: nothing is wrong with it yet [CX9]. */
+  readonly onTrial?: ReadonlySet<DeltaId>;
+}
+
 /**
  * Decodes, verifies and inspects what a peer sent, or a backup holds, then takes it in one transaction. Bad deltas change nothing but the
  * quarantine.
  */
 export async function receive(
   store: Store,
-  { room, replica, certifier }: Receiver,
+  receiver: Receiver,
   batch: readonly DeltaBytes[],
-  cursor: Cursor | undefined,
-  nowMs: number,
-  source: 'relay' | 'backup' = 'relay',
+  options: TakeOptions,
 ): Promise<Received> {
+  return take(store, receiver, await inspectBatch(receiver, batch, options.nowMs), options);
+}
+
+export async function inspectBatch(
+  { room, certifier }: Receiver,
+  batch: readonly DeltaBytes[],
+  nowMs: number,
+): Promise<Batch> {
   const faults: ErrorFacts[] = [];
   const entries: (Delta | Stub)[] = [];
   for (const bytes of batch) {
@@ -97,7 +119,7 @@ export async function receive(
     else entries.push(entry);
   }
   const verdicts = await Promise.all(entries.map((entry) => certifier.verifyDelta(entry)));
-  const arrivals: Arrival[] = [];
+  const arrivals: Inspected[] = [];
   const rejected: Rejected[] = [];
   const stubs: KeptStub[] = [];
   const forged: Uint8Array[] = [];
@@ -115,8 +137,18 @@ export async function receive(
       rejected.push({ delta: entry, fault: 'SIGNATURE_INVALID' });
     }
   }
+  return { arrivals, rejected, stubs, forged, faults };
+}
+
+export async function take(
+  store: Store,
+  { room, replica, certifier }: Receiver,
+  { arrivals, rejected, stubs, forged, faults: found }: Batch,
+  { cursor, nowMs, source = 'relay', onTrial = new Set() }: TakeOptions,
+): Promise<Received> {
+  const faults = [...found];
   const isBackup = source === 'backup';
-  const { reception, rootBefore, outbox, marks, fetches } = await store.transact(
+  const { reception, released, root, rootBefore, outbox, marks, fetches } = await store.transact(
     function* (tx) {
       const held = yield* tx.getMany(
         'deltas',
@@ -126,20 +158,24 @@ export async function receive(
       const rootBefore = isBackup ? (yield* readRoot(tx)).root : undefined;
       const options = { nowMs, cursor, replica, compare: checkpointFault, isBackup };
       const reception = yield* receiveDeltas(tx, room, arrivals, strange, options);
-      yield* release(tx, reception.judgement.arrivals);
+      const released = yield* release(tx, room, replica, reception.judgement);
+      yield* noteTrials(tx, arrivals, onTrial);
       // With the cursor that passes them by [SY18].
       const { fetches } = yield* keepStubs(tx, stubs, nowMs);
-      return { reception, rootBefore, outbox: yield* countOutbox(tx), marks: yield* readMarks(tx), fetches };
+      const { root } = released.size > 0 ? yield* readRoot(tx) : reception;
+      const outbox = yield* countOutbox(tx);
+      return { reception, released, root, rootBefore, outbox, marks: yield* readMarks(tx), fetches };
     },
     // A relay has it, and what is later written strictly, or stated in a head, takes it along to the disk.
     { mode: 'write', durability: 'relaxed' },
   );
   for (const { delta, fault, reason = 'its body cannot be decoded' } of reception.judgement.arrivals)
-    if (fault !== undefined) faults.push(errorToFacts(new MangroveError(fault, { replica: delta.replica, reason })));
+    if (fault !== undefined && !onTrial.has(delta.id))
+      faults.push(errorToFacts(new MangroveError(fault, { replica: delta.replica, reason })));
   for (const { delta } of addedFloors(reception)) faults.push(...(await auditFloor(certifier, delta)));
   return {
-    standing: { root: reception.root, outbox },
-    keys: changedKeys(reception),
+    standing: { root, outbox },
+    keys: changedKeys(reception, released),
     rejected,
     forged,
     fetches,
@@ -149,7 +185,8 @@ export async function receive(
     added: reception.outcomes.filter((outcome) => outcome === 'added' || outcome === 'forked').length,
     rootBefore,
     disputed: reception.judgement.arrivals
-      .filter(({ delta, fault }) => fault !== undefined && hasContext(delta))
+      // That this device has no time for one does not make it wrong.
+      .filter(({ delta, fault = 'UPDATE_TOO_COSTLY' }) => fault !== 'UPDATE_TOO_COSTLY' && hasContext(delta))
       .map(({ delta }) => delta.keyId),
     withdrawn: { seqs: reception.withdrawnSeqs, rows: reception.withdrawn },
   };
@@ -171,23 +208,6 @@ async function auditFloor(certifier: Certifier, delta: Delta): Promise<readonly 
   return [errorToFacts(new MangroveError('WITNESS_INVALID', { replica, witness: witnesses[liar]?.replica }))];
 }
 
-/**
- * A delta's id does not say how it is signed: what came with a bad signature first, and was quarantined, may be an honest delta that
- * somebody spoiled on the way; nor is one quarantined that is held. What was once found wrong stays so.
- */
-function* release(tx: Transaction, arrivals: readonly Arrival[]): Steps<void> {
-  const usable = arrivals.filter(({ fault }) => fault === undefined);
-  const rows = yield* tx.getMany(
-    'quarantine',
-    usable.map(({ delta }) => idToBytes(delta.id)),
-  );
-  for (const [i, { delta }] of usable.entries()) {
-    const row = rows[i];
-    if (row !== undefined && faultOfQuarantine(row) !== 'CHECKPOINT_WRONG')
-      tx.delete('quarantine', idToBytes(delta.id));
-  }
-}
-
 function parse({ hash, roomId }: RoomRef, bytes: DeltaBytes, nowMs: number): Delta | Stub | MangroveError {
   try {
     const delta = isStub(bytes) ? bytesToStub(hash, roomId, bytes) : bytesToDelta(hash, roomId, bytes);
@@ -202,10 +222,14 @@ function parse({ hash, roomId }: RoomRef, bytes: DeltaBytes, nowMs: number): Del
 }
 
 /** Keys that read differently now, with the updates that are new of each document. */
-function changedKeys({ outcomes, judgement, swept }: Reception): readonly ReceivedKey[] {
+function changedKeys(
+  { outcomes, judgement, swept }: Reception,
+  released: ReadonlySet<DeltaId>,
+): readonly ReceivedKey[] {
   const keys = new Map<string, ReceivedKey & { updates: Uint8Array[]; bytes: number }>();
   for (const [i, { delta, name, fault }] of judgement.arrivals.entries()) {
-    if (outcomes[i] === 'known' || outcomes[i] === 'trashed' || name === undefined) continue;
+    const isOld = outcomes[i] === 'known' && !released.has(delta.id);
+    if (isOld || outcomes[i] === 'trashed' || name === undefined) continue;
     const isDocument = name.kind === 'document';
     const key = keys.get(delta.keyId) ?? {
       keyId: delta.keyId,

@@ -36,6 +36,7 @@ import {
 } from '@mangrove/protocol';
 import type { Environment, Identity } from '../environment.js';
 import type { Transport } from '../transports/transport.js';
+import type { Guard } from './guard/guard.js';
 import type { LinkHost } from './link-host.js';
 import { standing } from './link-plans.js';
 import { LinkWork } from './link-work.js';
@@ -129,6 +130,10 @@ export class ReplicaLink {
       },
     });
     this.#checkSoon();
+  }
+
+  get guard(): Guard {
+    return this.#work.guard;
   }
 
   /** Resolves when what is under way is written and told. */

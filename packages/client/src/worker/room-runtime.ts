@@ -152,7 +152,8 @@ export class RoomRuntime {
   }
 
   vitals(): Vitals {
-    return { ownerSilentMs: this.#ownership.ownerSilentMs() };
+    const isUnguarded = this.#ownership.owner?.isUnguarded ?? false;
+    return { ownerSilentMs: this.#ownership.ownerSilentMs(), isUnguarded };
   }
 
   /** What backing up and restoring need of a room: both are rare, and loaded when they are asked for. */

@@ -7,6 +7,7 @@ import { MemoryDatabase } from '../stores/memory-database.js';
 import { leadByLock } from '../tabs/leadership.js';
 import { openBroadcastChannel } from '../tabs/room-channel.js';
 import { connectSocket } from '../transports/socket-transport.js';
+import { startWebShadow } from './guard/web-shadow.js';
 import { openWebIdentity, webVerifier } from './web-crypto.js';
 
 /** The browser: IndexedDB, Web Locks, BroadcastChannel, WebCrypto and WebSocket. */
@@ -35,6 +36,7 @@ export function webEnvironment(): Environment {
     },
     openIdentity: openWebIdentity,
     openChannel: openBroadcastChannel,
+    startShadow: startWebShadow,
     isVisible: () => isVisible,
     lead: (name, options) => leadByLock(navigator.locks, name, options),
     connect: (relays, room, events) => connectSocket(relays[0] as string, room, events),

@@ -3,6 +3,7 @@ import { compareBytes, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js'
 import type { Deflate } from '../compression.js';
 import { type Context, contextOfHeld, EMPTY_CONTEXT, type Ground, highestEntry, includesContext } from '../context.js';
 import { type Delta, FLAG, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
+import { errorCodeFromWire } from '../errors.js';
 import { type Hlc, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
 import type { Limits } from '../limits.js';
@@ -15,7 +16,7 @@ import { readClock, readNumber, writeNumber } from './meta.js';
 import { outboxEntryToBytes } from './outbox-entry.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { readPrevious, writePrevious } from './previous.js';
-import { alone, type Readable, readReadable, readRepaired } from './readable.js';
+import { alone, type Readable, readFaults, readReadable, readRepaired } from './readable.js';
 import { areInPlace, nextStamp } from './seal.js';
 
 const DOMAIN = utf8ToBytes('mangrove:checkpoint:1');
@@ -205,7 +206,10 @@ function* readAcknowledged(tx: Transaction, room: RoomRef, replica: ReplicaId, k
   );
   const unsent = new Set(own.filter((_, i) => outbox[i] !== undefined));
   const sent = usable.filter((delta) => !unsent.has(delta));
-  return { usable: sent, wrong, repaired: yield* readRepaired(tx, room, keyId, wrong, sent) };
+  const faults = yield* readFaults(tx, wrong);
+  // That this device has no time for one does not make it wrong: others may have, and what it says may be nowhere else [CX9].
+  const answerable = wrong.filter((_, i) => errorCodeFromWire(faults[i] as number) !== 'UPDATE_TOO_COSTLY');
+  return { usable: sent, wrong: answerable, repaired: yield* readRepaired(tx, room, keyId, answerable, sent) };
 }
 
 /** Leaves out what lies above more gaps than a context may name. */

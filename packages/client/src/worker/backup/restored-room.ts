@@ -12,7 +12,8 @@ import {
 } from '@mangrove/protocol';
 import { Certifier } from '../certifier.js';
 import { setBarrier } from '../journal-writer.js';
-import { receive, type Received } from '../receive.js';
+import { Guard } from '../guard/guard.js';
+import type { Received } from '../receive.js';
 import { toNotice } from '../row-notices.js';
 import type { BorrowedRoom } from './backup-host.js';
 
@@ -24,6 +25,7 @@ const BATCH_DELTAS = 1_024;
 export class RestoredRoom {
   #room: BorrowedRoom;
   #certifier: Certifier;
+  #guard: Guard;
   /** What the room came to by this backup alone; undefined where it has, or had, something else. */
   #root: Uint8Array | undefined;
   #added = 0;
@@ -38,6 +40,7 @@ export class RestoredRoom {
     this.#room = room;
     this.#root = root;
     this.#certifier = makeCertifier(room);
+    this.#guard = makeGuard(room, this.#certifier);
   }
 
   /** Deltas that are in the set and were not before. */
@@ -60,12 +63,12 @@ export class RestoredRoom {
   async take(deltas: readonly DeltaBytes[]): Promise<void> {
     await this.#keepIdentity(deltas);
     for (const batch of batchesOf(deltas)) {
-      const { env, options } = this.#room.host;
-      const { store, config, identity } = options;
-      const receiver = { room: config.room, replica: identity.replica, certifier: this.#certifier };
-      const received = await receive(store, receiver, batch, undefined, env.clock.nowMs(), 'backup');
-      this.#count(received);
-      this.#tell(received);
+      // Nobody else waits.
+      const options = { source: 'backup', patienceMs: Number.POSITIVE_INFINITY } as const;
+      for await (const received of this.#guard.receive(batch, options)) {
+        this.#count(received);
+        this.#tell(received);
+      }
     }
   }
 
@@ -79,7 +82,8 @@ export class RestoredRoom {
       });
   }
 
-  release(): Promise<void> {
+  async release(): Promise<void> {
+    await this.#guard.stop();
     return this.#room.release();
   }
 
@@ -114,8 +118,10 @@ export class RestoredRoom {
     if (seqs.length === 0) return;
     const sealed = await store.transact((tx) => readNumber(tx, 'seq'), { mode: 'read' });
     if (Math.max(...seqs) <= sealed) return;
+    await this.#guard.stop();
     this.#room = await this.#room.renewed();
     this.#certifier = makeCertifier(this.#room);
+    this.#guard = makeGuard(this.#room, this.#certifier);
   }
 }
 
@@ -123,6 +129,14 @@ const REFUSALS: ReadonlySet<string> = new Set(['UNCERTIFIED', 'CLOCK_AHEAD', 'DE
 
 function makeCertifier({ host: { env, options } }: BorrowedRoom): Certifier {
   return new Certifier(env.verifier, options.store, options.config.room);
+}
+
+function makeGuard({ host }: BorrowedRoom, certifier: Certifier): Guard {
+  const { env, options } = host;
+  const receiver = { room: options.config.room, replica: options.identity.replica, certifier };
+  const ignore = (): void => {};
+  // Each trial is waited for, so nothing settles behind it.
+  return new Guard(env, options.store, receiver, { settled: ignore, failed: ignore });
 }
 
 function* batchesOf(deltas: readonly DeltaBytes[]): Generator<readonly DeltaBytes[]> {
