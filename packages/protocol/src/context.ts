@@ -117,6 +117,37 @@ function beyondGrounds(delta: HeldDelta, grounds: readonly Ground[]): Context {
   );
 }
 
+/**
+ * A context that a delta can carry: at most `max` stamps and as many dots, those of `first` before others, and of each the highest. What is left
+ * out is not covered [FL13]: of a forged context thousands of entries would otherwise have to be named by everybody who writes after it.
+ */
+export function narrowContext(context: Context, max: number, first: Context = EMPTY_CONTEXT): Context {
+  if (context.stamps.size <= max && context.dots.length <= max) return context;
+  const stamped = [...context.stamps].map(([replica, hlc]) => ({ replica, hlc }));
+  const stamps = highest(stamped, max, ({ replica }) => first.stamps.has(replica));
+  const dots = highest(context.dots, max, (dot) => hasDot(first.dots, dot));
+  return makeContext(new Map(stamps.map(({ replica, hlc }) => [replica, hlc])), dots);
+}
+
+function highest(entries: readonly Stamped[], max: number, isFirst: (entry: Stamped) => boolean): readonly Stamped[] {
+  if (entries.length <= max) return entries;
+  const inOrder = entries.toSorted((a, b) => b.hlc - a.hlc || compareStamped(a, b));
+  return [...inOrder.filter(isFirst), ...inOrder.filter((entry) => !isFirst(entry))].slice(0, max);
+}
+
+/** What of a context names these siblings themselves, and not what they had seen. */
+export function namesOf(context: Context, siblings: readonly Stamped[]): Context {
+  const stamps = new Map<ReplicaId, Hlc>();
+  for (const { replica, hlc } of siblings) {
+    const stamp = context.stamps.get(replica);
+    if (stamp !== undefined && stamp >= hlc) stamps.set(replica, stamp);
+  }
+  return makeContext(
+    stamps,
+    siblings.filter((sibling) => hasDot(context.dots, sibling)),
+  );
+}
+
 /** The highest entry of a context, which must lie below its delta's own stamp [DL7]. */
 export function highestEntry(context: Context): number {
   let highest = 0;

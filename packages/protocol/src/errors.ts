@@ -220,7 +220,7 @@ const ERRORS = {
     wire: 34,
     retryable: true,
     message: 'The key has {entries} writers that no floor has collected; {entriesMax} are allowed.',
-    remedy: 'Wait until the room has collected them, which takes one replica that is in sync.',
+    remedy: 'Write again with this version, which names as many of them as fit.',
   },
   WITNESS_INVALID: {
     wire: 35,

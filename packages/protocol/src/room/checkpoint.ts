@@ -1,12 +1,22 @@
 import { bodyOfDelta, checkpointPayloadToBytes, packBody, updateOfDelta } from '../body.js';
 import { compareBytes, concatBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import type { Deflate } from '../compression.js';
-import { type Context, contextOfHeld, EMPTY_CONTEXT, type Ground, highestEntry, includesContext } from '../context.js';
+import {
+  type Context,
+  contextOfHeld,
+  covers,
+  EMPTY_CONTEXT,
+  type Ground,
+  highestEntry,
+  includesContext,
+  namesOf,
+  narrowContext,
+} from '../context.js';
 import { type Delta, FLAG, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
 import { errorCodeFromWire } from '../errors.js';
 import { type Hlc, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
-import type { Limits } from '../limits.js';
+import { defaultLimits, type Limits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type Acceptance, acceptDeltas, isAnyCovered, type RoomRef } from './accept.js';
@@ -220,13 +230,18 @@ function select(
   dotsMax: number,
 ): { merged: readonly Delta[]; context: Context } {
   const plain = answered.map(alone);
-  const context = contextOfHeld([...held, ...plain], grounds);
+  const contextOver = (merged: readonly Delta[]) => {
+    const whole = contextOfHeld([...merged, ...plain], grounds);
+    return narrowContext(whole, defaultLimits.replicasPerKeyMax, namesOf(whole, [...merged, ...plain]));
+  };
+  const context = contextOver(held);
   const inOrder = held.toSorted((a, b) => compareBytes(trieKeyOf(a), trieKeyOf(b)));
-  if (context.dots.length <= dotsMax) return { merged: inOrder, context };
   const left = new Set(context.dots.slice(dotsMax).map(({ replica, hlc }) => `${replica} ${hlc}`));
-  const merged = inOrder.filter(({ replica, hlc }) => !left.has(`${replica} ${hlc}`));
-  const narrower = contextOfHeld([...merged, ...plain], grounds);
-  return narrower.dots.length <= dotsMax ? { merged, context: narrower } : { merged: [], context: EMPTY_CONTEXT };
+  const merged = inOrder.filter((delta) => !left.has(`${delta.replica} ${delta.hlc}`) && covers(context, delta));
+  if (merged.length === held.length && context.dots.length <= dotsMax) return { merged, context };
+  const narrower = contextOver(merged);
+  const isWhole = narrower.dots.length <= dotsMax && merged.every((delta) => covers(narrower, delta));
+  return isWhole ? { merged, context: narrower } : { merged: [], context: EMPTY_CONTEXT };
 }
 
 function tailOf(merged: readonly Delta[]): Tail {

@@ -514,17 +514,6 @@ describe('floors', () => {
     expect([longest, floors]).toEqual([100, WRITERS / 100]);
     expect(p.floor(limits)).toBeUndefined();
   });
-
-  test('[FL13] scenario 26: a write that no delta could carry is refused before it is journaled', () => {
-    const p = new FloorWorld(1).at(0);
-    const stamps = Array.from({ length: defaultLimits.replicasPerKeyMax }, (_, n) => [numbered(n), 1] as const);
-    const name = record('contended');
-    const full = makeDelta({ replica: numbered(5_000), seq: 1, hlc: 2, name, context: contextOf(stamps) });
-    p.receive([full]);
-    expect(() => p.journal('contended')).toThrow(expect.objectContaining({ code: 'CONTEXT_TOO_LARGE' }));
-    expect(p.count('journal')).toBe(0);
-    expect(p.journal('another').context.stamps.size).toBe(0);
-  });
 });
 
 const numbered = (n: number): ReplicaId => n.toString(16).padStart(16, '0') as ReplicaId;

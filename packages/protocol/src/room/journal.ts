@@ -4,7 +4,17 @@ import { assert } from '../assert.js';
 import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
 import { checksum } from '../checksum.js';
 import { decodeRow, encode, readBytes, readCount, readU64, readVarUint, writeU64 } from '../codec.js';
-import { type Context, contextOfHeld, EMPTY_CONTEXT, highestEntry } from '../context.js';
+import {
+  type Context,
+  contextOfHeld,
+  covers,
+  EMPTY_CONTEXT,
+  highestEntry,
+  makeContext,
+  namesOf,
+  narrowContext,
+  type Stamped,
+} from '../context.js';
 import { type Delta, readContext, writeContext } from '../delta.js';
 import { MangroveError } from '../errors.js';
 import { type Hlc, tickHlc } from '../hlc.js';
@@ -78,8 +88,7 @@ export interface KeyState {
  * Journals edits, in order, and takes the context of each record write here and now: taken later, it would claim to have seen
  * what arrived in between [CX5]. What an edit recovers leaves the trash in the same transaction [FL15].
  *
- * Throws `BODY_TOO_LARGE` and `CONTEXT_TOO_LARGE`, as a row that no delta can carry would hold up all that come after it [FL13], and
- * `NOT_IN_TRASH`.
+ * Throws `BODY_TOO_LARGE`, as a row that no delta can carry would hold up all that come after it, and `NOT_IN_TRASH`.
  */
 export function* appendToJournal(
   tx: Transaction,
@@ -106,7 +115,7 @@ export function* appendToJournal(
   return rows;
 }
 
-/** What the writers of these edits hold of their keys now [CX5], edit by edit. Throws `BODY_TOO_LARGE` and `CONTEXT_TOO_LARGE`. */
+/** What the writers of these edits hold of their keys now [CX5], edit by edit. Throws `BODY_TOO_LARGE`. */
 export function* readHeldBy(tx: Transaction, room: RoomRef, edits: readonly Edit[]): Steps<readonly Context[]> {
   const contexts: Context[] = [];
   for (let i = 0; i < edits.length; i += STEP_EDITS_MAX) {
@@ -136,9 +145,10 @@ export function putRow(tx: Transaction, row: JournalRow): void {
   tx.put('names', nameKey(row.name), idToBytes(row.keyId));
 }
 
-/** Also in the place of one with its number. */
+/** Also in the place of one with its number. Rows that were joined may have seen more together than a row can name. */
 export function writeRow(tx: Transaction, row: JournalRow): void {
-  tx.put('journal', journalKey(row), journalRowToBytes(row));
+  const context = narrowContext(row.context, defaultLimits.replicasPerKeyMax);
+  tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context }));
 }
 
 function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Context> {
@@ -147,10 +157,25 @@ function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<
   const isUsable = new Set(usable);
   const held = [...siblings.map((delta) => (isUsable.has(delta) ? delta : alone(delta))), ...repaired];
   const context = contextOfHeld(held, yield* readGrounds(tx, room, held));
-  const entries = Math.max(context.stamps.size, context.dots.length);
-  const entriesMax = defaultLimits.replicasPerKeyMax - JOINED_ENTRIES;
-  if (entries > entriesMax) throw new MangroveError('CONTEXT_TOO_LARGE', { entries, entriesMax });
-  return context;
+  const { floorContextEntriesMin } = defaultLimits;
+  if (context.stamps.size + context.dots.length <= floorContextEntriesMin) return context;
+  return yield* readNarrowed(tx, held, context);
+}
+
+/**
+ * [FL13] The context of a write that would name very many: without what the siblings had seen of replicas of which nothing is known here, and as
+ * much of the rest as a delta can carry, the siblings themselves first. It covers less than was seen, and never more.
+ */
+function* readNarrowed(tx: Transaction, siblings: readonly Stamped[], context: Context): Steps<Context> {
+  const direct = namesOf(context, siblings);
+  const replicas = [...new Set([...context.stamps.keys(), ...context.dots.map(({ replica }) => replica)])];
+  const rows = yield* tx.getMany('vector', replicas.map(idToBytes));
+  const known = new Set(replicas.filter((_, i) => rows[i] !== undefined));
+  const kept = makeContext(
+    new Map([...context.stamps].filter(([replica]) => known.has(replica) || direct.stamps.has(replica))),
+    context.dots.filter((dot) => known.has(dot.replica) || covers(direct, dot)),
+  );
+  return narrowContext(kept, defaultLimits.replicasPerKeyMax - JOINED_ENTRIES, direct);
 }
 
 /** The deltas of a key that no held one covers, in trie order. */

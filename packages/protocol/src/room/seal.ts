@@ -1,7 +1,7 @@
 import { packBody } from '../body.js';
 import { bytesToU64, prefixEnd, u64ToBytes } from '../bytes.js';
 import type { Deflate } from '../compression.js';
-import { type Context, EMPTY_CONTEXT, highestEntry, joinContexts } from '../context.js';
+import { type Context, EMPTY_CONTEXT, highestEntry, joinContexts, narrowContext } from '../context.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, makeUnsignedDelta, type UnsignedDelta } from '../delta.js';
 import { assertNotAhead, type Hlc, hlcToMs, tickHlc } from '../hlc.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
@@ -189,9 +189,21 @@ function draftDelta(
     keyId: row.keyId,
     // Never above the delta's own stamp, which a row written in another tab's time might be.
     writtenAt: Math.min(row.writtenAt, stamp.hlc) as Hlc,
-    context: row.name.kind === 'record' ? joinContexts([row.context, own]) : EMPTY_CONTEXT,
+    context: row.name.kind === 'record' ? sealedContext(group, own, options.replica) : EMPTY_CONTEXT,
     flags: row.flags | body.flags,
     nonces: [...new Set(row.nonces)].sort((a, b) => a - b),
   };
   return makeUnsignedDelta(room.hash, room.roomId, header, body.bytes);
+}
+
+/** What rows saw that are sealed together, and of that what a delta can carry: the own delta before it, and what the last of them saw, come first [FL13]. */
+function sealedContext(group: readonly JournalRow[], own: Context, replica: ReplicaId): Context {
+  const joined = joinContexts([...group.map(({ context }) => context), own]);
+  const stamp = own.stamps.get(replica);
+  const before = {
+    stamps: new Map(stamp === undefined ? [] : [[replica, stamp]]),
+    dots: own.dots.filter((dot) => dot.replica === replica),
+  };
+  const first = joinContexts([(group.at(-1) as JournalRow).context, before]);
+  return narrowContext(joined, defaultLimits.replicasPerKeyMax, first);
 }
