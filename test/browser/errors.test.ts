@@ -12,7 +12,6 @@ test('options that this version does not build are refused, never ignored', asyn
     return {
       encryptionKey: await open({ encryptionKey: new Uint8Array(32) }),
       staleness: await open({ staleness: { maxAgeMs: 1 } }),
-      history: await open({ history: 'full' }),
       atLeast: await failureOf(() => records.get('a', { atLeast: 'x' })),
       maxAgeMs: await failureOf(() => records.get('a', { maxAgeMs: 1 })),
       consistency: await failureOf(() => records.get('a', { consistency: 'linearizable' })),

@@ -24,7 +24,11 @@ export const sha256: Hash = (bytes) => new Uint8Array(createHash('sha256').updat
 export const room: RoomRef = {
   hash: sha256,
   roomId: deriveRoomId(sha256, 'team', { history: 'current', encrypted: false }),
+  history: 'current',
 };
+
+/** The same room where everything is kept. */
+export const fullRoom: RoomRef = { ...room, history: 'full' };
 
 /** The public keys are filled with a number; ids come out in no order of it. */
 export const publicKeyOf = (n: number): Uint8Array => new Uint8Array(32).fill(n + 1);

@@ -194,7 +194,7 @@ class LocalSet {
 
   constructor(client: ProtocolClient) {
     this.#client = client;
-    this.#room = { hash, roomId: client.replica.roomId };
+    this.#room = { hash, roomId: client.replica.roomId, history: client.replica.config.history };
   }
 
   async take(deltas: readonly (Delta | PushedDelta['delta'])[]): Promise<void> {

@@ -35,7 +35,7 @@ export class NodeReplica {
 
   static async open(url: string, room: string): Promise<NodeReplica> {
     const replica = new NodeReplica(room);
-    replica.#status = await replica.#engine.openRoom({ room, relays: [url] }, replica.#listener());
+    replica.#status = await replica.#engine.openRoom({ room, relays: [url], history: 'current' }, replica.#listener());
     return replica;
   }
 

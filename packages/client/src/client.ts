@@ -160,9 +160,14 @@ function assertOptions(options: ClientOptions): void {
 /** Nothing is silently ignored: what this version cannot do, it refuses. */
 function assertSupported(options: RoomOptions): void {
   const { token: _, history, ...others } = options as RoomOptions & Record<string, unknown>;
-  for (const [feature, value] of Object.entries({ ...others, history: history === 'current' ? undefined : history })) {
+  for (const [feature, value] of Object.entries(others)) {
     if (value !== undefined) throw new MangroveError('NOT_SUPPORTED', { feature: `The room option ${feature}` });
   }
+  if (history !== undefined && history !== 'current' && history !== 'full')
+    throw new MangroveError('OPTION_INVALID', {
+      option: 'history',
+      reason: `${String(history)} is neither current nor full`,
+    });
 }
 
 function isSame(a: RoomOptions, b: RoomOptions): boolean {

@@ -28,6 +28,7 @@ export type {
   TrashOptions,
   Value,
   Version,
+  VersionListOptions,
 } from './types.js';
 export { Versions } from './versions.js';
 export { type ErrorCode, isMangroveError, type Limits, MangroveError } from '@mangrove/protocol';

@@ -1,4 +1,4 @@
-import { bytesToHex, EMPTY_ROOT } from '@mangrove/protocol';
+import { bytesToHex, EMPTY_ROOT, isMangroveError } from '@mangrove/protocol';
 import type { RoomStatus } from './types.js';
 
 /** Of a room that nobody has opened yet. */
@@ -14,6 +14,13 @@ export function initialStatus(hasRelay: boolean): RoomStatus {
     root: bytesToHex(EMPTY_ROOT),
     lastError: null,
   });
+}
+
+/** Of a room that does not open: who looks at the status alone would wait for it. */
+export function failedStatus(status: RoomStatus, error: unknown, atMs: number): RoomStatus {
+  if (!isMangroveError(error)) return status;
+  const { code, message, remedy, retryable } = error;
+  return { ...status, lastError: { code, message, remedy, retryable, atMs } };
 }
 
 /** What is not looked at any more is neither connected nor known to be the same as elsewhere. */

@@ -5,7 +5,7 @@ import { DocumentHandle } from './documents/document-handle.js';
 import { HealthWatch } from './health/health-watch.js';
 import type { PageClock } from './health/times.js';
 import { MarkKeeper, markOf, type Marks } from './marks.js';
-import { closedStatus, initialStatus, withUnjournaled } from './page-status.js';
+import { closedStatus, failedStatus, initialStatus, withUnjournaled } from './page-status.js';
 import { Quarantine } from './quarantine.js';
 import type { Receipt, ReachedOptions } from './receipt.js';
 import { type Resolver, resolverName } from './resolvers/resolver.js';
@@ -29,8 +29,8 @@ const TRASH_PAGE = 100;
 export interface RoomOptions {
   /** Sent in the first frame of each connection, never in a URL; a function is asked again on every connect. */
   readonly token?: string | (() => string | Promise<string>);
-  /** Bound to the room: opening it with another value is `ROOM_CONFIG_MISMATCH`. */
-  readonly history?: 'current';
+  /** `full`: everything is kept for good, and `versions` lists it. Default `current`. Another than the room has: `ROOM_CONFIG_MISMATCH`. */
+  readonly history?: 'current' | 'full';
 }
 
 /** What a room needs of the client it belongs to. */
@@ -305,8 +305,13 @@ export class Room {
 
   async #start(): Promise<void> {
     await this.#host.left(this.name);
-    const options = { room: this.name, relays: this.#host.relays, mark: this.#host.marks.read(this.name) };
-    const status = await this.#engine.openRoom(options, this.#listener());
+    const { relays, marks, clock } = this.#host;
+    const { history = 'current' } = this.#options;
+    const options = { room: this.name, relays, history, mark: marks.read(this.name) };
+    const status = await this.#engine.openRoom(options, this.#listener()).catch((error: unknown) => {
+      this.#setStatus(failedStatus(this.#status, error, clock.nowMs()));
+      throw error;
+    });
     if (this.#status.storage === 'opening') this.#setStatus(status);
   }
 

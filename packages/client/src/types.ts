@@ -213,7 +213,7 @@ export interface QuarantineOptions {
 /** An earlier state of a document or a record. */
 export interface Version {
   readonly id: string;
-  /** `automatic`: saved before another one was restored. `recent`: of a document, and there until its edits are merged. */
+  /** `automatic`: saved before another one was restored. `recent`: told by edits; of a document, and there until these are merged, or of anything, and there for ever where `history` is `full`. */
   readonly kind: 'named' | 'automatic' | 'recent';
   readonly name: string | null;
   readonly atMs: number;
@@ -221,6 +221,13 @@ export interface Version {
   readonly replica: string;
   /** Of the whole state; of a recent one, of what was written then. */
   readonly bytes: number;
+}
+
+export interface VersionListOptions {
+  /** At most so many, 1 to 1,000; 100 where it is not given. */
+  readonly limit?: number;
+  /** The id of the last one of the page before. */
+  readonly after?: string;
 }
 
 /** What came of `client.restore`. */

@@ -1,5 +1,6 @@
+import { MangroveError } from '@mangrove/protocol';
 import type { Receipt } from './receipt.js';
-import type { Version } from './types.js';
+import type { Version, VersionListOptions } from './types.js';
 import type { EngineApi, VersionKey, WriteResult } from './worker/engine-api.js';
 
 /** What versions need of the document or record that they are of. */
@@ -16,9 +17,12 @@ export interface VersionsHost<State> {
   receipt(written: WriteResult): Receipt;
 }
 
+const PAGE = 100;
+const PAGE_MAX = 1_000;
+
 /**
- * Earlier states of one document or record: those that somebody saved, which everybody in the room has, and of a document those that its
- * recent edits still tell.
+ * Earlier states of one document or record: those that somebody saved, which everybody in the room has, and those that its edits still tell. In a
+ * room of full history these are all that there ever were, in any other those of a document since it was merged last.
  */
 export class Versions<State> {
   readonly #host: VersionsHost<State>;
@@ -27,10 +31,15 @@ export class Versions<State> {
     this.#host = host;
   }
 
-  /** Newest first; their contents are not read. */
-  async list(): Promise<readonly Version[]> {
+  /**
+   * A page of them, newest first; their contents are not read. The next page begins after the last one of this; an empty one is the end.
+   * Rejects: `OPTION_INVALID`, `VERSION_UNAVAILABLE` where `after` is none.
+   */
+  async list({ limit = PAGE, after }: VersionListOptions = {}): Promise<readonly Version[]> {
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > PAGE_MAX)
+      throw new MangroveError('OPTION_INVALID', { option: 'limit', reason: `${limit} is not from 1 to ${PAGE_MAX}` });
     await this.#host.settle();
-    return this.#host.engine().versions(this.#host.room, this.#host.key);
+    return this.#host.engine().versions(this.#host.room, this.#host.key, { limit, after });
   }
 
   /** Saves how it reads now. Rejects: `NAME_INVALID`, `BODY_TOO_LARGE`, `STORAGE_FULL`. */

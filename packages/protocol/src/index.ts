@@ -147,6 +147,8 @@ export {
   tailBytesWanted,
   updatesOf,
 } from './room/checkpoint.js';
+export { readKeysByStamp, readReplacedKeys, readRuns, readUpdatesUpTo } from './room/history.js';
+export { commitMerged, type MergeSources, readWholeDocument, readMergeSources } from './room/merge.js';
 export type { Arrival } from './room/arrival.js';
 export type { CompareUpdates, Judgement } from './room/judge.js';
 export { cleanRoom, type CleanLimits } from './room/clean.js';

@@ -66,7 +66,7 @@ export class Beginning {
 
   #refOf(config: RoomConfig): RoomRef {
     const { hash } = this.#host.ports;
-    return { hash, roomId: deriveRoomId(hash, this.#name, config) };
+    return { hash, roomId: deriveRoomId(hash, this.#name, config), history: config.history };
   }
 
   /** A hash stands for the name, so that any name makes a key of one length. */

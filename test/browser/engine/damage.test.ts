@@ -20,7 +20,7 @@ import { endProfiles, openRelay, Profile, roomIdOf } from './real-profile.js';
 import { copyOf, type Rows, rowsOf, writeRow, writeRows } from './rows.js';
 
 const ROOM = 'damage';
-const room: RoomRef = { hash: sha256, roomId: roomIdOf(ROOM) };
+const room: RoomRef = { hash: sha256, roomId: roomIdOf(ROOM), history: 'current' };
 const EVERYTHING = { from: new Uint8Array() };
 const DOCUMENTS = ['large', 'small', 'own'];
 

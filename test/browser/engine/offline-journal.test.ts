@@ -13,6 +13,7 @@ import {
   readJournal,
   recordPayloadToBytes,
   type ReplicaId,
+  type RoomRef,
   signDelta,
   type Store,
   valueToBytes,
@@ -24,7 +25,11 @@ import { deflate } from '../../../packages/client/src/deflate.js';
 import { mergeUpdates } from '../../../packages/client/src/documents/merge.js';
 import { type IdbDatabase, openIdbDatabase } from '../../../packages/client/src/stores/idb-store.js';
 
-const room = { hash: (bytes: Uint8Array) => sha256(bytes), roomId: bytesToRoomId(new Uint8Array(32).fill(7)) };
+const room: RoomRef = {
+  hash: (bytes: Uint8Array) => sha256(bytes),
+  roomId: bytesToRoomId(new Uint8Array(32).fill(7)),
+  history: 'current',
+};
 const replica = '0102030405060708' as ReplicaId;
 const STRICT = { mode: 'write', durability: 'strict' } as const;
 const note: KeyName = { kind: 'document', collection: '', id: 'note' };

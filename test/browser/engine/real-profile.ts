@@ -76,7 +76,7 @@ export class Profile {
       },
     };
     this.status = await this.#engine.openRoom(
-      { room: this.room, relays: isOffline ? [] : ['wss://relay.test'] },
+      { room: this.room, relays: isOffline ? [] : ['wss://relay.test'], history: 'current' },
       listener,
     );
     expect(this.status.storage).toBe('indexeddb');

@@ -1,4 +1,4 @@
-import { deriveReplicaId, MemoryStore, type ReplicaId, type RoomId } from '@mangrove/protocol';
+import { deriveReplicaId, MemoryStore, type ReplicaId, type RoomId, type RoomRef } from '@mangrove/protocol';
 import type { OpenedIdentity } from '../../../packages/client/src/environment.js';
 import type { LeadOptions, Leadership } from '../../../packages/client/src/tabs/leadership.js';
 import type { RoomChannel } from '../../../packages/client/src/tabs/room-channel.js';
@@ -58,8 +58,8 @@ export class Profile {
   }
 
   /** The rows of a room, for a test to look at or to spoil. */
-  store(name: string): MemoryStore {
-    const { roomId } = roomRef(name);
+  store(name: string, history: RoomRef['history'] = 'current'): MemoryStore {
+    const { roomId } = roomRef(name, history);
     let store = this.stores.get(roomId);
     if (store === undefined) this.stores.set(roomId, (store = new MemoryStore()));
     return store;

@@ -1,8 +1,8 @@
 import { deriveRoomId, MemoryStore, type RoomRef, TABLES } from '@mangrove/protocol';
 import { hash } from '../keys.js';
 
-export function roomRef(name = 'team'): RoomRef {
-  return { hash, roomId: deriveRoomId(hash, name, { history: 'current', encrypted: false }) };
+export function roomRef(name = 'team', history: RoomRef['history'] = 'current'): RoomRef {
+  return { hash, roomId: deriveRoomId(hash, name, { history, encrypted: false }), history };
 }
 
 export function copyStore(store: MemoryStore): MemoryStore {

@@ -185,7 +185,11 @@ export class Tab {
         if (store === undefined) stores.set(roomId, (store = new MemoryStore()));
         return new TabStore(store, this, () => isClosed);
       },
-      readIdentity: async () => undefined,
+      // The private half stays with the profile, which signs.
+      readIdentity: async (roomId) => {
+        const keys = this.#device.keys.get(roomId);
+        return keys && { publicKey: keys.publicKey, privateKey: undefined as never };
+      },
       writeIdentity: async () => {},
       deleteAll: async () => stores.clear(),
       close: async () => {

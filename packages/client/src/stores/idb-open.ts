@@ -2,8 +2,8 @@ import { type IDBPDatabase, unwrap, wrap } from 'idb';
 import { MangroveError, TABLES } from '@mangrove/protocol';
 import { failureOfPlatform, unavailable } from './places.js';
 
-/** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`; 3, `tombstones`, `floors` and `trash`. A further table asks for the next number. */
-const VERSION = 3;
+/** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`; 3, `tombstones`, `floors` and `trash`; 4, `past` and `merged`. A further table asks for the next number. */
+const VERSION = 4;
 export const IDENTITIES = 'identities';
 const BLOCKED_MS_MAX = 5_000;
 

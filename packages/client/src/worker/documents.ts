@@ -3,14 +3,13 @@ import {
   deriveKeyId,
   type KeyId,
   type KeyName,
-  readDocumentDeltas,
+  readWholeDocument,
   readJournalOf,
   type ReplicaId,
   type RoomRef,
   type Steps,
   type Store,
   type Transaction,
-  updateOfDelta,
 } from '@mangrove/protocol';
 import { updatesToOpen, updatesToState } from '../documents/merge.js';
 
@@ -60,7 +59,7 @@ function keyIdOf(room: RoomRef, id: string): KeyId {
 
 /** What is quarantined is no part of what is shown; one bad delta does not keep the others from opening. */
 function* readUpdates(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Uint8Array[]> {
-  const deltas = yield* readDocumentDeltas(tx, room, keyId);
+  const updates = yield* readWholeDocument(tx, room, keyId);
   const rows = yield* readJournalOf(tx, keyId);
-  return [...deltas.map(updateOfDelta), ...rows.map((row) => row.payload)];
+  return [...updates, ...rows.map((row) => row.payload)];
 }

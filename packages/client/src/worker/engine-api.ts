@@ -1,4 +1,4 @@
-import type { BuiltInResolver, ErrorFacts, KeyName } from '@mangrove/protocol';
+import type { BuiltInResolver, ErrorFacts, KeyName, RoomConfig } from '@mangrove/protocol';
 import type { OperationRange } from '../documents/deletions.js';
 import type {
   EntriesOptions,
@@ -58,8 +58,8 @@ export interface EngineApi {
   reached(room: string, wait: ReachedWait): Promise<void>;
   cancel(room: string, name: number): Promise<void>;
 
-  /** Earlier states, newest first. */
-  versions(room: string, key: VersionKey): Promise<readonly Version[]>;
+  /** A page of earlier states, newest first. */
+  versions(room: string, key: VersionKey, page: VersionsPage): Promise<readonly Version[]>;
   saveVersion(room: string, key: VersionKey, name: string): Promise<Version>;
   nameVersion(room: string, key: VersionKey, id: string, name: string): Promise<Version>;
   /** A document's state as an update; a record's value in canonical encoding, or nothing where it was deleted. */
@@ -87,6 +87,7 @@ export interface EngineApi {
 export interface RoomOptions {
   readonly room: string;
   readonly relays: readonly string[];
+  readonly history: RoomConfig['history'];
   /** What the page remembers of the room, where it does. */
   readonly mark?: { readonly writes: number; readonly atMs: number } | undefined;
 }
@@ -97,6 +98,12 @@ export interface Vitals {
   readonly ownerSilentMs: number;
   /** What others send is to be tried, and cannot be; where this tab owns the replica. */
   readonly isUnguarded: boolean;
+}
+
+/** `after`: the id of the last one of the page before. */
+export interface VersionsPage {
+  readonly limit: number;
+  readonly after: string | undefined;
 }
 
 /** What a version is of. `resolver`: how a record is read. */

@@ -3,7 +3,7 @@ import type { Environment } from '../environment.js';
 import type { Backups } from './backup/backups.js';
 import type { EngineApi } from './engine-api.js';
 import { readQuarantinedBytes, readQuarantinePage } from './quarantine-reader.js';
-import { ROOM_CONFIG, Rooms } from './rooms.js';
+import { Rooms } from './rooms.js';
 import type { VersionKeeper, VersionsHost } from './versions/version-keeper.js';
 
 /** All rooms of one client in one tab's worker. */
@@ -14,7 +14,7 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
   /** Loaded with the first backup: few pages ever make one. */
   const loadBackups = (): Promise<Backups> => {
     backups ??= import('./backup/backups.js').then(
-      (module) => new module.Backups({ hash: env.hash, config: ROOM_CONFIG, borrow: (name) => rooms.borrow(name) }),
+      (module) => new module.Backups({ hash: env.hash, borrow: (name, history) => rooms.borrow(name, history) }),
     );
     return backups;
   };
@@ -52,7 +52,7 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
     synced: (name, wait) => rooms.ask(name, (room) => room.synced(wait)),
     reached: (name, wait) => rooms.ask(name, (room) => room.reached(wait)),
     cancel: (name, wait) => rooms.ask(name, (room) => room.cancel(wait)),
-    versions: (name, key) => keep(name, (keeper) => keeper.list(key)),
+    versions: (name, key, page) => keep(name, (keeper) => keeper.list(key, page)),
     saveVersion: (name, key, version) => keep(name, (keeper) => keeper.save(key, version)),
     nameVersion: (name, key, id, version) => keep(name, (keeper) => keeper.name(key, id, version)),
     readVersion: (name, key, id) => keep(name, (keeper) => keeper.read(key, id)),

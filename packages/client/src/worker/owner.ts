@@ -31,6 +31,7 @@ import type { Barrier } from './journal-writer.js';
 import { Online } from './online.js';
 import type { Received } from './receive.js';
 import { giveUpWrites } from './lost-writes.js';
+import { Merger } from './merger.js';
 import { ReplicaLink } from './replica-link.js';
 import { toNotice } from './row-notices.js';
 import type { RuntimeOptions } from './runtime-options.js';
@@ -76,7 +77,8 @@ export class Owner {
   readonly #link: ReplicaLink;
   readonly #sealer: Sealer;
   readonly #folder: Folder;
-  readonly #checkpointer: Checkpointer;
+  /** What keeps documents quick to open. */
+  readonly #checkpointer: Pick<Checkpointer, 'added' | 'disputed' | 'poke' | 'stop'>;
   readonly #collector: Collector;
   readonly #scrubber: Scrubber;
   /** Of what is written in it nothing counts once another tab owns the replica. */
@@ -113,13 +115,7 @@ export class Owner {
       folded: (replaced) => this.#tellUnheard(replaced),
       failed,
     });
-    this.#checkpointer = new Checkpointer(env, store, config.room, identity, config.limits, {
-      canCheckpoint: () => this.#epoch > 0 && this.#link.canPush && this.#link.state.kind === 'live',
-      epoch: () => this.#epoch,
-      online: () => this.#online.replicas(env.clock.nowMs()),
-      committed: (checkpoint, root) => this.#wrote(checkpoint, root),
-      failed,
-    });
+    this.#checkpointer = this.#makeCheckpointer(store, failed);
     this.#collector = new Collector(env, store, config, identity, {
       canCollect: () => this.#epoch > 0 && this.#link.canPush && host.status.link.settled,
       epoch: () => this.#epoch,
@@ -149,6 +145,20 @@ export class Owner {
     options.store.listen((findings) => this.#scrubbed(findings));
     this.#scrubber = new Scrubber(store, config, {
       scrubbed: (findings) => this.#scrubbed(findings),
+      failed,
+    });
+  }
+
+  #makeCheckpointer(store: Store, failed: (error: unknown) => void): Checkpointer | Merger {
+    const { config, identity } = this.#options;
+    const env = this.#env;
+    const epoch = (): number => this.#epoch;
+    if (config.roomConfig.history === 'full') return new Merger(store, config, { epoch, failed });
+    return new Checkpointer(env, store, config.room, identity, config.limits, {
+      canCheckpoint: () => this.#epoch > 0 && this.#link.canPush && this.#link.state.kind === 'live',
+      epoch,
+      online: () => this.#online.replicas(env.clock.nowMs()),
+      committed: (checkpoint, root) => this.#wrote(checkpoint, root),
       failed,
     });
   }

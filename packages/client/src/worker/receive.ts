@@ -43,7 +43,6 @@ import type { Certifier } from './certifier.js';
 import { noteTrials } from './guard/trial-rows.js';
 import { type Inspected, inspectDelta } from './inspect.js';
 import { type Marks, readMarks } from './load.js';
-import { release } from './release.js';
 
 /** What came of a batch of deltas from a peer. */
 export interface Received {
@@ -148,23 +147,16 @@ export async function take(
 ): Promise<Received> {
   const faults = [...found];
   const isBackup = source === 'backup';
-  const { reception, released, root, rootBefore, outbox, marks, fetches } = await store.transact(
+  const { reception, rootBefore, outbox, marks, fetches } = await store.transact(
     function* (tx) {
-      const held = yield* tx.getMany(
-        'deltas',
-        rejected.map(({ delta }) => trieKeyOf(delta)),
-      );
-      const strange = rejected.filter((_, i) => held[i] === undefined);
       const rootBefore = isBackup ? (yield* readRoot(tx)).root : undefined;
       const options = { nowMs, cursor, replica, compare: checkpointFault, isBackup };
-      const reception = yield* receiveDeltas(tx, room, arrivals, strange, options);
-      const released = yield* release(tx, room, replica, reception.judgement);
+      const reception = yield* receiveDeltas(tx, room, arrivals, rejected, options);
       yield* noteTrials(tx, arrivals, onTrial);
       // With the cursor that passes them by [SY18].
       const { fetches } = yield* keepStubs(tx, stubs, nowMs);
-      const { root } = released.size > 0 ? yield* readRoot(tx) : reception;
       const outbox = yield* countOutbox(tx);
-      return { reception, released, root, rootBefore, outbox, marks: yield* readMarks(tx), fetches };
+      return { reception, rootBefore, outbox, marks: yield* readMarks(tx), fetches };
     },
     // A relay has it, and what is later written strictly, or stated in a head, takes it along to the disk.
     { mode: 'write', durability: 'relaxed' },
@@ -174,8 +166,8 @@ export async function take(
       faults.push(errorToFacts(new MangroveError(fault, { replica: delta.replica, reason })));
   for (const { delta } of addedFloors(reception)) faults.push(...(await auditFloor(certifier, delta)));
   return {
-    standing: { root, outbox },
-    keys: changedKeys(reception, released),
+    standing: { root: reception.root, outbox },
+    keys: changedKeys(reception),
     rejected,
     forged,
     fetches,
@@ -222,10 +214,7 @@ function parse({ hash, roomId }: RoomRef, bytes: DeltaBytes, nowMs: number): Del
 }
 
 /** Keys that read differently now, with the updates that are new of each document. */
-function changedKeys(
-  { outcomes, judgement, swept }: Reception,
-  released: ReadonlySet<DeltaId>,
-): readonly ReceivedKey[] {
+function changedKeys({ outcomes, judgement, swept, released }: Reception): readonly ReceivedKey[] {
   const keys = new Map<string, ReceivedKey & { updates: Uint8Array[]; bytes: number }>();
   for (const [i, { delta, name, fault }] of judgement.arrivals.entries()) {
     const isOld = outcomes[i] === 'known' && !released.has(delta.id);

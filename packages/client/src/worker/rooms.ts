@@ -9,9 +9,11 @@ import {
   MangroveError,
   type ReplicaId,
   type RoomConfig,
+  type Steps,
   type Transaction,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
+import type { Database } from '../stores/database.js';
 import { type Carried, forgetRescued, readRescued } from './carried.js';
 import { Databases, type Opened } from './databases.js';
 import type { BorrowedRoom } from './backup/backup-host.js';
@@ -19,8 +21,8 @@ import type { RoomListener, RoomOptions } from './engine-api.js';
 import { lossOf } from './loss.js';
 import { RoomRuntime } from './room-runtime.js';
 
-/** The one configuration that this version builds; it is bound into the room's id. */
-export const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
+/** Bound into the room's id; encrypted ones are not built yet. */
+const configOf = (history: RoomConfig['history']): RoomConfig => ({ history, encrypted: false });
 
 /** A room that a page has open, whichever runtime it has at the moment. */
 interface OpenRoom {
@@ -110,10 +112,12 @@ export class Rooms {
   }
 
   /** A room that is not open on this page is opened for as long as it takes, without a network. */
-  async borrow(name: string, opening: Opening = {}): Promise<BorrowedRoom> {
+  async borrow(name: string, history: RoomConfig['history'], opening: Opening = {}): Promise<BorrowedRoom> {
     const open = this.#rooms.get(name);
+    if (open !== undefined && open.options.history !== history)
+      throw new MangroveError('ROOM_CONFIG_MISMATCH', { room: name, history });
     const alone = {
-      options: { room: name, relays: [] },
+      options: { room: name, relays: [], history },
       listener: NOBODY,
       isPaused: false,
       runtime: NEVER,
@@ -127,7 +131,7 @@ export class Rooms {
       // All tabs open the room anew, this one before it is borrowed again.
       host.tell({ kind: 'identity-spent', replica });
       await release();
-      return this.borrow(name, { spent: replica });
+      return this.borrow(name, history, { spent: replica });
     };
     return { host, release, renewed };
   }
@@ -155,11 +159,14 @@ export class Rooms {
     const env = this.#env;
     const { database, place, storage } = opened;
     const { options, listener } = room;
-    const roomId = deriveRoomId(env.hash, options.room, ROOM_CONFIG);
+    const config = configOf(options.history);
+    const roomId = deriveRoomId(env.hash, options.room, config);
+    const hadOther = await hasEmptyOther(env, database, options);
     const identity = await env.openIdentity(database, roomId, opening.spent);
-    const { mark } = options;
+    // Where it was opened under the other configuration, the page remembers that one.
+    const mark = hadOther ? undefined : options.mark;
     const loss = opening.loss ?? lossOf({ place, isNew: identity.isNew, wasDiscarded: database.wasDiscarded, mark });
-    const ref = { hash: env.hash, roomId };
+    const ref = { hash: env.hash, roomId, history: config.history };
     const rescued = opened.rescued?.room(roomId);
     const read = (tx: Transaction) => readRescued(tx, ref, identity.replica);
     const carried = opening.carried ?? (await rescued?.transact(read, { mode: 'write' }));
@@ -167,7 +174,7 @@ export class Rooms {
       env,
       {
         ...options,
-        config: { room: ref, roomConfig: ROOM_CONFIG, limits: this.#limits },
+        config: { room: ref, roomConfig: config, limits: this.#limits },
         identity,
         store: new HealingStore(database.room(roomId), ref),
         storage,
@@ -224,6 +231,30 @@ export class Rooms {
       (error: unknown) => reportError(error),
     );
   }
+}
+
+/**
+ * Whether this profile has opened a room of this name under the other configuration, which is another room [ID1], and has nothing of it. Throws
+ * `ROOM_CONFIG_MISMATCH` where it has.
+ */
+async function hasEmptyOther(
+  { hash }: Environment,
+  database: Database,
+  { room, history }: RoomOptions,
+): Promise<boolean> {
+  const here = history === 'full' ? 'current' : 'full';
+  const roomId = deriveRoomId(hash, room, configOf(here));
+  if ((await database.readIdentity(roomId)) === undefined) return false;
+  const store = database.room(roomId);
+  const isUsed = await store.transact(hasAnything, { mode: 'read' }).finally(() => store.close());
+  if (isUsed) throw new MangroveError('ROOM_CONFIG_MISMATCH', { room, history, here });
+  return true;
+}
+
+function* hasAnything(tx: Transaction): Steps<boolean> {
+  const first = { from: new Uint8Array(), limit: 1 };
+  for (const table of ['deltas', 'journal'] as const) if ((yield* tx.keys(table, first)).length > 0) return true;
+  return false;
 }
 
 const ENDS: ReadonlySet<ErrorCode> = new Set(['CLOSED', 'STORAGE_UNAVAILABLE', 'STORAGE_NEWER']);

@@ -8,6 +8,7 @@ import { PART_BYTES } from '../parts.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { countFloors, forgetFloor, keepFloor, noteArrived, readUnder } from './floor-rows.js';
 import { forgetIncoming } from './incoming.js';
+import { forgetOfPast, notePast } from './past.js';
 import type { RoomRef } from './room-ref.js';
 import {
   changeDots,
@@ -38,7 +39,8 @@ export interface AcceptOptions {
   readonly from: 'author' | 'others';
   /**
    * Superseded bytes go to `retained`, also those of what is superseded on arrival: always at a relay; at a replica when the
-   * superseding body cannot be used [CX8], and of what an own checkpoint covers until a relay has it [CP8].
+   * superseding body cannot be used [CX8], and of what an own checkpoint covers until a relay has it [CP8]. In a room of full history all
+   * bytes are kept: there such a delta hides nothing [FH2].
    */
   readonly retain: (superseding: Pick<Delta, 'id'>) => boolean;
   /** `all`: tombstones that a floor sweeps are kept as well, as the floor may yet be refused. Without it only what has content is. */
@@ -60,7 +62,7 @@ export interface Acceptance {
  * Takes validly signed deltas into the set: siblings, contexts, dots, vector and Merkle nodes in one plan [CX2, CX3, CX6, FL4].
  *
  * The result depends on the set alone: a delta that a held one covers is dropped, one that covers held ones replaces them, what lies
- * under a held floor goes, and nothing else is remembered. Cost: one read per delta and key, a key range for deltas with a context, the
+ * under a held floor goes, and nothing else is remembered; in a room of full history nothing goes [FH1]. Cost: one read per delta and key, a key range for deltas with a context, the
  * Merkle paths; for a floor all keys of the set.
  */
 export function* acceptDeltas(
@@ -69,6 +71,7 @@ export function* acceptDeltas(
   deltas: readonly Delta[],
   options: AcceptOptions,
 ): Steps<Acceptance> {
+  if (room.history === 'full') return yield* acceptForGood(tx, room, deltas, options);
   let acceptance: Acceptance | undefined;
   // A floor changes what may stand, for what is here and for all that comes after it.
   for (const run of runsBetweenFloors(deltas)) {
@@ -164,15 +167,8 @@ function* acceptRun(
   });
   const removedDeltas = yield* removeDeltas(tx, room, [...removed.values()], retainedKeys, options.nowMs);
   for (const delta of retained) retain(tx, delta, options.nowMs);
-  for (const delta of added.values()) {
-    tx.put('deltas', trieKeyOf(delta), delta.bytes);
-    if (hasFlag(delta, FLAG.tombstone)) tx.put('tombstones', trieKeyOf(delta), new Uint8Array());
-  }
-  // Whatever became of it: it was fetched, and is not to be fetched again.
-  yield* forgetIncoming(
-    tx,
-    trieKeys.filter((_, i) => (deltas[i] as Delta).body.length > PART_BYTES),
-  );
+  for (const delta of added.values()) putDelta(tx, delta);
+  yield* forgetFetched(tx, deltas);
   yield* changeDots(tx, removedDeltas, [...added.values()]);
   for (const [keyId, siblings] of siblingsByKey) if (siblings.changed) writeContexts(tx, keyId, siblings.contextual);
   if (yield* advanceVector(tx, newDots)) yield* settleVector(tx, (lost) => isFound(tx, room, lost));
@@ -182,6 +178,54 @@ function* acceptRun(
   const swept: Delta[] = [];
   for (const delta of added.values()) swept.push(...(yield* sweepUnder(tx, room, delta, options)));
   return { outcomes, removed: removedDeltas, swept, ...(swept.length === 0 ? trie : yield* readRoot(tx)) };
+}
+
+/** [FH1] In a room of full history: whatever is new stays, and what others have seen of it changes how its key reads, and nothing else. */
+function* acceptForGood(
+  tx: Transaction,
+  room: RoomRef,
+  deltas: readonly Delta[],
+  options: AcceptOptions,
+): Steps<Acceptance> {
+  const trieKeys = deltas.map(trieKeyOf);
+  const held = yield* tx.getMany('deltas', trieKeys);
+  const dots = yield* tx.getMany('dots', deltas.map(dotKey));
+  const seqs = yield* readSeqs(
+    tx,
+    deltas.map(({ replica }) => replica),
+  );
+  const added = new Map<string, Delta>();
+  const dotsOfBatch = new Map<string, string>();
+  const outcomes = deltas.map((delta, i): Outcome => {
+    const name = bytesToHex(trieKeys[i] as Uint8Array);
+    if (added.has(name) || held[i] !== undefined) return 'known';
+    const dotName = bytesToHex(dotKey(delta));
+    const idsOfDot = [...splitTrieKeys(dots[i] ?? new Uint8Array()).map(bytesToHex), dotsOfBatch.get(dotName) ?? name];
+    const forked = idsOfDot.some((other) => other !== name);
+    const isSpent = dots[i] === undefined && (seqs.get(delta.replica) ?? 0) >= delta.seq;
+    if (options.from === 'author' && (forked || isSpent)) return 'reused';
+    dotsOfBatch.set(dotName, name);
+    added.set(name, delta);
+    return forked ? 'forked' : 'added';
+  });
+  const fresh = [...added.values()];
+  const trie = yield* updateTrie(tx, room.hash, { adds: [...added.keys()].sort().map(hexToBytes), removes: [] });
+  for (const delta of fresh) putDelta(tx, delta);
+  yield* forgetFetched(tx, deltas);
+  yield* changeDots(tx, [], fresh);
+  if (yield* advanceVector(tx, fresh)) yield* settleVector(tx, (lost) => isFound(tx, room, lost));
+  yield* notePast(tx, fresh, (delta) => !options.retain(delta));
+  return { outcomes, removed: [], swept: [], ...trie };
+}
+
+function putDelta(tx: Transaction, delta: Delta): void {
+  tx.put('deltas', trieKeyOf(delta), delta.bytes);
+  if (hasFlag(delta, FLAG.tombstone)) tx.put('tombstones', trieKeyOf(delta), new Uint8Array());
+}
+
+/** Whatever became of it: it was fetched, and is not to be fetched again. */
+function forgetFetched(tx: Transaction, deltas: readonly Delta[]): Steps<void> {
+  return forgetIncoming(tx, deltas.filter(({ body }) => body.length > PART_BYTES).map(trieKeyOf));
 }
 
 /** What lies under a floor that has come leaves the set [FL5]. */
@@ -244,6 +288,7 @@ function joinAcceptances(a: Acceptance, b: Acceptance): Acceptance {
 /** Takes one delta out of the set again: a forged one, or an own one that was refused. */
 export function* removeDelta(tx: Transaction, room: RoomRef, delta: Delta): Steps<{ root: Uint8Array; count: number }> {
   yield* removeFromSet(tx, room, [trieKeyOf(delta)]);
+  if (room.history === 'full') yield* forgetOfPast(tx, room, delta);
   if ((yield* tx.get('dots', dotKey(delta))) === undefined) yield* retractVector(tx, delta);
   if (hasFlag(delta, FLAG.floor)) yield* forgetFloor(tx, room, delta.id);
   // What it had superseded or swept is neither held nor covered now.

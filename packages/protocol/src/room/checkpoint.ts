@@ -101,7 +101,8 @@ export function readableSiblings(siblings: readonly Delta[]): readonly Delta[] {
 
 /**
  * What a checkpoint of the document would be made of, or undefined where none is due. Left out is what is quarantined, and what is
- * ours and no relay has acknowledged: a checkpoint that is refused must cover nothing that only it brings [CP2].
+ * ours and no relay has acknowledged: a checkpoint that is refused must cover nothing that only it brings [CP2]. None in a room of full
+ * history [FH3].
  */
 export function* readCheckpointSources(
   tx: Transaction,
@@ -110,6 +111,7 @@ export function* readCheckpointSources(
   keyId: KeyId,
   limits: CheckpointLimits,
 ): Steps<{ readonly sources: CheckpointSources | undefined; readonly tail: Tail }> {
+  if (room.history === 'full') return { sources: undefined, tail: tailOf([]) };
   const { usable, wrong, repaired } = yield* readAcknowledged(tx, room, replica, keyId);
   const answered = repaired.length === 0 ? [] : wrong;
   const [kept] = repaired;

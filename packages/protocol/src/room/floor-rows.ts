@@ -51,7 +51,9 @@ export function* readHeldFloorsOf(
   return (yield* tx.keys('deltas', { from, to: prefixEnd(from) })).map((trieKey) => parseTrieKey(trieKey).id);
 }
 
-export function* readHeldFloors(tx: Transaction, { hash, roomId }: RoomRef): Steps<readonly HeldFloor[]> {
+/** None where everything is kept: there a floor is a delta like any, and says nothing [FH1]. */
+export function* readHeldFloors(tx: Transaction, { hash, roomId, history }: RoomRef): Steps<readonly HeldFloor[]> {
+  if (history === 'full') return [];
   const from = idToBytes(deriveFloorKeyId(hash, roomId));
   const keys = yield* tx.keys('deltas', { from, to: prefixEnd(from) });
   return keys.map((trieKey) => ({ ...parseTrieKey(trieKey), trieKey }));

@@ -43,7 +43,7 @@ const NOT_QUIET = ['outbox', 'quarantine', 'retained', 'incoming'] as const;
 
 /**
  * The floor that is due, or undefined [FL11]. It lets stand all that is held within its reach but the tombstones that it collects; nothing
- * within its reach is unknown here, whatever a relay withholds [FL7, FL9]. Not for rooms with history `full`.
+ * within its reach is unknown here, whatever a relay withholds [FL7, FL9]. None in a room of full history [FH1].
  *
  * Cost: one short read where there is nothing to collect; all keys of the set where there is.
  */
@@ -54,6 +54,7 @@ export function* draftFloor(
   nowMs: number,
   limits: FloorLimits,
 ): Steps<FloorDraft | undefined> {
+  if (room.history === 'full') return undefined;
   if (!(yield* mayFloorBeDue(tx, limits)) || !(yield* isQuiet(tx))) return undefined;
   const { root, count } = yield* readRoot(tx);
   const floorKeyId = deriveFloorKeyId(room.hash, room.roomId);

@@ -36,6 +36,7 @@ import { alone, readReadable } from './readable.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 import { rowToDelta } from './set-rows.js';
 import { nameKey } from './name-key.js';
+import { readPresent } from './past.js';
 import { takeFromTrash, type Trashed } from './trash.js';
 
 /** How many rows and how many bytes of payload one plan looks at: bounded work, bounded memory. */
@@ -178,8 +179,9 @@ function* readNarrowed(tx: Transaction, siblings: readonly Stamped[], context: C
   return narrowContext(kept, defaultLimits.replicasPerKeyMax - JOINED_ENTRIES, direct);
 }
 
-/** The deltas of a key that no held one covers, in trie order. */
+/** The deltas of a key that no held one covers, in trie order; of a document in a room of full history those that are not merged yet [FH4]. */
 export function* readSiblings(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<readonly Delta[]> {
+  if (room.history === 'full') return yield* readPresent(tx, room, keyId);
   const rows = yield* tx.rows('deltas', underKey(keyId));
   return rows.map(([trieKey, row]) => rowToDelta(room, trieKey, row));
 }

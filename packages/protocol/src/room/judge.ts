@@ -43,6 +43,7 @@ export function* judgeCheckpoints(
   const vouched = new Set<DeltaId>();
   const proven = new Set<DeltaId>();
   if (!arrivals.some(isClaim)) return { arrivals, vouched, proven };
+  if (room.history === 'full') return { arrivals: arrivals.map(refuseClaim), vouched, proven };
   const judged: Arrival[] = [];
   const heldByKey = new Map<KeyId, Held>();
   for (const arrival of arrivals) {
@@ -76,6 +77,16 @@ export function* judgeCheckpoints(
     if (verdict.isProven) proven.add(arrival.delta.id);
   }
   return { arrivals: judged, vouched, proven };
+}
+
+/** [FH3] Where everything is kept nothing has to be taken on a word for all that it would merge. */
+function refuseClaim(arrival: Arrival): Arrival {
+  if (!isClaim(arrival)) return arrival;
+  return {
+    ...arrival,
+    fault: 'CHECKPOINT_WRONG',
+    reason: 'nothing takes the place of others in a room of full history',
+  };
 }
 
 interface Held {

@@ -17,10 +17,14 @@ type KeyTable = 'deltas' | 'journal';
 
 /**
  * How these keys stand, in their order. Many of them are not looked for one by one: all keys of the room are passed, without their bodies, and
- * rows that follow one another are read in one request.
+ * rows that follow one another are read in one request. In a room of full history each is looked for, as most of what would be passed and read is past.
  */
 export function* readKeyStates(tx: Transaction, room: RoomRef, keyIds: readonly KeyId[]): Steps<readonly KeyState[]> {
-  if (keyIds.length <= STEP_KEYS || (yield* readRoot(tx)).count > keyIds.length * PASSED_PER_KEY)
+  if (
+    room.history === 'full' ||
+    keyIds.length <= STEP_KEYS ||
+    (yield* readRoot(tx)).count > keyIds.length * PASSED_PER_KEY
+  )
     return yield* readEach(tx, room, keyIds);
   const wanted = new Set(keyIds);
   const deltas = yield* readRowsOf(tx, 'deltas', wanted);

@@ -5,7 +5,7 @@ import type { Hlc } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
 import { assertWhole } from '../merkle/node-table.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { type ContextualSibling, readContexts } from './set-rows.js';
+import { type ContextualSibling, readContexts, rowToDelta } from './set-rows.js';
 import { isReached } from './floor-rows.js';
 import type { JournalRow } from './journal.js';
 import { isKeyLost } from './lost.js';
@@ -87,8 +87,28 @@ export function* contextOfPrevious(
   const note = row?.[STAMP_BYTES];
   const isRow = hlc > Math.min(...group.map(oldestOf));
   if (!isRow && (note === NOTES.unseen || !(yield* isVisible(tx, room, { keyId, replica, hlc })))) return EMPTY_CONTEXT;
-  const previous = (yield* loadContexts(tx, keyId)).find((held) => held.replica === replica && held.hlc === hlc);
-  return joinContexts([previous?.context ?? EMPTY_CONTEXT, contextOfOwn({ replica, hlc }, note !== undefined)]);
+  const seen = yield* contextOfHeldOne(tx, room, { keyId, replica, hlc });
+  return joinContexts([seen, contextOfOwn({ replica, hlc }, note !== undefined)]);
+}
+
+/** Of an own delta that is still held; it is not known any more where something has superseded it, but for a room of full history. */
+function* contextOfHeldOne(
+  tx: Transaction,
+  room: RoomRef,
+  { keyId, replica, hlc }: Pick<Delta, 'keyId' | 'replica' | 'hlc'>,
+): Steps<Context> {
+  if (room.history === 'full') {
+    const from = placeOf({ keyId, replica, hlc });
+    const [row] = yield* tx.rows('deltas', { from, to: prefixEnd(from), limit: 1 });
+    return row === undefined ? EMPTY_CONTEXT : rowToDelta(room, ...row).context;
+  }
+  const held = (yield* loadContexts(tx, keyId)).find((one) => one.replica === replica && one.hlc === hlc);
+  return held?.context ?? EMPTY_CONTEXT;
+}
+
+/** What its trie key begins with. */
+function placeOf({ keyId, replica, hlc }: Pick<Delta, 'keyId' | 'replica' | 'hlc'>): Uint8Array {
+  return concatBytes(idToBytes(keyId), idToBytes(replica), u64ToBytes(hlc));
 }
 
 /**
@@ -110,7 +130,7 @@ const isAboveGap = ({ replica, prev, context }: DeltaHeader): boolean => prev > 
  * that may be so of what a floor lets stand.
  */
 function* isVisible(tx: Transaction, room: RoomRef, own: Pick<Delta, 'keyId' | 'replica' | 'hlc'>): Steps<boolean> {
-  const from = concatBytes(idToBytes(own.keyId), idToBytes(own.replica), u64ToBytes(own.hlc));
+  const from = placeOf(own);
   if ((yield* tx.keys('deltas', { from, to: prefixEnd(from), limit: 1 })).length > 0) return true;
   const covering = (yield* loadContexts(tx, own.keyId)).filter(({ context }) => covers(context, own));
   const held = yield* tx.getMany(

@@ -1,7 +1,7 @@
 import * as encoding from 'lib0/encoding';
 import { bytesToU64, concatBytes, equalBytes, u64ToBytes, utf8ToBytes } from '../bytes.js';
 import { decodeRow, encode, readFixed, readVarUint } from '../codec.js';
-import type { Delta } from '../delta.js';
+import { type Delta, trieKeyOf } from '../delta.js';
 import { receiveHlc } from '../hlc.js';
 import { bytesToDeltaId, type DeltaId, idToBytes, type ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
@@ -19,6 +19,7 @@ import { readLostSeqs } from './lost.js';
 import { readClock, readOwnReplica, writeNumber } from './meta.js';
 import { bytesToOutboxPlace } from './outbox.js';
 import { putInQuarantine, type Rejected } from './quarantine.js';
+import { releaseUsable } from './release.js';
 import { settleRetained } from './retained.js';
 import { acknowledge } from './seal.js';
 import { dotKey } from './set-rows.js';
@@ -41,6 +42,8 @@ export interface Reception extends Acceptance {
   readonly withdrawnSeqs: readonly number[];
   /** Own deltas of which the relay has shown that it has them. */
   readonly returned: readonly number[];
+  /** What was quarantined, and can be used from now on. */
+  readonly released: ReadonlySet<DeltaId>;
 }
 
 const EVERYTHING = { from: new Uint8Array() };
@@ -73,7 +76,7 @@ export function* receiveDeltas(
     if (name !== undefined) tx.put('names', nameKey(name), idToBytes(delta.keyId));
   }
   const unreadable = judgement.arrivals.flatMap(({ delta, fault }) => (fault === undefined ? [] : [{ delta, fault }]));
-  yield* putInQuarantine(tx, [...unreadable, ...rejected], nowMs);
+  yield* putInQuarantine(tx, [...unreadable, ...(yield* strangeAmong(tx, rejected, deltas))], nowMs);
   if (clock !== before) writeNumber(tx, 'clock', clock);
   if (cursor !== undefined) writeCursor(tx, cursor);
   noteVouched(tx, acceptance, judgement);
@@ -84,7 +87,23 @@ export function* receiveDeltas(
     yield* settleRetained(tx, room, replica);
     acceptance = { ...acceptance, ...(yield* readRoot(tx)) };
   }
-  return { ...acceptance, judgement, withdrawn, withdrawnSeqs, returned };
+  const released = yield* releaseUsable(tx, room, replica, judgement);
+  if (released.size > 0) acceptance = { ...acceptance, ...(yield* readRoot(tx)) };
+  return { ...acceptance, judgement, withdrawn, withdrawnSeqs, returned, released };
+}
+
+/** An id does not say how it is signed: an honest delta that is held, or came with it, may come once more, spoiled on the way. */
+function* strangeAmong(
+  tx: Transaction,
+  rejected: readonly Rejected[],
+  arrived: readonly Delta[],
+): Steps<readonly Rejected[]> {
+  const ids = new Set(arrived.map(({ id }) => id));
+  const held = yield* tx.getMany(
+    'deltas',
+    rejected.map(({ delta }) => trieKeyOf(delta)),
+  );
+  return rejected.filter(({ delta }, i) => held[i] === undefined && !ids.has(delta.id));
 }
 
 /** What an unusable one superseded is kept, and so is what is known of it. */

@@ -21,12 +21,13 @@ import {
   restoreTombstones,
   trimContexts,
 } from './scrub-rows.js';
+import { restorePast, scrubMergedRows, scrubPastRows } from './scrub-past.js';
 import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
 import { ENTRY_BYTES, isEntry } from './vector-entry.js';
 import { restartVector, settleVector } from './vector.js';
 
-/** What is looked at, in this order: what others are derived from comes before them. `nodes` come last but one, as they name the set. */
-const PHASES = [...PLAIN_TABLES, 'names', 'deltas', 'contexts', 'dots', 'nodes', 'strays'] as const;
+/** What is looked at, in this order: what others are derived from comes before them. `nodes` come behind all that they name. */
+const PHASES = [...PLAIN_TABLES, 'names', 'deltas', 'contexts', 'dots', 'nodes', 'strays', 'past', 'merged'] as const;
 export type ScrubPhase = (typeof PHASES)[number];
 
 /** Where a scrub goes on. */
@@ -168,6 +169,10 @@ function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, 
       return scrubNodes(tx, room, from, rowsMax);
     case 'strays':
       return scrubStrays(tx, from);
+    case 'past':
+      return scrubPast(tx, room, from);
+    case 'merged':
+      return scrubMerged(tx, from);
     default:
       return dropUnreadable(tx, room, phase, from, PAGE_ROWS);
   }
@@ -185,8 +190,11 @@ function* scrubDeltas(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<P
   const { held, unreadable, rows, bytes, last } = yield* readHeld(tx, room, from, PAGE_ROWS);
   yield* putUnsentAside(tx, unreadable);
   for (const key of unreadable) for (const table of ['deltas', 'tombstones'] as const) tx.delete(table, key);
+  const isFull = room.history === 'full';
   const mended =
-    (yield* restoreDots(tx, held)) + (yield* restoreContexts(tx, held)) + (yield* restoreTombstones(tx, held));
+    (yield* restoreDots(tx, held)) +
+    (yield* isFull ? restorePast(tx, room, held) : restoreContexts(tx, held)) +
+    (yield* restoreTombstones(tx, held));
   return { rows, bytes, unreadable: unreadable.length, mended, last };
 }
 
@@ -277,6 +285,19 @@ function* scrubNodes(tx: Transaction, room: RoomRef, from: Uint8Array, keysMax: 
 function* scrubStrays(tx: Transaction, from: Uint8Array): Steps<Page> {
   const { dropped, last, rows } = yield* dropStrayNodes(tx, from, PAGE_ROWS);
   return { rows, mended: dropped, last };
+}
+
+function* scrubPast(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
+  const rows = yield* tx.rows('past', { from, limit: PAGE_ROWS });
+  const mended = yield* scrubPastRows(tx, room, rows);
+  return { rows: rows.length, mended, last: rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0] };
+}
+
+/** One at a time: each is a whole document. */
+function* scrubMerged(tx: Transaction, from: Uint8Array): Steps<Page> {
+  const rows = yield* tx.rows('merged', { from, limit: 1 });
+  const mended = yield* scrubMergedRows(tx, rows);
+  return { rows: rows.length, bytes: rows[0]?.[1].length ?? 0, mended, last: rows[0]?.[0] };
 }
 
 /** What the index says that there is, where it can be read at all. */

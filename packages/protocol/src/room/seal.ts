@@ -11,6 +11,7 @@ import { type Acceptance, acceptDeltas, isAnyCovered, type RoomRef } from './acc
 import { type JournalRow, journalKey, readJournalPage } from './journal.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { isAnyHidden } from './past.js';
 import { bytesToOutboxEntry, type OutboxEntry, outboxEntryToBytes } from './outbox-entry.js';
 import { contextOfDrafted, contextOfPrevious, readPrevious, writePrevious } from './previous.js';
 import { settleRetained } from './retained.js';
@@ -90,7 +91,7 @@ export function* commitSeal(
   const rows = yield* tx.getMany('journal', rowKeys);
   if (rows.includes(undefined)) return undefined;
   const deltas = sealed.map((draft) => draft.delta);
-  if (yield* isAnyCovered(tx, deltas)) return undefined;
+  if ((yield* isAnyCovered(tx, deltas)) || (yield* isAnyHidden(tx, deltas))) return undefined;
   if (!(yield* areInPlace(tx, deltas))) return undefined;
 
   const clock = yield* readClock(tx);

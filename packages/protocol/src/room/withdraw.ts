@@ -20,6 +20,7 @@ import { bytesToOutboxPlace, type OutboxPlace, readDot } from './outbox.js';
 import { readGrounds } from './ground.js';
 import { type JournalRow, readJournalOf, readSiblings, writeRow } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
+import { isAnyHidden } from './past.js';
 import { noteStanding, noteStandingBelow } from './previous.js';
 import { splitTrieKeys } from './set-rows.js';
 import { isAnswer } from './readable.js';
@@ -54,7 +55,10 @@ export function* withdrawDelta(
   yield* lowerRows(tx, replica, place.keyId, previous);
   const rows: JournalRow[] = [];
   for (const delta of deltas) {
+    // Its author has replaced it: written again, an old value would stand beside what replaced it [FH3].
+    const isReplaced = yield* isAnyHidden(tx, [delta]);
     if (swept === undefined) yield* removeDelta(tx, room, delta);
+    if (isReplaced) continue;
     if (hasFlag(delta, FLAG.floor)) {
       yield* settleRetained(tx, room, replica);
       yield* settleTrash(tx, room);

@@ -9,6 +9,7 @@ import {
   readCheckpointSources,
   updatesOf,
 } from '../room/checkpoint.js';
+import { commitMerged, readMergeSources } from '../room/merge.js';
 import { readNumber } from '../room/meta.js';
 import { resetClock } from '../room/withdraw.js';
 import { asItIs, mergeIds, writesOfBody } from './content.js';
@@ -16,7 +17,7 @@ import type { DeskHost } from './desk.js';
 
 const RETRY_MS = 2_000;
 
-/** Where a replica writes checkpoints of documents [CP3, CP4]. */
+/** Where a replica writes checkpoints of documents [CP3, CP4], or merges them for itself in a room of full history [FH4]. */
 export class Compactor {
   readonly #host: DeskHost;
   readonly #planned = new Set<KeyId>();
@@ -55,10 +56,29 @@ export class Compactor {
     this.#planned.delete(keyId);
     if (!isInSession) return;
     const { limits } = world.config;
+    if (world.room.history === 'full') {
+      this.#merge(keyId);
+      return;
+    }
     const { sources } = disk.read((tx) => readCheckpointSources(tx, world.room, id, keyId, limits));
     if (sources === undefined) return;
     this.#planned.add(keyId);
     this.#host.later(random.between(0, 30), () => this.#write(sources));
+  }
+
+  #merge(keyId: KeyId): void {
+    const { world, disk, random } = this.#host;
+    const { sources } = disk.read((tx) => readMergeSources(tx, world.room, keyId, world.config.limits));
+    if (sources === undefined) return;
+    const update = mergeIds(sources.updates);
+    const epoch = disk.read((tx) => readNumber(tx, 'epoch'));
+    this.#planned.add(keyId);
+    this.#host.later(random.between(0, 30), () => {
+      this.#planned.delete(keyId);
+      const isMerged = disk.write((tx) => commitMerged(tx, sources, update, epoch), this.#host.durability);
+      world.count(isMerged ? 'documents merged' : 'merges that lost their race');
+      if (!isMerged) this.#plan(keyId, 0);
+    });
   }
 
   #write(sources: CheckpointSources): void {

@@ -4,7 +4,7 @@ import { isMangroveError } from '../errors.js';
 import { deriveKeyId, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
 import { foldJournal } from '../room/fold.js';
 import { appendToJournal, type JournalRow, readJournal, readJournalOf, readKeyState } from '../room/journal.js';
-import { readDocumentDeltas } from '../room/checkpoint.js';
+import { readWholeDocument } from '../room/merge.js';
 import { readNumber } from '../room/meta.js';
 import { nextEpoch } from '../room/fence.js';
 import { readableRecords } from '../room/readable.js';
@@ -12,7 +12,7 @@ import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room
 import { numbersOf } from '../room/runs.js';
 import { resetClock, withdrawRefused } from '../room/withdraw.js';
 import type { Refusal } from '../sync/event.js';
-import { asItIs, editOf, mergeIds, writesOfBody } from './content.js';
+import { asItIs, editOf, idsOfUpdate, mergeIds } from './content.js';
 import type { Disk } from './disk.js';
 import type { WriteKind } from './ledger.js';
 import type { Random } from './random.js';
@@ -86,9 +86,9 @@ export class Desk {
   /** What the bodies say: a checkpoint stands for all that it has merged. */
   #document(keyId: KeyId): readonly number[] {
     const { world, disk } = this.#host;
-    const deltas = disk.read((tx) => readDocumentDeltas(tx, world.room, keyId));
+    const updates = disk.read((tx) => readWholeDocument(tx, world.room, keyId));
     const rows = disk.read((tx) => readJournalOf(tx, keyId));
-    return [...deltas.flatMap(writesOfBody), ...rows.flatMap((row) => this.#writesOf(row))];
+    return [...updates.flatMap(idsOfUpdate), ...rows.flatMap((row) => this.#writesOf(row))];
   }
 
   /** The journal of a profile that was copied. */

@@ -1,4 +1,5 @@
 import { MangroveError } from '../errors.js';
+import type { RoomConfig } from '../ids.js';
 import { Random } from './random.js';
 
 /** What can befall a world, one at a time, while it runs. */
@@ -43,6 +44,7 @@ export type FaultKind = (typeof FAULTS)[number];
 
 export interface WorldOptions {
   readonly seed: number;
+  readonly history: RoomConfig['history'];
   readonly replicaCount: number;
   readonly relayCount: number;
   /** Edits over all replicas, and the ratio of them that are of documents. */
@@ -100,6 +102,7 @@ const DAY_MS = 24 * 3_600_000;
 
 export const defaultOptions: WorldOptions = {
   seed: 1,
+  history: 'current',
   replicaCount: 3,
   relayCount: 1,
   editCount: 40,
@@ -224,5 +227,6 @@ export function mixedOptions(seed: number): WorldOptions {
     replicaExpiryMs: random.pick([1_500, 90 * DAY_MS]),
     trashMs: random.pick([1_000, 30 * DAY_MS]),
     retainSupersededMs: random.pick([3_000, 7 * DAY_MS]),
+    history: random.pick(['current', 'current', 'current', 'full']),
   };
 }

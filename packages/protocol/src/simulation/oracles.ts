@@ -5,6 +5,7 @@ import { type Floor, isUnderFloor } from '../floor.js';
 import { bytesToReplicaId, deriveFloorKeyId, deriveKeyId, idToBytes, type KeyId } from '../ids.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
 import { floorsOfRow } from '../room/floor-index.js';
+import { uncovered } from '../room/readable.js';
 import { dotKey, splitTrieKeys } from '../room/set-rows.js';
 import type { MemoryTables } from '../store/memory-store.js';
 import { runPlan } from '../store/plan.js';
@@ -74,7 +75,9 @@ export class Oracles {
       this.#assertTables(node);
       this.#assertTrash(node);
       this.#assertContent(node);
+      if (this.#world.options.history === 'full') this.#assertHistory(node);
     }
+    if (this.#world.options.history === 'full') for (const replica of replicas) this.#assertReading(replica);
     this.#assertDots();
     if (new Set(this.#world.merkleRoots()).size !== 1) throw new Error('roots differ at the end');
     for (const { links } of relays)
@@ -122,6 +125,7 @@ export class Oracles {
   /** [SY3] A vector claims only what is held, or covered by something that is held. What lies under a floor contexts leave out, also before it comes [FL12]. */
   #assertVector({ name, tables }: Node): void {
     const { ledger, options } = this.#world;
+    const { history } = options;
     // A vector is a relay's word, and a flipped bit may make it any other.
     if (options.flipRatio > 0) return;
     let contextual: Map<KeyId, Delta[]> | undefined;
@@ -134,6 +138,7 @@ export class Oracles {
         if (records.some(({ delta, withdrawn }) => withdrawn || isHeld(delta))) continue;
         if (records.some(({ delta }) => ledger.isUnder(delta))) continue;
         if (isAwaiting(tables) && records.some(({ delta }) => ledger.isCoveredUnder(delta))) continue;
+        if (history === 'full') throw new Error(`[FH1] ${name} claims (${replica}, ${seq}), which it does not hold`);
         const covering = (contextual ??= contextualByKey(this.#world, tables));
         const isCovered = (delta: Delta) =>
           covering.get(delta.keyId)?.some(({ context }) => covers(context, delta)) === true;
@@ -177,11 +182,45 @@ export class Oracles {
     for (const delta of held) {
       if (!dots.has(`${bytesToHex(dotKey(delta))} ${bytesToHex(trieKeyOf(delta))}`))
         throw new Error(`${name} holds a delta without its dot`);
+      if (this.#world.options.history === 'full') continue;
       if (contextual.get(delta.keyId)?.some(({ context }) => covers(context, delta)))
         throw new Error(`[CX2] ${name} keeps (${delta.replica}, ${delta.seq}), which something that it holds covers`);
     }
-    if (rows(tables, 'contexts').length !== contextual.size)
+    const rowsMax = this.#world.options.history === 'full' ? 0 : contextual.size;
+    if (rows(tables, 'contexts').length !== rowsMax)
       throw new Error(`${name} has contexts of ${rows(tables, 'contexts').length} keys, ${contextual.size} have some`);
+  }
+
+  /** [FH1] What a relay has had is everywhere at the end, whatever has replaced it since. */
+  #assertHistory({ name, tables }: Node): void {
+    const { ledger } = this.#world;
+    // Of two deltas that copies of a profile pushed on one dot a relay has refused one.
+    for (const { delta, atRelay, withdrawn } of ledger.deltas.values())
+      if (
+        atRelay &&
+        !withdrawn &&
+        ledger.deltasAt(delta.replica, delta.seq).length === 1 &&
+        tables.table('deltas').get(trieKeyOf(delta)) === undefined
+      )
+        throw new Error(`[FH1] ${name} has not got (${delta.replica}, ${delta.seq}), which a relay had`);
+  }
+
+  /** [FH2, FH4] What is past, merged and leapt over changes nothing of what is read. */
+  #assertReading({ index, isDead, disk, desk }: Cast['replicas'][number]): void {
+    if (isDead) return;
+    const { keys, room } = this.#world;
+    for (const key of keys) {
+      const keyId = deriveKeyId(room.hash, room.roomId, key);
+      const present = uncovered(deltasOf(this.#world, disk.tables).filter((delta) => delta.keyId === keyId));
+      const ids = present.flatMap((delta) =>
+        key.kind === 'document' ? writesOfBody(delta) : this.#world.ledger.valuesOf(delta.id),
+      );
+      const expected = [...new Set(ids)].sort((a, b) => a - b);
+      if (String(desk.read(key)) !== String(expected))
+        throw new Error(
+          `[FH2] replica ${index} reads ${desk.read(key)} of ${key.kind} ${key.id}, and holds ${expected}`,
+        );
+    }
   }
 
   /** [FL10] Of a delete nothing is left once everybody has it. */
@@ -218,7 +257,7 @@ export class Oracles {
     const floors = floorsOf(this.#world, tables);
     for (const key of keys) {
       const keyId = deriveKeyId(room.hash, room.roomId, key);
-      const deltas = held.filter((delta) => delta.keyId === keyId);
+      const deltas = uncovered(held.filter((delta) => delta.keyId === keyId));
       const found = new Set(deltas.flatMap((delta) => ledger.valuesOf(delta.id)));
       for (const delta of deltas)
         for (const id of writesOfBody(delta))

@@ -23,7 +23,6 @@ import { Trace } from './trace.js';
 import { makeKeys, planEdits } from './workload.js';
 
 const EPOCH_MS = 1_750_000_000_000;
-const ROOM_CONFIG: RoomConfig = { history: 'current', encrypted: false };
 /** Longer than any stamp may be ahead, as a world with wrong clocks waits for its time. */
 const DRAIN_MS_MAX = 30 * 60_000;
 const DRAIN_EVENTS_MAX = 400_000;
@@ -67,8 +66,10 @@ export class World implements Cast {
     this.random = new Random(options.seed);
     this.ledger = new Ledger(options.isWatched);
     const limits = { ...defaultLimits, ...limitsOf(options), checkpointStepMs: CHECKPOINT_STEP_MS };
-    const roomId = deriveRoomId(crypto.hash, `world ${options.seed}`, ROOM_CONFIG);
-    this.config = { room: { hash: crypto.hash, roomId }, roomConfig: ROOM_CONFIG, limits };
+    const { history } = options;
+    const roomConfig: RoomConfig = { history, encrypted: false };
+    const roomId = deriveRoomId(crypto.hash, `world ${options.seed}`, roomConfig);
+    this.config = { room: { hash: crypto.hash, roomId, history }, roomConfig, limits };
     this.#wires = this.#makeWires();
     this.relays = Array.from({ length: options.relayCount }, (_, i) => new SimRelay(this, i, honestRelay));
     this.replicas = Array.from({ length: options.replicaCount }, (_, i) => new SimReplica(this, i, honestReplica));

@@ -46,6 +46,10 @@ export const TABLES = [
   'floors',
   /** u8 0 • u64 ms • trieKey → nothing; u8 1 • trieKey → u64 ms • delta: what a floor has swept and had content [FL5]. Both. */
   'trash',
+  /** keyId 16 → which of its deltas are not read one by one, in a room that keeps all of them; see `room/past.ts` [FH2, FH4]. Replica. */
+  'past',
+  /** keyId 16 → the one update that what is past of a document comes to • u32 checksum [FH4]. Replica. */
+  'merged',
 ] as const;
 
 export type Table = (typeof TABLES)[number];

@@ -16,9 +16,8 @@ import { RestoredRoom } from './restored-room.js';
 
 export interface RestorerHost {
   readonly hash: Hash;
-  readonly config: RoomConfig;
-  /** Opens the room where it is not open. */
-  borrow(room: string): Promise<BorrowedRoom>;
+  /** Opens the room where it is not open. Rejects with `ROOM_CONFIG_MISMATCH` where it is another one here. */
+  borrow(room: string, history: RoomConfig['history']): Promise<BorrowedRoom>;
 }
 
 /** Restores the backups of a file, piece by piece; what is whole is restored whatever comes after it [BK8]. */
@@ -66,10 +65,9 @@ export class Restorer {
   async #run(effect: RestoreEffect): Promise<void> {
     switch (effect.kind) {
       case 'open': {
-        const { history, encrypted } = this.#host.config;
-        if (effect.config.history !== history || effect.config.encrypted !== encrypted)
-          throw new MangroveError('NOT_SUPPORTED', { feature: 'A backup of a room with this configuration' });
-        const restored = await RestoredRoom.open(await this.#host.borrow(effect.room));
+        const { history, encrypted } = effect.config;
+        if (encrypted) throw new MangroveError('NOT_SUPPORTED', { feature: 'A backup of an encrypted room' });
+        const restored = await RestoredRoom.open(await this.#host.borrow(effect.room, history));
         this.#room = { name: effect.room, restored };
         return;
       }

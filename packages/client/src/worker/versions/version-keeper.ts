@@ -6,7 +6,6 @@ import {
   makeVersionId,
   MangroveError,
   packVersion,
-  readDocumentDeltas,
   readJournalOf,
   recordPayloadToBytes,
   unpackVersion,
@@ -24,10 +23,12 @@ import { deflate } from '../../deflate.js';
 import type { Environment } from '../../environment.js';
 import type { Version } from '../../types.js';
 import { readDocument } from '../documents.js';
-import type { VersionKey, WriteResult } from '../engine-api.js';
+import type { VersionKey, VersionsPage, WriteResult } from '../engine-api.js';
 import { readEntries, readRecord, recordName } from '../records.js';
 import type { RuntimeOptions } from '../runtime-options.js';
-import { isRecent, listRecent, readRecent } from './recent.js';
+import { FullHistory } from './full-history.js';
+import { Tail } from './tail.js';
+import { idToPlace, isBelow, isTold, type Place, placeOfSaved, type Told } from './told.js';
 
 /** Of the versions that are saved before another one is restored, so many are kept for a key. */
 const AUTOMATIC_MAX = 20;
@@ -53,11 +54,17 @@ export class VersionKeeper {
     this.#host = host;
   }
 
-  /** Newest first. */
-  async list(key: VersionKey): Promise<readonly Version[]> {
+  /** A page, newest first. Throws `VERSION_UNAVAILABLE` where there is none of the id behind which it is to begin. */
+  async list(key: VersionKey, { limit, after }: VersionsPage): Promise<readonly Version[]> {
     const saved = (await this.#readSaved(key)).map(toVersion);
-    const recent = key.kind === 'document' ? await this.#listRecent(key) : [];
-    return [...saved, ...recent].sort((a, b) => b.atMs - a.atMs);
+    const below = after === undefined ? undefined : placeOf(saved.find(({ id }) => id === after) ?? { id: after });
+    const told = (await this.#told(key)?.list(limit, below)) ?? [];
+    const all = [...saved, ...told].map((version) => ({ version, place: placeOf(version) }));
+    return all
+      .filter(({ place }) => below === undefined || isBelow(place, below))
+      .sort((a, b) => (isBelow(a.place, b.place) ? 1 : -1))
+      .slice(0, limit)
+      .map(({ version }) => version);
   }
 
   /** How the key reads now, under a name. Throws `NAME_INVALID`, `BODY_TOO_LARGE`. */
@@ -69,9 +76,8 @@ export class VersionKeeper {
   /** Names what was saved without one, or names it anew; a state that only the tail tells is saved by that. */
   async name(key: VersionKey, id: string, name: string): Promise<Version> {
     assertName('version', name);
-    if (isRecent(id)) {
-      const state = await this.read(key, id);
-      const atMs = (await this.#listRecent(key)).find((version) => version.id === id)?.atMs ?? this.#nowMs();
+    if (isTold(id)) {
+      const { state, atMs } = await this.#readTold(key, id);
       return this.#write(key, state, { at: atMs, kind: 'named', name });
     }
     const saved = await this.#find(key, id);
@@ -85,13 +91,7 @@ export class VersionKeeper {
     const { store, config, identity } = this.#host.options;
     const { room } = config;
     const keyId = this.#keyIdOf(key);
-    if (isRecent(id)) {
-      const deltas = await store.transact((tx) => readDocumentDeltas(tx, room, keyId), { mode: 'read' });
-      const state = readRecent(deltas, id);
-      if (state === undefined)
-        throw new MangroveError('VERSION_UNAVAILABLE', { id, reason: 'it was merged into later ones' });
-      return state;
-    }
+    if (isTold(id)) return (await this.#readTold(key, id)).state;
     const { row } = await this.#find(key, id);
     const parts = await store.transact(
       function* (tx) {
@@ -109,6 +109,7 @@ export class VersionKeeper {
 
   /** Saves how the key reads now without a name, unless the newest version is just that; the oldest of these make room [VS4]. */
   async keep(key: VersionKey): Promise<void> {
+    if (await this.#isInHistory(key)) return;
     const state = await this.#readNow(key);
     const saved = await this.#readSaved(key);
     const { room } = this.#host.options.config;
@@ -117,6 +118,13 @@ export class VersionKeeper {
     await this.#write(key, state, { at: this.#nowMs(), kind: 'automatic', name: null });
     const automatic = saved.filter((one) => one.row.kind === 'automatic');
     for (const { id } of automatic.slice(AUTOMATIC_MAX - 1)) await this.delete(key, id);
+  }
+
+  /** Whether all that was written of it is there for good: what is not sealed yet is merged with what comes next. */
+  async #isInHistory(key: VersionKey): Promise<boolean> {
+    const { store, config } = this.#host.options;
+    if (config.roomConfig.history !== 'full') return false;
+    return (await store.transact((tx) => readJournalOf(tx, this.#keyIdOf(key)), { mode: 'read' })).length === 0;
   }
 
   /** Throws `VERSION_UNAVAILABLE` for what is not saved. */
@@ -181,16 +189,20 @@ export class VersionKeeper {
     return saved;
   }
 
-  async #listRecent(key: VersionKey): Promise<readonly Version[]> {
+  /** Undefined where nothing is told but what is saved. */
+  #told(key: VersionKey): Told | undefined {
     const { store, config } = this.#host.options;
     const keyId = this.#keyIdOf(key);
-    const { deltas, rows } = await store.transact(
-      function* (tx) {
-        return { deltas: yield* readDocumentDeltas(tx, config.room, keyId), rows: yield* readJournalOf(tx, keyId) };
-      },
-      { mode: 'read' },
-    );
-    return listRecent(deltas, rows.length === 0);
+    if (config.roomConfig.history === 'full') return new FullHistory(store, config.room, keyId, key.kind);
+    return key.kind === 'document' ? new Tail(store, config.room, keyId) : undefined;
+  }
+
+  async #readTold(key: VersionKey, id: string): Promise<{ readonly state: Uint8Array; readonly atMs: number }> {
+    const place = idToPlace(id);
+    const told = place && (await this.#told(key)?.read(place));
+    if (told === undefined)
+      throw new MangroveError('VERSION_UNAVAILABLE', { id, reason: 'no deltas tell it, or they were merged since' });
+    return told;
   }
 
   #nowMs(): number {
@@ -204,6 +216,13 @@ export class VersionKeeper {
 }
 
 const payloadOf = (value: Value): Uint8Array => recordPayloadToBytes({ value: valueToBytes(value) });
+
+/** Throws `VERSION_UNAVAILABLE` for what is neither saved nor an id of what is told. */
+function placeOf({ id, atMs }: Pick<Version, 'id'> & Partial<Version>): Place {
+  const place = isTold(id) ? idToPlace(id) : atMs === undefined ? undefined : { ...placeOfSaved(atMs), replica: id };
+  if (place === undefined) throw new MangroveError('VERSION_UNAVAILABLE', { id, reason: 'there is none of this id' });
+  return place;
+}
 
 function toVersion({ id, row, replica }: Saved): Version {
   const { at, bytes, kind, name } = row;
