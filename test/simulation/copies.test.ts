@@ -24,6 +24,14 @@ test.each([
   expect(rootsOf(runCopied(seed))).toBe(1);
 });
 
+test('[SY24, FL10] a delete that both copies have sealed is collected, though the one of which it was told is gone (seed 810138)', () => {
+  const world = createWorld(mixedOptions(810_138));
+  world.run({ steps: 700 });
+  world.healAndDrain();
+  expect(rootsOf(world)).toBe(1);
+  expect(world.counts.get('tombstones collected')).toBeGreaterThan(0);
+});
+
 test(`[SY24, CX4] a copy that slept goes on beside the original, and nobody's write is covered unseen: ${SEEDS} seeds`, () => {
   let floors = 0;
   for (let seed = 300_001; seed <= 300_000 + SEEDS; seed++) {

@@ -267,12 +267,16 @@ export class Ledger {
     return closure;
   }
 
+  /** The deltas that say it: several where a profile was copied, or it was sealed again. */
+  holdersOf(id: number): readonly SealedRecord[] {
+    return (this.#deltasByKey.get(this.get(id).keyId) ?? []).filter(({ writes }) => writes.includes(id));
+  }
+
   /** A replica is gone for good: what no relay has had goes with it. */
   died(replica: number): void {
     for (const write of this.writes) {
       if (write.replica !== replica) continue;
-      const holders = (this.#deltasByKey.get(write.keyId) ?? []).filter(({ writes }) => writes.includes(write.id));
-      const isSafe = holders.some(({ atRelay }) => atRelay);
+      const isSafe = this.holdersOf(write.id).some(({ atRelay }) => atRelay);
       if (!isSafe && write.onRelay) throw new Error(`write ${write.id} was acknowledged by a relay that never had it`);
       if (!isSafe) write.lost = true;
     }

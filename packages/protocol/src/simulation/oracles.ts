@@ -226,9 +226,9 @@ export class Oracles {
   /** [FL10] Of a delete nothing is left once everybody has it. */
   #isCollected(id: number, floors: readonly Floor[]): boolean {
     const { ledger } = this.#world;
-    const { kind, delta } = ledger.get(id);
-    const record = delta === undefined || kind !== 'delete' ? undefined : ledger.deltas.get(delta);
-    return record !== undefined && floors.some((floor) => isUnderFloor(floor, record.delta));
+    if (ledger.get(id).kind !== 'delete') return false;
+    // Of copies of a profile each may have sealed it.
+    return ledger.holdersOf(id).some(({ delta }) => floors.some((floor) => isUnderFloor(floor, delta)));
   }
 
   /** [FL5] What is in the trash lies under a held floor, and what is kept of floors is of held ones. */
