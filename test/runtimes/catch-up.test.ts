@@ -178,6 +178,13 @@ test('[SY9] a relay with an empty disk is filled again by a client that shows ce
   expect(await again.next('refused')).toMatchObject({ code: 'UNCERTIFIED', replica: alice.replica.id });
   expect(await again.next('ack')).toMatchObject({ seqs: [] });
   again.send({ kind: 'certificates', certificates });
+  // A key that was shown proves nothing of what somebody else signed in its name.
+  const forged = (deltas[0] as Delta).bytes.slice();
+  forged[forged.length - 1] = (forged.at(-1) as number) ^ 1;
+  again.send({ kind: 'push', repair: true, deltas: [forged] });
+  const refused = await again.next('refused', ({ code }) => code !== 'UNCERTIFIED');
+  expect(refused).toMatchObject({ code: 'SIGNATURE_INVALID', replica: alice.replica.id });
+  expect(await again.next('ack')).toMatchObject({ seqs: [] });
   again.push(deltas, true);
   const ack = await again.next('ack');
   expect(ack.position?.offset).toBe(20);

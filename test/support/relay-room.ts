@@ -23,6 +23,7 @@ import {
   type ReplicaId,
   signDelta,
   type Store,
+  type Table,
 } from '@mangrove/protocol';
 import { expect } from 'vitest';
 import { Counters } from '../../packages/relay/src/counters.js';
@@ -74,14 +75,10 @@ export class RoomWorld {
     return RelayRoom.open('room', this.ports);
   }
 
-  async retained(): Promise<number> {
+  /** Rows of a table of the room. */
+  async count(table: Table): Promise<number> {
     const store = this.environment.room(roomId);
-    return (await store.transact((tx) => tx.keys('retained', { from: new Uint8Array() }), { mode: 'read' })).length;
-  }
-
-  async logged(): Promise<number> {
-    const store = this.environment.room(roomId);
-    return (await store.transact((tx) => tx.keys('log', { from: new Uint8Array() }), { mode: 'read' })).length;
+    return (await store.transact((tx) => tx.keys(table, { from: new Uint8Array() }), { mode: 'read' })).length;
   }
 
   #failing(store: Store): Store {
@@ -110,22 +107,26 @@ export class RoomPeer implements Connection {
   readonly link: Link;
   readonly replica: ReplicaId;
   closeCode: number | undefined;
-  readonly #publicKey: Uint8Array;
+  /** What it was sent lies in its buffer until somebody waits for it to be read. */
+  isSlow = false;
+  readonly publicKey: Uint8Array;
   readonly #joiner = new FrameJoiner(defaultLimits);
   readonly #heard = new LinkMemory();
   readonly #told = new LinkMemory();
   #seq = 0;
+  #bufferedBytes = 0;
   #stopped: Promise<void> | undefined;
   #goOn = (): void => {};
 
   constructor(room: RelayRoom, seed = 0) {
     // Any y below the field's prime that is of no small order passes for a key where every signature counts.
-    this.#publicKey = new Uint8Array(32).fill(17 + seed);
-    this.replica = deriveReplicaId(nodeHash, roomId, this.#publicKey);
+    this.publicKey = new Uint8Array(32).fill(17 + seed);
+    this.replica = deriveReplicaId(nodeHash, roomId, this.publicKey);
     this.link = room.connect(this);
   }
 
   send(frame: Uint8Array): void {
+    if (this.isSlow) this.#bufferedBytes += frame.length;
     const bytes = this.#joiner.add(frame);
     if (bytes !== undefined) this.messages.push(bytesToRelayMessage(bytes, this.#heard));
   }
@@ -146,8 +147,14 @@ export class RoomPeer implements Connection {
     this.#stopped = undefined;
   }
 
-  bufferedBytes = (): number => 0;
-  drained = (): Promise<void> => this.#stopped ?? Promise.resolve();
+  bufferedBytes = (): number => this.#bufferedBytes;
+
+  async drained(): Promise<void> {
+    await this.#stopped;
+    if (!this.isSlow) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    this.#bufferedBytes = 0;
+  }
 
   get deltas(): readonly Uint8Array[] {
     return this.messages.flatMap((message) => (message.kind === 'deltas' ? message.deltas : []));
@@ -174,7 +181,7 @@ export class RoomPeer implements Connection {
       version: PROTOCOL_VERSION,
       roomId,
       config: 0,
-      publicKey: this.#publicKey,
+      publicKey: this.publicKey,
       token: undefined,
       cursor: undefined,
       window: defaultLimits.windowBytes,
@@ -206,8 +213,17 @@ export class RoomPeer implements Connection {
     return signDelta(unsigned, new Uint8Array(64).fill(1));
   }
 
-  push(delta: Delta): void {
-    this.say({ kind: 'push', repair: false, deltas: [delta.bytes] });
+  push(delta: Delta, repair = false): void {
+    this.say({ kind: 'push', repair, deltas: [delta.bytes] });
+  }
+
+  /** All that it has said was answered. */
+  async answered(): Promise<void> {
+    const before = this.messages.length;
+    this.say({ kind: 'probe' });
+    const isProbed = () =>
+      this.messages.slice(before).some((told) => told.kind === 'ack' && told.position !== undefined);
+    await expect.poll(isProbed).toBe(true);
   }
 
   async acknowledged(seq: number): Promise<void> {

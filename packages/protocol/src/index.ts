@@ -28,6 +28,7 @@ export {
   equalBytes,
   hexToBytes,
   prefixEnd,
+  successor,
   u64ToBytes,
   utf8ToBytes,
 } from './bytes.js';
@@ -287,13 +288,15 @@ export {
 export { arrivedInParts } from './sync/relay-push.js';
 export { stepSync } from './sync/step.js';
 export type { Step } from './sync/transition.js';
+export { readIntroduction } from './sync/introduction.js';
+export { ShownKeys } from './sync/shown-keys.js';
 export { CLOSE } from './sync/step-relay.js';
 export { bytesToValue, type Value, valueToBytes } from './value.js';
 export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-vector.js';
 export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToBytes } from './wire/codec.js';
 export { FrameJoiner, messageToFrames } from './wire/frames.js';
 export { LinkMemory } from './wire/link-memory.js';
-export { headMessages } from './sync/chunk.js';
+export { certificateMessages, headMessages } from './sync/chunk.js';
 export { HeadPace, type HeadPaceHost } from './sync/head-pace.js';
 export { type PaceHost, PositionPace } from './sync/position-pace.js';
 export type {

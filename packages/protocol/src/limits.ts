@@ -16,6 +16,10 @@ export interface Limits {
   readonly deltasPerMessageMax: number;
   /** Replicas in one context or vector. */
   readonly replicasPerKeyMax: number;
+  /** Keys of others that one connection may have shown to a relay, of which nothing signed has come yet: a few megabytes. */
+  readonly shownKeysMax: number;
+  /** Certificates of a room up to which a relay issues more of them for keys that are shown: as many replicas as a floor can name. */
+  readonly certificatesMax: number;
   /** Clientids (nonces) in one delta. */
   readonly noncesPerDeltaMax: number;
   /** Entries in one Merkle diff message. */
@@ -98,6 +102,8 @@ export const defaultLimits: Limits = {
   nameBytesMax: 512,
   deltasPerMessageMax: 1_024,
   replicasPerKeyMax: 4_096,
+  shownKeysMax: 16_384,
+  certificatesMax: 65_536,
   noncesPerDeltaMax: 4_096,
   diffEntriesMax: 8_192,
   clockAheadMsMax: 300_000,

@@ -1,16 +1,10 @@
 import {
-  bytesToCertificate,
-  bytesToHeadStatement,
   type Certificate,
-  certificateMessage,
-  certificateToBytes,
   type Cursor,
   deriveReplicaId,
   equalBytes,
   type Hello,
-  type HeadStatement,
   helloMessage,
-  idToBytes,
   isCursorValid,
   isStrictSignature,
   type LastTaken,
@@ -21,15 +15,14 @@ import {
   type ReplicaId,
   type RoomRef,
   type Steps,
-  type Store,
   type Transaction,
 } from '@mangrove/protocol';
+import { readCertificates } from './certificates.js';
 import type { Authentication, RelayPorts } from './ports.js';
 
 type Denied = RelayEvent & { kind: 'denied' };
 
 const EVERYBODY: Authentication = { rights: ['read', 'write'] };
-const ALL = { from: new Uint8Array() };
 
 /** [SY1] Who it is that says hello, and what they may do; or why they may not. */
 export async function authenticate(
@@ -64,49 +57,12 @@ function askWhoItIs(
   return authenticate === undefined ? Promise.resolve(EVERYBODY) : authenticate(request);
 }
 
-/** Certificates of the relay for the keys that have none of it yet; those that were written [SG3, SG4]. */
-export async function certifyKeys(
-  ports: RelayPorts,
-  room: RoomRef,
-  store: Store,
-  publicKeys: readonly Uint8Array[],
-): Promise<readonly Certificate[]> {
-  const keys = new Map(publicKeys.map((key) => [deriveReplicaId(room.hash, room.roomId, key), key]));
-  const held = await store.transact((tx) => readCertificates(tx, [...keys.keys()]), { mode: 'read' });
-  for (const [replica, certificate] of held) {
-    if (equalBytes(certificate.issuer, ports.identity.relayKey)) keys.delete(replica);
-  }
-  if (keys.size === 0) return [];
-  const issued = await Promise.all(
-    [...keys].map(async ([replica, publicKey]) => ({
-      replica,
-      certificate: await issue(ports, room, publicKey),
-    })),
-  );
-  await store.transact(
-    function* (tx) {
-      for (const { replica, certificate } of issued)
-        tx.put('certificates', idToBytes(replica), certificateToBytes(certificate));
-    },
-    { mode: 'write', durability: 'strict' },
-  );
-  return issued.map(({ certificate }) => certificate);
-}
-
-async function issue(ports: RelayPorts, room: RoomRef, publicKey: Uint8Array): Promise<Certificate> {
-  const issuedAtMs = ports.clock.nowMs();
-  const { relayKey: issuer } = ports.identity;
-  const signature = await ports.identity.sign(certificateMessage(room.roomId, publicKey, issuedAtMs));
-  return { publicKey, issuedAtMs, issuer, signature };
-}
-
 export interface Welcoming extends LastTaken {
   readonly after: number | undefined;
   /** Where the log ends, and about what it holds for this replica. */
   readonly end: number;
   readonly ahead: { readonly deltas: number; readonly bytes: number };
-  readonly certificates: readonly Certificate[];
-  readonly heads: readonly HeadStatement[];
+  readonly certificate: Certificate | undefined;
 }
 
 /** What a replica is told when it is admitted. */
@@ -116,8 +72,7 @@ export function* readWelcoming(
   replica: ReplicaId,
   cursor: Cursor | undefined,
 ): Steps<Welcoming> {
-  const certificates = yield* tx.rows('certificates', ALL);
-  const heads = yield* tx.rows('heads', ALL);
+  const certificates = yield* readCertificates(tx, [replica]);
   const after = yield* readAfter(tx, storeId, cursor);
   const { offset: end } = yield* readPosition(tx);
   return {
@@ -125,8 +80,7 @@ export function* readWelcoming(
     end,
     ahead: yield* readAhead(tx, after ?? end),
     ...(yield* readLastTaken(tx, replica)),
-    certificates: certificates.map(([, bytes]) => bytesToCertificate(bytes)),
-    heads: heads.map(([, bytes]) => bytesToHeadStatement(bytes)),
+    certificate: certificates.get(replica),
   };
 }
 
@@ -135,17 +89,4 @@ function* readAfter(tx: Transaction, storeId: Uint8Array, cursor: Cursor | undef
   if (cursor === undefined) return 0;
   if (!equalBytes(cursor.storeId, storeId)) return undefined;
   return (yield* isCursorValid(tx, cursor)) ? cursor.offset : undefined;
-}
-
-function* readCertificates(
-  tx: Transaction,
-  replicas: readonly ReplicaId[],
-): Steps<ReadonlyMap<ReplicaId, Certificate>> {
-  const rows = yield* tx.getMany('certificates', replicas.map(idToBytes));
-  return new Map(
-    replicas.flatMap((replica, i) => {
-      const row = rows[i];
-      return row === undefined ? [] : [[replica, bytesToCertificate(row)] as const];
-    }),
-  );
 }

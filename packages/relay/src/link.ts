@@ -14,6 +14,7 @@ import {
   type RelayEvent,
   type RelayState,
   type ReplicaId,
+  ShownKeys,
   stepSync,
 } from '@mangrove/protocol';
 import { EVENT_BYTES, LinkQueue } from './link-queue.js';
@@ -49,6 +50,7 @@ export class Link {
   /** In the order in which the connections of a room were opened. */
   readonly number: number;
   readonly openedAtMs: number;
+  readonly shown: ShownKeys;
   expiresAtMs = Number.POSITIVE_INFINITY;
   readonly #host: LinkHost;
   #joiner: FrameJoiner;
@@ -74,6 +76,7 @@ export class Link {
     this.connection = connection;
     this.number = number;
     this.openedAtMs = clock.nowMs();
+    this.shown = new ShownKeys(limits.shownKeysMax);
     // Nobody has said who they are yet: a hello fits into a frame, and nothing larger is gathered for strangers.
     this.#joiner = new FrameJoiner({ ...limits, messageBytesMax: limits.frameBytesMax });
     this.#state = greeting(host.configFor(undefined), {
@@ -249,10 +252,10 @@ export class Link {
         this.#runAtOnce(effect);
         continue;
       }
-      if (effect.kind === 'read-log') {
+      if (effect.kind === 'read-log' || effect.kind === 'read-introduction') {
         await this.drained();
         if (!this.#isOpen) return [];
-        this.#isReadingLog = true;
+        this.#isReadingLog = effect.kind === 'read-log';
       }
       const answer = await this.#host.run(this, effect);
       if (answer !== undefined) answers.push(answer);

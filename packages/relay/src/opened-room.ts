@@ -24,7 +24,6 @@ import {
   readPosition,
   readVectorRows,
   removeDelta,
-  type Refusal,
   type ReplicaId,
   type RoomConfig,
   type RoomRef,
@@ -32,11 +31,13 @@ import {
   type ScrubPlace,
   siftAhead,
   scrubStep,
+  type ShownKeys,
   type Store,
   type VersionVector,
 } from '@mangrove/protocol';
 import { CommitQueue, type CommitHost } from './commits.js';
-import { RoomVerifier } from './verification.js';
+import { RoomCertificates } from './certificates.js';
+import { RoomVerifier, type Sifted } from './verification.js';
 
 /** What became of a head statement; where it was kept, which one was before it. */
 export type HeadOutcome = { readonly before: HeadStatement | undefined } | 'older' | 'bad-signature' | 'ahead';
@@ -47,6 +48,7 @@ export class OpenedRoom {
   readonly config: RoomConfig;
   readonly store: Store;
   readonly commits: CommitQueue;
+  readonly certificates: RoomCertificates;
   readonly verifier: RoomVerifier;
   readonly #host: CommitHost;
   #place: ScrubPlace | undefined;
@@ -59,6 +61,7 @@ export class OpenedRoom {
     store.listen((findings) => this.#healed(findings));
     this.store = store;
     this.commits = new CommitQueue(host, this.store, ref);
+    this.certificates = new RoomCertificates(host.ports, ref, this.store);
     this.verifier = new RoomVerifier(host.ports, ref.roomId, this.store);
     this.#host = host;
   }
@@ -73,16 +76,18 @@ export class OpenedRoom {
     });
   }
 
-  /** [SY7, SY9] Those that may be committed, in order, and why the others may not. */
+  /** [SY7, SY9] Those that may be committed, in order, and why the others may not. `shown`: keys of the connection that they came over. */
   async sift<Pushed extends PushedDelta | PushedStub>(
     pushed: readonly Pushed[],
-  ): Promise<{ readonly passed: readonly Pushed[]; readonly refusals: readonly Refusal[] }> {
+    shown: ShownKeys,
+  ): Promise<Sifted<Pushed>> {
     const { clockAheadMsMax } = this.#host.ports.limits;
     const near = pushed.some(isAhead)
       ? await this.read((tx) => siftAhead(tx, pushed, clockAheadMsMax))
       : { passed: pushed, refusals: [] };
-    const signed = await this.verifier.sift(near.passed);
-    return { passed: signed.passed, refusals: [...near.refusals, ...signed.refusals] };
+    const counts = shown.size > 0 && (await this.certificates.hasRoom());
+    const signed = await this.verifier.sift(near.passed, counts ? shown : undefined);
+    return { ...signed, refusals: [...near.refusals, ...signed.refusals] };
   }
 
   /** [SY11] Keeps the newest statement of each replica. One from the future would hide all that follow it. */

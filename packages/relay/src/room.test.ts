@@ -221,15 +221,15 @@ test('superseded bytes are kept for a while and then pruned', async () => {
   peer.push(first);
   peer.push(peer.draft({ context: makeContext(new Map([[peer.replica, first.hlc]]), []) }));
   await peer.acknowledged(2);
-  expect(await world.retained()).toBe(1);
+  expect(await world.count('retained')).toBe(1);
   world.nowMs += defaultLimits.retainSupersededMs - 1;
   peer.push(peer.draft());
   await peer.acknowledged(3);
-  expect(await world.retained()).toBe(1);
+  expect(await world.count('retained')).toBe(1);
   world.nowMs += 60_001;
   peer.push(peer.draft());
   await peer.acknowledged(4);
-  expect(await world.retained()).toBe(0);
+  expect(await world.count('retained')).toBe(0);
 });
 
 test('[CX8] a room that nobody uses any more is cleaned too: of superseded bytes, and of what its log says of them', async () => {
@@ -244,10 +244,10 @@ test('[CX8] a room that nobody uses any more is cleaned too: of superseded bytes
   peer.link.closed();
   world.nowMs += defaultLimits.retainSupersededMs - 1_000;
   await rooms.sweep();
-  expect([rooms.size, await world.retained(), await world.logged()]).toEqual([0, 1, 2]);
+  expect([rooms.size, await world.count('retained'), await world.count('log')]).toEqual([0, 1, 2]);
   world.nowMs += 3_600_000;
   await rooms.sweep();
-  expect([await world.retained(), await world.logged()]).toEqual([0, 1]);
+  expect([await world.count('retained'), await world.count('log')]).toEqual([0, 1]);
   expect((await rooms.version('room'))?.offset).toBe(2);
   await rooms.close();
 });

@@ -1,12 +1,14 @@
 import {
   assert,
-  equalBytes,
+  type Certificate,
+  certificateMessages,
   headMessages,
   HeadPace,
   type HeadStatement,
   type Hello,
   type LinkConfig,
   planFor,
+  readIntroduction,
   readLogPage,
   readPosition,
   type RelayEffect,
@@ -16,7 +18,7 @@ import {
 } from '@mangrove/protocol';
 import { Beginning } from './beginning.js';
 import { bytesOfPush, type Push } from './commits.js';
-import { authenticate, certifyKeys, readWelcoming } from './admission.js';
+import { authenticate, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
 import type { OpenedRoom } from './opened-room.js';
 import type { Connection, RelayPorts } from './ports.js';
@@ -159,8 +161,10 @@ export class RelayRoom implements LinkHost {
         return this.#readPosition();
       case 'finish-beyond':
         return this.#finishBeyond(effect);
-      case 'certify':
-        return this.#certify(effect);
+      case 'read-introduction':
+        return this.#room().read((tx) => readIntroduction(tx, effect.at));
+      case 'keep-shown':
+        return this.#keepShown(link, effect);
       case 'accept-head':
         return this.#acceptHead(effect);
       case 'check-reported':
@@ -213,10 +217,8 @@ export class RelayRoom implements LinkHost {
     const { welcoming, present } = admission;
     link.expiresAtMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
     ports.counters.add('connections_admitted');
-    const certificate = rights.includes('write')
-      ? welcoming.certificates.find(({ publicKey }) => equalBytes(publicKey, hello.publicKey))
-      : undefined;
-    return { kind: 'authenticated', replica, rights, certificate, present, ...welcoming };
+    const certificate = rights.includes('write') ? welcoming.certificate : undefined;
+    return { kind: 'authenticated', replica, rights, present, ...welcoming, certificate };
   }
 
   #deny(denied: RelayEvent & { kind: 'denied' }): RelayEvent {
@@ -266,8 +268,10 @@ export class RelayRoom implements LinkHost {
 
   /** Stubs are kept before the deltas beside them are committed, as the answer to that grants the bytes of both again. */
   async #acceptPush(link: Link, effect: EffectOf<'accept-push'>): Promise<RelayEvent | undefined> {
-    const deltas = await this.#room().sift(effect.deltas);
-    const stubs = await this.#room().sift(effect.stubs);
+    const deltas = await this.#room().sift(effect.deltas, link.shown);
+    const stubs = await this.#room().sift(effect.stubs, link.shown);
+    const proven = [...deltas.proven, ...stubs.proven];
+    if (proven.length > 0) await this.#issue(link.shown.take(proven), undefined);
     const kept = stubs.passed.length === 0 ? undefined : await this.#room().keepStubs(stubs.passed, link.replica);
     const refusals = [...deltas.refusals, ...stubs.refusals];
     this.#commit(link, { deltas: deltas.passed, refusals, bytes: effect.bytes });
@@ -317,18 +321,24 @@ export class RelayRoom implements LinkHost {
     return { kind: 'beyond-done', pulled, ...(await this.#room().standing()) };
   }
 
-  async #certify({ certificates }: EffectOf<'certify'>): Promise<undefined> {
-    await this.#issue(
-      certificates.map(({ publicKey }) => publicKey),
-      undefined,
-    );
+  /** [SG4] */
+  async #keepShown(link: Link, { certificates }: EffectOf<'keep-shown'>): Promise<RelayEvent | undefined> {
+    const publicKeys = certificates.map(({ publicKey }) => publicKey);
+    const { issued, left } = await this.#room().certificates.show(link.shown, publicKeys);
+    this.#tellIssued(issued, undefined);
+    const [replica] = left;
+    if (replica === undefined) return undefined;
+    const { shownKeysMax } = this.ports.limits;
+    return { kind: 'malformed', code: 'UNCERTIFIED', facts: { replica, others: left.length - 1, shownKeysMax } };
   }
 
   /** Those who are connected have to know a new key before its first delta comes. */
   async #issue(publicKeys: readonly Uint8Array[], except: Link | undefined): Promise<void> {
-    const { ref, store } = this.#room();
-    const certificates = await certifyKeys(this.ports, ref, store, publicKeys);
-    if (certificates.length > 0) this.#forward({ kind: 'certificates', certificates }, except);
+    this.#tellIssued(await this.#room().certificates.issue(publicKeys), except);
+  }
+
+  #tellIssued(certificates: readonly Certificate[], except: Link | undefined): void {
+    for (const message of certificateMessages(certificates)) this.#forward(message, except);
   }
 
   async #acceptHead({ statement }: EffectOf<'accept-head'>): Promise<RelayEvent | undefined> {

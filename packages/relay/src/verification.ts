@@ -11,6 +11,7 @@ import {
   type Refusal,
   type ReplicaId,
   type RoomId,
+  type ShownKeys,
   type Store,
   type Stub,
 } from '@mangrove/protocol';
@@ -18,6 +19,20 @@ import type { RelayPorts } from './ports.js';
 
 /** Public keys that are kept at hand for one room. */
 const KEYS_MAX = 4_096;
+
+export interface Sifted<Pushed> {
+  readonly passed: readonly Pushed[];
+  readonly refusals: readonly Refusal[];
+  /** Whose shown keys have signed something of what passed: these are to be certified before it is committed [SG4]. */
+  readonly proven: readonly ReplicaId[];
+}
+
+interface Verdict {
+  readonly refusal?: Refusal;
+  readonly proven?: ReplicaId;
+}
+
+const PASSES: Verdict = {};
 
 /** Checks signatures against the certificates of one room [SY9]. */
 export class RoomVerifier {
@@ -34,21 +49,23 @@ export class RoomVerifier {
     this.#store = store;
   }
 
-  /** Those that may be taken, in order, and why the others may not. */
+  /** Those that may be taken, in order, and why the others may not. `shown`: keys that count as well where there is no certificate. */
   async sift<Pushed extends PushedDelta | PushedStub>(
     pushed: readonly Pushed[],
-  ): Promise<{ passed: readonly Pushed[]; refusals: readonly Refusal[] }> {
+    shown: ShownKeys | undefined,
+  ): Promise<Sifted<Pushed>> {
     const isVerified = (item: Pushed): boolean => item.verify || this.#distrusted.has(signedOf(item).replica);
-    if (!pushed.some(isVerified)) return { passed: pushed, refusals: [] };
+    if (!pushed.some(isVerified)) return { passed: pushed, refusals: [], proven: [] };
     const checked = await Promise.all(
       pushed.map(async (item) => ({
         item,
-        refusal: isVerified(item) ? await this.#refusalOf(signedOf(item)) : undefined,
+        verdict: isVerified(item) ? await this.#judge(signedOf(item), shown) : PASSES,
       })),
     );
     return {
-      passed: checked.flatMap(({ item, refusal }) => (refusal === undefined ? [item] : [])),
-      refusals: checked.flatMap(({ refusal }) => refusal ?? []),
+      passed: checked.flatMap(({ item, verdict }) => (verdict.refusal === undefined ? [item] : [])),
+      refusals: checked.flatMap(({ verdict }) => verdict.refusal ?? []),
+      proven: [...new Set(checked.flatMap(({ verdict }) => verdict.proven ?? []))],
     };
   }
 
@@ -67,16 +84,24 @@ export class RoomVerifier {
     return (await this.#verify(claim.replica, headMessage(this.#roomId, claim), signature)) === true;
   }
 
-  async #refusalOf(delta: Delta | Stub): Promise<Refusal | undefined> {
+  async #judge(delta: Delta | Stub, shown: ShownKeys | undefined): Promise<Verdict> {
     const isSigned = await this.isSigned(delta);
-    if (isSigned === true) return undefined;
-    const { replica, seq } = delta;
-    return { replica, seq, code: isSigned === undefined ? 'UNCERTIFIED' : 'SIGNATURE_INVALID', facts: { replica } };
+    if (isSigned === true) return PASSES;
+    const { replica, seq, id, signature } = delta;
+    const refused = (code: Refusal['code']): Verdict => ({ refusal: { replica, seq, code, facts: { replica } } });
+    if (isSigned === false) return refused('SIGNATURE_INVALID');
+    const key = shown?.get(replica);
+    if (key === undefined) return refused('UNCERTIFIED');
+    const isProven = await this.#isSignedBy(key, deltaMessage(id), signature);
+    return isProven ? { proven: replica } : refused('SIGNATURE_INVALID');
   }
 
   async #verify(replica: ReplicaId, message: Uint8Array, signature: Uint8Array): Promise<boolean | undefined> {
     const publicKey = await this.#keyOf(replica);
-    if (publicKey === undefined) return undefined;
+    return publicKey === undefined ? undefined : await this.#isSignedBy(publicKey, message, signature);
+  }
+
+  async #isSignedBy(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
     return (
       isStrictSignature(publicKey, signature) && (await this.#ports.verifier.verify(publicKey, message, signature))
     );

@@ -82,7 +82,9 @@ test('[SG3] bad certificates do not keep good ones of the same message from coun
   const { certifier } = open();
   await certifier.trust(relay.publicKey, [
     certificate(relay, makeKeys(), { signature: new Uint8Array(64) }),
+    certificate(relay, writer, { issuedAtMs: 6 }),
     certificate(relay, writer),
+    certificate(relay, writer, { signature: new Uint8Array(64) }),
   ]);
   expect(await certifier.verifyDelta(delta(writer))).toBe('valid');
 });

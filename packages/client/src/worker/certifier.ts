@@ -1,11 +1,12 @@
 import {
-  bytesToHex,
+  bytesToReplicaId,
   type Certificate,
   certificateMessage,
   certificateToBytes,
   type Delta,
   deltaMessage,
   deriveReplicaId,
+  equalBytes,
   headMessage,
   type HeadStatement,
   idToBytes,
@@ -34,13 +35,19 @@ export class Certifier {
 
   /** Keeps those certificates that the issuer, a relay that the application connects to, has really signed. */
   async trust(issuer: Uint8Array, certificates: readonly Certificate[]): Promise<void> {
-    const issuerHex = bytesToHex(issuer);
-    const admitted: [ReplicaId, Certificate][] = [];
-    for (const certificate of certificates) {
-      const replica = deriveReplicaId(this.#room.hash, this.#room.roomId, certificate.publicKey);
-      if (bytesToHex(certificate.issuer) !== issuerHex || (await this.#publicKeyOf(replica)) !== undefined) continue;
-      const message = certificateMessage(this.#room.roomId, certificate.publicKey, certificate.issuedAtMs);
-      if (await this.#verify(certificate.issuer, message, certificate.signature)) admitted.push([replica, certificate]);
+    const { hash, roomId } = this.#room;
+    const shown = certificates
+      .filter((certificate) => equalBytes(certificate.issuer, issuer))
+      .map((certificate) => [deriveReplicaId(hash, roomId, certificate.publicKey), certificate] as const);
+    // A large room shows thousands, and most of them each time.
+    const known = new Set((await this.#publicKeysOf(shown.map(([replica]) => replica))).keys());
+    const admitted: (readonly [ReplicaId, Certificate])[] = [];
+    for (const [replica, certificate] of shown) {
+      if (known.has(replica)) continue;
+      const message = certificateMessage(roomId, certificate.publicKey, certificate.issuedAtMs);
+      if (!(await this.#verify(certificate.issuer, message, certificate.signature))) continue;
+      admitted.push([replica, certificate]);
+      known.add(replica);
     }
     if (admitted.length === 0) return;
     await this.#store.transact(
@@ -87,20 +94,29 @@ export class Certifier {
   }
 
   async #publicKeyOf(replica: ReplicaId): Promise<Uint8Array | undefined> {
-    const known = this.#publicKeys.get(replica);
-    if (known !== undefined) return known;
-    const key = idToBytes(replica);
+    return this.#publicKeys.get(replica) ?? (await this.#publicKeysOf([replica])).get(replica);
+  }
+
+  /** Of those that are known, in one read. */
+  async #publicKeysOf(replicas: readonly ReplicaId[]): Promise<ReadonlyMap<ReplicaId, Uint8Array>> {
+    const unread = replicas.filter((replica) => !this.#publicKeys.has(replica)).map(idToBytes);
     const room = this.#room;
     // Read within the plan, so that a row that cannot be is mended [AE3].
-    const publicKey = await this.#store.transact(
+    const certificates = await this.#store.transact(
       function* (tx) {
-        const row = yield* tx.get('certificates', key);
-        return row && rowToCertificate(room, key, row).publicKey;
+        const rows = yield* tx.getMany('certificates', unread);
+        return rows.map((row, i) => row && rowToCertificate(room, unread[i] as Uint8Array, row));
       },
       { mode: 'read' },
     );
-    if (publicKey === undefined) return undefined;
-    this.#publicKeys.set(replica, publicKey);
-    return publicKey;
+    for (const [i, certificate] of certificates.entries())
+      if (certificate !== undefined)
+        this.#publicKeys.set(bytesToReplicaId(unread[i] as Uint8Array), certificate.publicKey);
+    return new Map(
+      replicas.flatMap((replica) => {
+        const publicKey = this.#publicKeys.get(replica);
+        return publicKey === undefined ? [] : [[replica, publicKey] as const];
+      }),
+    );
   }
 }

@@ -140,10 +140,11 @@ describe('rights', () => {
   test('[SY7] without the right to write, writes stay in the journal, and are sealed when it is given', async () => {
     let rights: Right[] = ['read', 'write'];
     world.relay.authenticate = async () => ({ rights });
-    // Only who may write begins a room.
-    await world.agree(world.profile().tab().room());
-    rights = ['read'];
     const [annProfile, bobProfile] = [world.profile(), world.profile()];
+    const bob = bobProfile.tab().room();
+    // Only who may write begins a room.
+    await world.agree(bob);
+    rights = ['read'];
     const ann = annProfile.tab().room();
     const note = ann.document('note');
     await world.run(note.ready);
@@ -156,9 +157,23 @@ describe('rights', () => {
     rights = ['read', 'write'];
     annProfile.network.isUp = false;
     annProfile.network.isUp = true;
-    const bob = bobProfile.tab().room();
     await world.agree(ann, bob);
     expect(await readValue(bob, 'a')).toBe(1);
+  });
+
+  test('[ID1] who may only read waits for a room that nobody has begun, is told why, and comes in by itself', async () => {
+    let rights: Right[] = ['read'];
+    world.relay.authenticate = async () => ({ rights });
+    const ann = world.profile().tab().room();
+    await world.run(ann.ready);
+    await world.until('told', () => ann.status.lastError !== null);
+    expect(ann.status).toMatchObject({ lastError: { code: 'ROOM_NOT_BEGUN', retryable: true } });
+    expect(ann.status.connection).not.toBe('refused');
+    rights = ['read', 'write'];
+    const bob = world.profile().tab().room();
+    await world.run(bob.collection('todos').put('a', 1));
+    await world.agree(ann, bob);
+    expect(await readValue(ann, 'a')).toBe(1);
   });
 
   test('[SY7] a right that is taken away leaves sealed deltas unsent, and nothing is lost', async () => {

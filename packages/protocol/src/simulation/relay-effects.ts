@@ -16,6 +16,7 @@ import { isCursorValid, readAhead, readLogPage, readPosition } from '../room/log
 import { readLastTaken } from '../room/taken.js';
 import { readVectorRows } from '../room/vector.js';
 import type { Stub } from '../stub.js';
+import { readIntroduction } from '../sync/introduction.js';
 import { planFor } from '../sync/plans.js';
 import type { PushedDelta, PushedStub, RelayEffect } from '../sync/effect.js';
 import type { Refusal, RelayEvent } from '../sync/event.js';
@@ -23,8 +24,6 @@ import type { Cursor, Hello } from '../wire/messages.js';
 import type { RelayConduct, RelayLink, SimRelay } from './relay.js';
 
 type Done = (answer?: RelayEvent) => void;
-
-const ALL = { from: new Uint8Array() };
 
 /** Does what the step function asked for. A read and its answer are one moment: that is the order a relay owes its links. */
 export const honestRelay: RelayConduct = (link, effect, done) => {
@@ -78,12 +77,11 @@ function perform(
           vector: yield* readVectorRows(tx),
         };
       });
-    case 'certify': {
-      const issued = effect.certificates.flatMap(({ publicKey }) => certify(relay, publicKey) ?? []);
-      if (issued.length > 0)
-        relay.announce({ kind: 'forward', message: { kind: 'certificates', certificates: issued } });
+    case 'read-introduction':
+      return relay.transact((tx) => readIntroduction(tx, effect.at));
+    case 'keep-shown':
+      keepShown(link, effect.certificates);
       return undefined;
-    }
     case 'accept-head':
       acceptHead(relay, effect.statement);
       return undefined;
@@ -111,27 +109,17 @@ function authenticate(link: RelayLink, hello: Hello): RelayEvent {
   const issued = certify(relay, hello.publicKey);
   if (issued !== undefined)
     relay.announce({ kind: 'forward', message: { kind: 'certificates', certificates: [issued] } }, link);
-  const tables = relay.tables;
-  const certificates = tables
-    .table('certificates')
-    .rows(ALL)
-    .map(([, row]) => bytesToCertificate(row));
   const after = readAfter(relay, hello.cursor);
   const { offset: end } = relay.transact(readPosition);
   return {
     kind: 'authenticated',
     replica,
     rights: ['read', 'write'],
-    certificate: certificates.find((certificate) => equalBytes(certificate.publicKey, hello.publicKey)),
+    certificate: certificateOf(relay, replica),
     after,
     end,
     ahead: relay.transact((tx) => readAhead(tx, after ?? end)),
     ...relay.transact((tx) => readLastTaken(tx, replica)),
-    certificates,
-    heads: tables
-      .table('heads')
-      .rows(ALL)
-      .map(([, row]) => bytesToHeadStatement(row)),
     present: present(link, replica),
   };
 }
@@ -162,9 +150,29 @@ function certify(relay: SimRelay, publicKey: Uint8Array): Certificate | undefine
   return certificate;
 }
 
-function publicKeyOf(relay: SimRelay, replica: ReplicaId): Uint8Array | undefined {
+/** [SG4] */
+function keepShown({ relay, shown }: RelayLink, certificates: readonly Certificate[]): void {
+  const keys = certificates.map(({ publicKey }) => publicKey);
+  const isKnown = (key: Uint8Array): boolean =>
+    certificateOf(relay, deriveReplicaId(relay.world.room.hash, relay.world.room.roomId, key)) !== undefined;
+  issue(relay, keys.filter(isKnown));
+  const unknown = keys.filter((key) => !isKnown(key));
+  relay.world.count('keys shown to a relay that did not know them', unknown.length);
+  shown.add(relay.world.room, unknown);
+}
+
+function issue(relay: SimRelay, publicKeys: readonly Uint8Array[]): void {
+  const certificates = publicKeys.flatMap((key) => certify(relay, key) ?? []);
+  if (certificates.length > 0) relay.announce({ kind: 'forward', message: { kind: 'certificates', certificates } });
+}
+
+function certificateOf(relay: SimRelay, replica: ReplicaId): Certificate | undefined {
   const row = relay.tables.table('certificates').get(idToBytes(replica));
-  return row === undefined ? undefined : bytesToCertificate(row).publicKey;
+  return row === undefined ? undefined : bytesToCertificate(row);
+}
+
+function publicKeyOf(relay: SimRelay, replica: ReplicaId): Uint8Array | undefined {
+  return certificateOf(relay, replica)?.publicKey;
 }
 
 /** [SY9] Verifies what must be, keeps stubs, then leaves the deltas to the group commit. */
@@ -174,8 +182,8 @@ function acceptPush(link: RelayLink, effect: RelayEffect & { kind: 'accept-push'
   const near = relay.transact((tx) => siftAhead(tx, effect.deltas, clockAheadMsMax));
   const nearStubs = relay.transact((tx) => siftAhead(tx, effect.stubs, clockAheadMsMax));
   const refusals: Refusal[] = [...near.refusals, ...nearStubs.refusals];
-  const deltas = near.passed.filter((pushed) => isTaken(relay, pushed, pushed.delta, refusals));
-  const stubs = nearStubs.passed.filter((pushed) => isTaken(relay, pushed, pushed.stub, refusals));
+  const deltas = near.passed.filter((pushed) => isTaken(link, pushed, pushed.delta, refusals));
+  const stubs = nearStubs.passed.filter((pushed) => isTaken(link, pushed, pushed.stub, refusals));
   if (stubs.length > 0) {
     const sender = link.replica;
     const kept = stubs.map(({ stub, from }) => ({ stub, sender, isAuthors: from === 'author' }));
@@ -186,18 +194,22 @@ function acceptPush(link: RelayLink, effect: RelayEffect & { kind: 'accept-push'
 }
 
 function isTaken(
-  relay: SimRelay,
+  { relay, shown }: RelayLink,
   { verify }: Pick<PushedDelta | PushedStub, 'verify'>,
   header: Delta | Stub,
   refusals: Refusal[],
 ): boolean {
   const { replica, seq } = header;
-  const publicKey = publicKeyOf(relay, replica);
+  const certified = publicKeyOf(relay, replica);
+  const publicKey = certified ?? shown.get(replica);
   const refusal = relay.refuses?.(header);
   const isSigned =
     publicKey !== undefined &&
     (!verify || relay.world.crypto.verify(publicKey, deltaMessage(header.id), header.signature));
-  if (isSigned && refusal === undefined) return true;
+  if (isSigned && refusal === undefined) {
+    if (certified === undefined) issue(relay, shown.take([replica]));
+    return true;
+  }
   const code = refusal ?? (publicKey === undefined ? 'UNCERTIFIED' : 'SIGNATURE_INVALID');
   refusals.push({ replica, seq, code, facts: { replica } });
   return false;

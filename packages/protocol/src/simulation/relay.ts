@@ -8,6 +8,7 @@ import type { Refusal, RelayEvent } from '../sync/event.js';
 import type { PushedDelta, RelayEffect } from '../sync/effect.js';
 import { bytesToStub, isStub } from '../stub.js';
 import { bytesOf } from '../sync/flow.js';
+import { ShownKeys } from '../sync/shown-keys.js';
 import { greeting, type RelayState } from '../sync/state.js';
 import { stepSync } from '../sync/step.js';
 import { arrivedInParts } from '../sync/relay-push.js';
@@ -276,6 +277,7 @@ export class RelayLink {
   readonly number: number;
   readonly relay: SimRelay;
   readonly connection: Connection;
+  readonly shown = new ShownKeys(defaultLimits.shownKeysMax);
   readonly executor: Executor<RelayEvent, RelayEffect>;
   state: RelayState;
 

@@ -8,7 +8,7 @@ import type { LastTaken } from '../room/taken.js';
 import type { VersionVector } from '../version-vector.js';
 import type { Stub } from '../stub.js';
 import type { Cursor, DeltaBytes, Hello, Message, Part, Peer, Presence, Refused, Wanted } from '../wire/messages.js';
-import type { BeyondCursor } from './event.js';
+import type { BeyondCursor, IntroductionPlace } from './event.js';
 
 /** Reads that both ends ask of their store; each is answered by the event of the same idea. `planFor` turns them into plans. */
 export type ReadEffect =
@@ -81,15 +81,20 @@ export type RelayEffect =
   | { readonly kind: 'read-position' }
   /** Where the relay stands after a read by vector → `beyond-done` */
   | { readonly kind: 'finish-beyond'; readonly pulled: VersionVector }
-  /** Refuse what is new and too far ahead, verify what must be, keep stubs → `stubs-kept`, commit deltas → `pushed` with these bytes. */
+  /**
+   * Refuse what is new and too far ahead, verify what must be, certify shown keys that have signed something, keep stubs → `stubs-kept`, commit
+   * deltas → `pushed` with these bytes.
+   */
   | {
       readonly kind: 'accept-push';
       readonly deltas: readonly PushedDelta[];
       readonly stubs: readonly PushedStub[];
       readonly bytes: number;
     }
-  /** Issue certificates for keys that an admitted writer shows [SG4]. */
-  | { readonly kind: 'certify'; readonly certificates: readonly Certificate[] }
+  /** A page of what a newcomer is told of the room's replicas → `introduction-read` */
+  | { readonly kind: 'read-introduction'; readonly at: IntroductionPlace }
+  /** Keep these keys of an admitted writer until something that they signed comes [SG4]. */
+  | { readonly kind: 'keep-shown'; readonly certificates: readonly Certificate[] }
   | { readonly kind: 'accept-head'; readonly statement: HeadStatement }
   /** Verify one delta and evict it if it is bad [SY10]. */
   | { readonly kind: 'check-reported'; readonly trieKey: Uint8Array }

@@ -107,6 +107,12 @@ export type RelayEvent =
   /** The same replica is here over a connection that was opened later [SY24]. */
   | { readonly kind: 'displaced'; readonly replica: ReplicaId }
   | { readonly kind: 'denied'; readonly code: ErrorCode; readonly facts: Readonly<Record<string, string | number>> }
+  | {
+      readonly kind: 'introduction-read';
+      readonly certificates: readonly Certificate[];
+      readonly heads: readonly HeadStatement[];
+      readonly next: IntroductionPlace | undefined;
+    }
   | ({ readonly kind: 'log-read'; readonly met: readonly ReplicaId[] } & LogPage)
   | { readonly kind: 'position-read'; readonly position: Position }
   | {
@@ -146,6 +152,12 @@ export type RelayEvent =
   /** Something to pass on as it is. */
   | { readonly kind: 'forward'; readonly message: Heads | Peer | Presence | Certificates };
 
+/** Where the introduction of a newcomer goes on: at the row after this key. */
+export interface IntroductionPlace {
+  readonly of: 'certificates' | 'heads';
+  readonly after: Uint8Array;
+}
+
 export interface CommittedDelta {
   readonly bytes: DeltaBytes;
   /** The challenge of the connection it came over, whose peer has it already. */
@@ -163,8 +175,6 @@ export interface AuthenticatedReplica {
   readonly ahead: Omit<Ahead, 'kind'>;
   readonly lastSeq: number;
   readonly lastId: Uint8Array | undefined;
-  readonly certificates: readonly Certificate[];
-  readonly heads: readonly HeadStatement[];
   /** Other replicas that are connected, `peersToldMax` at most [SY12]. */
   readonly present: readonly ReplicaId[];
 }

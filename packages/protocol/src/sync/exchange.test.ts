@@ -107,13 +107,14 @@ function createRelay(limits = defaultLimits) {
         certificate: undefined,
         lastSeq: 4,
         lastId: undefined,
-        certificates: [],
-        heads: [],
         present: [],
         end: 5,
         ahead: NOTHING,
       };
-      const effects = self.step({ kind: 'authenticated', replica: me, after, ...facts });
+      const effects = [
+        ...self.step({ kind: 'authenticated', replica: me, after, ...facts }),
+        ...self.step({ kind: 'introduction-read', certificates: [], heads: [], next: undefined }),
+      ];
       // A pull that nothing came of.
       if (after === undefined)
         self.step({ kind: 'beyond-done', pulled: new Map(), position: positionAt(5), vector: new Map() });
@@ -145,8 +146,6 @@ describe('greeting', () => {
       certificate: undefined,
       lastSeq: 4,
       lastId: undefined,
-      certificates: [],
-      heads: [],
     } as const;
     const log = { end: 5, ahead: NOTHING, present: [] };
     const effects = relay.step({ kind: 'authenticated', replica: me, after: undefined, ...facts, ...log });
@@ -349,7 +348,7 @@ describe('catching up', () => {
 
   test('[SY2] a replaying relay reads what is committed, and does not forward it', () => {
     const relay = createRelay();
-    expect(kindsOf(relay.admit(2))).toEqual(['send admitted', 'joined', 'read-log']);
+    expect(kindsOf(relay.admit(2))).toEqual(['send admitted', 'joined', 'read-introduction', 'read-log']);
     const committed = {
       kind: 'committed',
       deltas: [{ bytes: theirs.bytes, via: filled(32, 4) }],
@@ -901,17 +900,72 @@ describe('forwarding', () => {
     expect(relay.hear(report)).toEqual([{ kind: 'check-reported', trieKey }]);
   });
 
+  const certificate = { publicKey: filled(32, 1), issuedAtMs: 1, issuer: filled(32, 9), signature: filled(64, 1) };
+
+  test('[SG3] a newcomer is told of the replicas of the room a page at a time, and reads the log after the last', () => {
+    const relay = createRelay();
+    relay.step({ kind: 'opened' });
+    relay.hear(hello);
+    const facts = { rights: ['read'], certificate: undefined, lastSeq: 0, lastId: undefined, present: [] } as const;
+    const log = { end: 5, ahead: NOTHING, after: 2 };
+    const begin = { of: 'certificates', after: new Uint8Array() } as const;
+    const admitted = relay.step({ kind: 'authenticated', replica: me, ...facts, ...log });
+    expect(admitted.at(-1)).toEqual({ kind: 'read-introduction', at: begin });
+    const next = { of: 'heads', after: new Uint8Array() } as const;
+    const page = { kind: 'introduction-read', certificates: [certificate], heads: [] } as const;
+    expect(relay.step({ ...page, next })).toEqual([
+      { kind: 'send', message: { kind: 'certificates', certificates: [certificate] } },
+      { kind: 'read-introduction', at: next },
+    ]);
+    const statement = {
+      timeMs: 5,
+      root: filled(32, 1),
+      headsRoot: filled(32, 2),
+      vector: new Map(),
+      signature: filled(64, 3),
+    };
+    const heads = [me, other].map((replica) => ({ ...statement, replica }));
+    expect(relay.step({ ...page, certificates: [], heads, next: undefined })).toEqual([
+      { kind: 'send', message: { kind: 'heads', statements: [heads[1]] } },
+      { kind: 'read-log', after: 2, met: [] },
+    ]);
+  });
+
+  test('[SY19] a catch-up moves while the certificates of a large room come, a settled link does not', () => {
+    const replica = createReplica();
+    replica.connect({ resumed: true });
+    const movedAt = (): unknown => ('movedAtMs' in replica.state ? replica.state.movedAtMs : undefined);
+    for (const message of [
+      { kind: 'certificates', certificates: [certificate] },
+      { kind: 'heads', statements: [] },
+    ] as const) {
+      const nowMs = (movedAt() as number) + 20_000;
+      replica.step({ kind: 'message', message, nowMs });
+      expect(movedAt(), message.kind).toBe(nowMs);
+    }
+    const before = movedAt() as number;
+    const hearLater = (message: RelayMessage) => replica.step({ kind: 'message', message, nowMs: before + 20_000 });
+    hearLater({ kind: 'peer', replica: other, present: true });
+    expect(movedAt()).toBe(before);
+    replica.step({
+      kind: 'message',
+      message: { kind: 'caught-up', position: positionAt(3, 50), vector: new Map() },
+      nowMs: before,
+    });
+    hearLater({ kind: 'certificates', certificates: [certificate] });
+    expect(movedAt()).toBe(before);
+  });
+
   test('[SG3][SG4] certificates: the issuer is the relay that was connected to; an admitted writer may show others', () => {
     const replica = createReplica();
     replica.goLive(50);
-    const certificate = { publicKey: filled(32, 1), issuedAtMs: 1, issuer: filled(32, 9), signature: filled(64, 1) };
     expect(replica.hear({ kind: 'certificates', certificates: [certificate] })).toEqual([
       { kind: 'trust', issuer: keys.relayKey, certificates: [certificate] },
     ]);
     const relay = createRelay();
     relay.admit(undefined);
     expect(relay.hear({ kind: 'certificates', certificates: [certificate] })).toEqual([
-      { kind: 'certify', certificates: [certificate] },
+      { kind: 'keep-shown', certificates: [certificate] },
     ]);
   });
 });

@@ -1,4 +1,4 @@
-import { compareBytes, concatBytes, equalBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { compareBytes, concatBytes, equalBytes, prefixEnd, successor, u64ToBytes } from '../bytes.js';
 import { bytesToReplicaId, idToBytes } from '../ids.js';
 import { answerDiff, openDiff } from '../merkle/diff.js';
 import { readRoot } from '../merkle/trie.js';
@@ -167,11 +167,4 @@ function* readHeld(tx: Transaction, trieKey: Uint8Array, last?: LastRead): Steps
   // It may have left the set.
   const [key] = yield* tx.keys('deltas', { from: trieKey, limit: 1 });
   return key !== undefined && equalBytes(key, trieKey) ? known.row : undefined;
-}
-
-/** The least key above `key`. */
-function successor(key: Uint8Array): Uint8Array {
-  const next = new Uint8Array(key.length + 1);
-  next.set(key);
-  return next;
 }

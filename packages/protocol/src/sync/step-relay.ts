@@ -7,6 +7,7 @@ import { certificateMessages, headMessages } from './chunk.js';
 import type { RelayEffect } from './effect.js';
 import type { RelayEvent } from './event.js';
 import { arrived, refill, startFlow } from './flow.js';
+import { INTRODUCTION_BEGINS } from './introduction.js';
 import {
   type Admitted,
   backToLog,
@@ -66,6 +67,8 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
       return state.kind === 'greeting' ? stay(state) : stepDisplaced(state, event.replica);
     case 'denied':
       return stepDenied(state, event);
+    case 'introduction-read':
+      return state.kind === 'replaying' ? stepIntroductionRead(state, event) : stay(state);
     case 'log-read':
       return state.kind === 'replaying' ? stepLogRead(state, event) : stay(state);
     case 'beyond-read':
@@ -120,28 +123,35 @@ function stepAuthenticated(
   state: RelayState & { kind: 'admitting' },
   event: RelayEvent & { kind: 'authenticated' },
 ): Result {
-  const { replica, rights, certificate, certificates, heads, present, after, end, ahead } = event;
+  const { replica, rights, certificate, present, after, end, ahead } = event;
   const { lastSeq, lastId } = event;
   const { windowBytes } = state.config.limits;
   const effects: RelayEffect[] = [
     ...present.map((other) => send({ kind: 'peer', replica: other, present: true })),
     send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq, lastId, window: windowBytes }),
-    ...certificateMessages(certificates).map(send),
-    ...headMessages(heads.filter((statement) => statement.replica !== replica)).map(send),
     { kind: 'joined', replica },
   ];
   if (after !== undefined && ahead.deltas > 0) effects.push(send({ kind: 'ahead', ...ahead }));
+  effects.push({ kind: 'read-introduction', at: INTRODUCTION_BEGINS });
   const { window, ...rest } = state;
   const session = { flow: startFlow(window), beyond: undefined, owesPosition: false };
   const admitted = { ...rest, ...session, kind: 'replaying', replica, rights } as const;
   // Without a place in the log the client asks by vector; what is committed from now on is read to it after that.
-  const replaying = {
-    ...admitted,
-    after: after ?? end,
-    met: [],
-    pulled: after === undefined ? ('awaited' as const) : undefined,
-  };
-  const resumed = resume(replaying);
+  const pulled = after === undefined ? ('awaited' as const) : undefined;
+  return { state: { ...admitted, after: after ?? end, met: [], pulled }, effects };
+}
+
+/** [SG3] In pages, as a room may have many replicas and a newcomer a slow link; before any delta, as those are verified. */
+function stepIntroductionRead(
+  state: RelayState & { kind: 'replaying' },
+  { certificates, heads, next }: RelayEvent & { kind: 'introduction-read' },
+): Result {
+  const effects: RelayEffect[] = [
+    ...certificateMessages(certificates).map(send),
+    ...headMessages(heads.filter(({ replica }) => replica !== state.replica)).map(send),
+  ];
+  if (next !== undefined) return { state, effects: [...effects, { kind: 'read-introduction', at: next }] };
+  const resumed = resume(state);
   return { state: resumed.state, effects: [...effects, ...resumed.effects] };
 }
 
@@ -193,7 +203,7 @@ function stepMessage(state: Admitted, message: Exclude<ReplicaMessage, Hello>, n
     case 'credit':
       return resume({ ...state, flow: refill(state.flow, message) });
     case 'certificates':
-      return { state, effects: [{ kind: 'certify', certificates: message.certificates }] };
+      return { state, effects: [{ kind: 'keep-shown', certificates: message.certificates }] };
     case 'head':
       return message.statement.replica === state.replica
         ? { state, effects: [{ kind: 'accept-head', statement: message.statement }] }

@@ -45,6 +45,8 @@ import type { ReplicaState } from './state.js';
 
 /** What a relay may say for hours while nothing that was asked for comes. */
 const IDLE_WORDS: ReadonlySet<RelayMessage['kind']> = new Set(['presence', 'peer', 'heads', 'certificates']);
+/** Before the first delta comes all that there is of these, which takes its time in a large room. */
+const INTRODUCTION: ReadonlySet<RelayMessage['kind']> = new Set(['heads', 'certificates']);
 
 export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
   if (state.kind === 'refused') return stay(state);
@@ -90,7 +92,8 @@ export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
 }
 
 function stepMessage(before: ReplicaState, message: RelayMessage, nowMs: number): Result {
-  const state = IDLE_WORDS.has(message.kind) ? before : moved(before, nowMs);
+  const isIdle = IDLE_WORDS.has(message.kind) && !(before.kind === 'catching-up' && INTRODUCTION.has(message.kind));
+  const state = isIdle ? before : moved(before, nowMs);
   if (message.kind === 'fault') {
     if (message.code === 'BASE_UNKNOWN') return stepForgotten(state);
     return { state, effects: [message.code === 'DOT_REUSED' ? { kind: 'renew-identity' } : message] };
