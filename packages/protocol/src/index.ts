@@ -291,6 +291,7 @@ export type { Step } from './sync/transition.js';
 export { readIntroduction } from './sync/introduction.js';
 export { ShownKeys } from './sync/shown-keys.js';
 export { CLOSE } from './sync/step-relay.js';
+export { stepReplica } from './sync/step-replica.js';
 export { bytesToValue, type Value, valueToBytes } from './value.js';
 export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-vector.js';
 export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToBytes } from './wire/codec.js';

@@ -31,7 +31,7 @@ import {
   type ReplicaState,
   roomConfigToByte,
   type Store,
-  stepSync,
+  stepReplica,
   writeSyncedAt,
 } from '@mangrove/protocol';
 import type { Environment, Identity } from '../environment.js';
@@ -185,7 +185,7 @@ export class ReplicaLink {
   }
 
   async #process(event: ReplicaEvent): Promise<void> {
-    const { state, effects } = stepSync(this.#state, event);
+    const { state, effects } = stepReplica(this.#state, event);
     this.#count(countRepairs(this.#repairs, this.#state.kind, effects));
     this.#state = state;
     if (effects.some((effect) => effect.kind === 'accept' && effect.deltas.length > 0)) this.#hasReceived = true;
@@ -212,7 +212,7 @@ export class ReplicaLink {
     this.#host.fault(errorToFacts(error));
     if (!isMangroveError(error)) reportError(error);
     this.#endSession();
-    this.#state = stepSync(this.#state, { kind: 'closed' }).state;
+    this.#state = stepReplica(this.#state, { kind: 'closed' }).state;
     this.#host.changed(this.#state, undefined);
     if (this.#transport !== undefined) this.#retry = setTimeout(() => this.#transport?.reconnect(), RETRY_AFTER_MS);
   }
