@@ -43,6 +43,32 @@ test('[ID1, SY1] a room begins with the first who may write: who may only read i
   expect((await world.open()).exists).toBe(true);
 });
 
+test('[SY25] a connection with the right to write alone is told nothing of others, whatever they do', async () => {
+  const world = new RoomWorld({
+    authenticate: async ({ token }) => ({ rights: token === 'writer' ? ['write'] : ['read', 'write'] }),
+  });
+  const room = await world.open();
+  const [alice, sensor] = [new RoomPeer(room, 1), new RoomPeer(room, 2)];
+  await alice.hello();
+  alice.push(alice.draft());
+  await alice.acknowledged(1);
+  sensor.greet({ token: 'writer' });
+  await expect.poll(() => sensor.messages.length).toBe(2);
+  alice.push(alice.draft());
+  const keyId = alice.draft().keyId;
+  alice.say({ kind: 'presence', replica: alice.replica, tab: 1, keyId, state: Uint8Array.of(1) });
+  await new RoomPeer(room, 3).hello();
+  const own = sensor.draft();
+  sensor.push(own);
+  await sensor.acknowledged(1);
+  world.nowMs += 60_000;
+  alice.push(alice.draft());
+  await alice.answered();
+  expect(alice.deltas).toContainEqual(own.bytes);
+  expect(sensor.messages.map(({ kind }) => kind)).toEqual(['welcome', 'admitted', 'ack']);
+  expect(sensor.messages.at(-1)).toMatchObject({ position: undefined });
+});
+
 test('[SY6] pushes that come while a transaction is under way share the next one', async () => {
   const world = new RoomWorld();
   const room = await world.open();

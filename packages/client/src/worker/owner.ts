@@ -117,7 +117,7 @@ export class Owner {
     });
     this.#checkpointer = this.#makeCheckpointer(store, failed);
     this.#collector = new Collector(env, store, config, identity, {
-      canCollect: () => this.#epoch > 0 && this.#link.canPush && host.status.link.settled,
+      canCollect: () => this.#canMerge && host.status.link.settled,
       epoch: () => this.#epoch,
       online: () => this.#online.replicas(env.clock.nowMs()),
       committed: (floor, root) => this.#wrote(floor, root),
@@ -155,7 +155,7 @@ export class Owner {
     const epoch = (): number => this.#epoch;
     if (config.roomConfig.history === 'full') return new Merger(store, config, { epoch, failed });
     return new Checkpointer(env, store, config.room, identity, config.limits, {
-      canCheckpoint: () => this.#epoch > 0 && this.#link.canPush && this.#link.state.kind === 'live',
+      canCheckpoint: () => this.#canMerge && this.#link.state.kind === 'live',
       epoch,
       online: () => this.#online.replicas(env.clock.nowMs()),
       committed: (checkpoint, root) => this.#wrote(checkpoint, root),
@@ -233,6 +233,11 @@ export class Owner {
       void this.stored([], undefined).catch((error: unknown) => this.#fault(errorToFacts(error)));
     }
     this.#link.checkNow();
+  }
+
+  /** What it makes would be sent, and what others make would be heard. */
+  get #canMerge(): boolean {
+    return this.#epoch > 0 && this.#link.canPush && this.#link.hears;
   }
 
   /** [AE7] Roots are equal, so what is sealed and not acknowledged is nowhere else. */
@@ -370,7 +375,7 @@ export class Owner {
       const known = root === undefined ? {} : { root: bytesToHex(root) };
       status.set({ connection, settled, lastSyncedAtMs, progress, ...known });
       if (settled && (!before.settled || root !== undefined)) this.#collector.changed();
-      if (settled) this.#giveUpLost();
+      if (settled && this.#link.hears) this.#giveUpLost();
     }
     if (connection === before.connection) return;
     if (connection === 'connected') {

@@ -176,6 +176,32 @@ describe('rights', () => {
     expect(await readValue(ann, 'a')).toBe(1);
   });
 
+  test('[SY25] who may only write sees its own alone, is in sync when it is acknowledged, and asks for nothing', async () => {
+    const annProfile = world.profile();
+    const ann = annProfile.tab().room();
+    await world.run(ann.collection('todos').put('a', 1));
+    await world.agree(ann);
+    let rights: Right[] = ['write'];
+    world.relay.authenticate = async () => ({ rights });
+    const sensorProfile = world.profile();
+    const sensor = sensorProfile.tab().room();
+    const note = sensor.document('note');
+    await world.run(note.ready);
+    note.awareness.setLocalState({ name: 'sensor' });
+    for (let n = 0; n < 3; n++) await world.run(sensor.collection('todos').put(`s${n}`, n));
+    await world.run(sensor.synced());
+    await world.pass(120_000);
+    expect(sensor.status).toMatchObject({ connection: 'connected', sync: 'in-sync', lastError: null });
+    expect(await readValue(ann, 's2')).toBe(2);
+    expect(await readValue(sensor, 'a')).toBeUndefined();
+    expect(world.relay.counters.get('probes'), 'but for those of ann').toBeLessThan(12);
+    rights = ['read', 'write'];
+    sensorProfile.network.isUp = false;
+    sensorProfile.network.isUp = true;
+    await world.agree(ann, sensor);
+    expect(await readValue(sensor, 'a')).toBe(1);
+  });
+
   test('[SY7] a right that is taken away leaves sealed deltas unsent, and nothing is lost', async () => {
     let rights: Right[] = ['read', 'write'];
     world.relay.authenticate = async () => ({ rights });

@@ -109,6 +109,11 @@ export class ReplicaLink {
     return 'rights' in this.#state && this.#state.rights.includes('write');
   }
 
+  /** True where others are heard of: what rests upon knowing how they stand may be done [SY25]. */
+  get hears(): boolean {
+    return 'rights' in this.#state && this.#state.rights.includes('read');
+  }
+
   start(relays: readonly string[], room: string, onAttempt: (attempt: Attempt) => void): void {
     this.#transport = this.#env.connect(relays, room, {
       connecting: () => onAttempt('trying'),
@@ -166,7 +171,7 @@ export class ReplicaLink {
   }
 
   sendPresence(presence: Presence): void {
-    if ('rights' in this.#state) this.#send(presence);
+    if (this.hears) this.#send(presence);
   }
 
   #receiveFrame(bytes: Uint8Array): void {
@@ -345,7 +350,8 @@ export class ReplicaLink {
     this.#publishedRoot = root;
     this.#publishedAtMs = timeMs;
     this.#hasReceived = false;
-    if (!this.canPush) return;
+    // [SY25] Who hears of nobody acknowledges nothing: the others would wait for it with their floors.
+    if (!this.canPush || !this.hears) return;
     const claim = {
       replica: this.#identity.replica,
       timeMs,

@@ -673,6 +673,59 @@ describe('pushing', () => {
     ]);
   });
 
+  test('[SY25] who may only write is told nothing of others, and its pushes are answered by numbers', () => {
+    const relay = createRelay();
+    relay.step({ kind: 'opened' });
+    relay.hear(hello);
+    const facts = { rights: ['write'], certificate: undefined, lastSeq: 4, lastId: undefined } as const;
+    const log = { end: 5, ahead: { deltas: 3, bytes: 900 }, present: [other] };
+    for (const after of [0, undefined]) {
+      const fresh = createRelay();
+      fresh.step({ kind: 'opened' });
+      fresh.hear(hello);
+      const effects = fresh.step({ kind: 'authenticated', replica: me, after, ...facts, ...log });
+      expect(kindsOf(effects)).toEqual(['send admitted', 'joined']);
+      expect(effects[0]).toMatchObject({ message: { resumed: true, lastSeq: 4 } });
+    }
+    relay.step({ kind: 'authenticated', replica: me, after: 0, ...facts, ...log });
+    const position = positionAt(9);
+    const committed = { kind: 'committed', deltas: [{ bytes: theirs.bytes, via: undefined }], position } as const;
+    for (const tells of [true, false]) expect(relay.step({ ...committed, tells })).toEqual([]);
+    expect(relay.step({ ...committed, deltas: [], tells: true })).toEqual([]);
+    expect(relay.step({ kind: 'overtaken', after: 2 })).toEqual([]);
+    for (const message of [
+      { kind: 'peer', replica: other, present: true },
+      { kind: 'certificates', certificates: [] },
+      { kind: 'heads', statements: [] },
+      { kind: 'presence', replica: other, tab: 1, keyId: theirs.keyId, state: filled(1, 1) },
+    ] as const)
+      expect(relay.step({ kind: 'forward', message })).toEqual([]);
+    expect(kindsOf(relay.hear({ kind: 'push', repair: false, deltas: [mine.bytes] }))).toEqual(['accept-push']);
+    for (const tells of [true, false])
+      expect(relay.step({ kind: 'pushed', seqs: [1], refusals: [], position, bytes: 0, logged: 1, tells })).toEqual([
+        { kind: 'send', message: { kind: 'ack', seqs: [1], position: undefined } },
+      ]);
+    expect(relay.step({ kind: 'position-due', position })).toEqual([]);
+  });
+
+  test('[SY25] who may only write asks for nothing, and is in sync when all that it wrote is acknowledged', () => {
+    const replica = createReplica();
+    const effects = replica.connect({ resumed: false, rights: ['write'] });
+    expect(kindsOf(effects)).toEqual(['trust', 'check-identity', 'read-outbox', 'acknowledge']);
+    const settledBy = (outbox: number): unknown => {
+      replica.step({ kind: 'acknowledged', standing: { root: filled(32, 50), outbox } });
+      return replica.state.kind === 'live' && replica.state.settled;
+    };
+    expect([settledBy(0), settledBy(1)]).toEqual([true, false]);
+    expect(kindsOf(replica.step({ kind: 'sealed', deltas: [mine.bytes], fromSeq: 1 }))).toEqual(['send push']);
+    expect(replica.hear({ kind: 'ack', seqs: [1], position: undefined })).toEqual([
+      { kind: 'acknowledge', seqs: [1], cursor: undefined },
+    ]);
+    expect(settledBy(0)).toBe(true);
+    const check = { kind: 'check', standing: { root: filled(32, 50), outbox: 0 } } as const;
+    for (const nowMs of [60_000, 600_000]) expect(replica.step({ ...check, nowMs })).toEqual([]);
+  });
+
   test('[SY6, SY17] the outbox is read page by page, each when the one before it was answered, and pushed as own', () => {
     const replica = createReplica();
     replica.connect({ resumed: true });

@@ -243,6 +243,11 @@ export function isAdmitted(state: RelayState): state is Admitted {
   return 'rights' in state;
 }
 
+/** [SY25] Who may not is told nothing of others. */
+export function mayRead({ rights }: Admitted): boolean {
+  return rights.includes('read');
+}
+
 export function closed(state: RelayState): RelayState {
   const { role, config, relayKey, storeId, challenge } = state;
   return { role, kind: 'closed', config, relayKey, storeId, challenge };

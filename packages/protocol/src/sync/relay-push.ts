@@ -7,7 +7,7 @@ import type { DeltaBytes, Push } from '../wire/messages.js';
 import type { PushedDelta, PushedStub, RelayEffect } from './effect.js';
 import type { RelayEvent } from './event.js';
 import { addFetches, bytesOf, committed } from './flow.js';
-import { type Admitted, fault, flowOn, type Result, send } from './relay-flow.js';
+import { type Admitted, fault, flowOn, mayRead, type Result, send } from './relay-flow.js';
 import type { RelayState } from './state.js';
 
 /** [SY7, SY9] What bytes alone show is answered here; clocks, signatures and dots are looked at by `accept-push`, which knows what is held. */
@@ -43,10 +43,12 @@ export function stepPush(state: Admitted, push: Push, nowMs: number): Result {
 export function stepPushed(state: Admitted, event: RelayEvent & { kind: 'pushed' }): Result {
   const { seqs, refusals, position, bytes, tells } = event;
   const passed = passOwn(state, event);
-  const granted = flowOn({ ...passed, owesPosition: state.owesPosition || !tells }, committed(state.flow, bytes));
+  const isTold = tells && mayRead(state);
+  const owesPosition = mayRead(state) && (state.owesPosition || !tells);
+  const granted = flowOn({ ...passed, owesPosition }, committed(state.flow, bytes));
   const answers = [
     ...refusals.map((refusal) => send({ kind: 'refused', ...refusal })),
-    send({ kind: 'ack', seqs, position: tells ? position : undefined }),
+    send({ kind: 'ack', seqs, position: isTold ? position : undefined }),
   ];
   return { state: granted.state, effects: [...answers, ...granted.effects] };
 }

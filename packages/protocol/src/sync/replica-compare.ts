@@ -26,8 +26,9 @@ export function toldAt<State extends Settling>(state: State, position: Position)
   return { ...state, position, isBehind: false, vector: hasLess ? new Map() : state.vector };
 }
 
-/** [SY5] Equal roots with nothing on the way: in sync. Unequal ones: find out where. */
+/** [SY5] Equal roots with nothing on the way: in sync. Unequal ones: find out where. [SY25] Who may only write is told no root. */
 export function settle(state: ReplicaState & { kind: 'live' }, standing: Standing): Result {
+  if (!state.rights.includes('read')) return { state: { ...state, settled: standing.outbox === 0 }, effects: [] };
   if (standing.outbox > 0 || state.isBehind) return { state: { ...state, settled: false }, effects: [] };
   if (equalBytes(standing.root, state.position.root)) {
     const settled: ReplicaState = { ...state, settled: true, passes: 0, vector: new Map() };

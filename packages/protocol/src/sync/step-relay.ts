@@ -16,6 +16,7 @@ import {
   fault,
   flowOn,
   isAdmitted,
+  mayRead,
   type Result,
   resume,
   send,
@@ -92,13 +93,13 @@ export function stepRelay(state: RelayState, event: RelayEvent): Result {
     case 'diff-answered':
       return isAdmitted(state) ? stepDiffAnswered(state, event) : stay(state);
     case 'committed':
-      return state.kind === 'live' ? stepCommitted(state, event) : stay(state);
+      return state.kind === 'live' && mayRead(state) ? stepCommitted(state, event) : stay(state);
     case 'overtaken':
-      return state.kind === 'live' ? backToLog(state, event.after) : stay(state);
+      return state.kind === 'live' && mayRead(state) ? backToLog(state, event.after) : stay(state);
     case 'position-due':
       return state.kind === 'live' ? stepPositionDue(state, event.position) : stay(state);
     case 'forward':
-      return isAdmitted(state) ? { state, effects: [send(event.message)] } : stay(state);
+      return isAdmitted(state) && mayRead(state) ? { state, effects: [send(event.message)] } : stay(state);
     default:
       return unreachable(event);
   }
@@ -125,16 +126,24 @@ function stepAuthenticated(
 ): Result {
   const { replica, rights, certificate, present, after, end, ahead } = event;
   const { lastSeq, lastId } = event;
-  const { windowBytes } = state.config.limits;
+  const { window, ...rest } = state;
+  const session = { flow: startFlow(window), beyond: undefined, owesPosition: false };
+  const admit = (resumed: boolean): readonly RelayEffect[] => {
+    const { windowBytes } = state.config.limits;
+    return [
+      send({ kind: 'admitted', rights, certificate, resumed, lastSeq, lastId, window: windowBytes }),
+      { kind: 'joined', replica },
+    ];
+  };
+  // [SY25] There is nothing that it lacks.
+  if (!rights.includes('read'))
+    return { state: { ...rest, ...session, kind: 'live', replica, rights }, effects: admit(true) };
   const effects: RelayEffect[] = [
     ...present.map((other) => send({ kind: 'peer', replica: other, present: true })),
-    send({ kind: 'admitted', rights, certificate, resumed: after !== undefined, lastSeq, lastId, window: windowBytes }),
-    { kind: 'joined', replica },
+    ...admit(after !== undefined),
   ];
   if (after !== undefined && ahead.deltas > 0) effects.push(send({ kind: 'ahead', ...ahead }));
   effects.push({ kind: 'read-introduction', at: INTRODUCTION_BEGINS });
-  const { window, ...rest } = state;
-  const session = { flow: startFlow(window), beyond: undefined, owesPosition: false };
   const admitted = { ...rest, ...session, kind: 'replaying', replica, rights } as const;
   // Without a place in the log the client asks by vector; what is committed from now on is read to it after that.
   const pulled = after === undefined ? ('awaited' as const) : undefined;

@@ -48,6 +48,15 @@ const IDLE_WORDS: ReadonlySet<RelayMessage['kind']> = new Set(['presence', 'peer
 /** Before the first delta comes all that there is of these, which takes its time in a large room. */
 const INTRODUCTION: ReadonlySet<RelayMessage['kind']> = new Set(['heads', 'certificates']);
 
+/** [SY25] What a replica that may only write knows of how the relay stands: nothing, for good. */
+const UNTOLD = {
+  position: { offset: 0, roll: new Uint8Array(8), root: new Uint8Array(32) },
+  isBehind: true,
+  vector: new Map(),
+  settled: false,
+  passes: 0,
+} as const;
+
 export function stepReplica(state: ReplicaState, event: ReplicaEvent): Result {
   if (state.kind === 'refused') return stay(state);
   switch (event.kind) {
@@ -162,18 +171,17 @@ function stepWelcome(state: ReplicaState, welcome: RelayMessage & { kind: 'welco
 
 function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'admitted' }, nowMs: number): Result {
   if (state.kind !== 'greeting') return stay(state);
-  const { certificate, rights, resumed, lastSeq, lastId, window } = admitted;
+  const { certificate, rights, lastSeq, lastId, window } = admitted;
   const isWriter = rights.includes('write');
+  const isReader = rights.includes('read');
+  const resumed = admitted.resumed || !isReader;
   const trust: ReplicaEffect = {
     kind: 'trust',
     issuer: state.relayKey,
     certificates: certificate === undefined ? [] : [certificate],
   };
-  const effects: ReplicaEffect[] = [
-    trust,
-    { kind: 'check-identity', last: { lastSeq, lastId } },
-    { kind: 'read-incoming' },
-  ];
+  const effects: ReplicaEffect[] = [trust, { kind: 'check-identity', last: { lastSeq, lastId } }];
+  if (isReader) effects.push({ kind: 'read-incoming' });
   if (isWriter) effects.push({ kind: 'read-outbox', fromSeq: 1 });
   if (!resumed) {
     // A relay that knows nothing of our cursor may have lost its disk, and its certificates with it.
@@ -191,6 +199,10 @@ function stepAdmitted(state: ReplicaState, admitted: RelayMessage & { kind: 'adm
     movedAtMs: nowMs,
     hasShown: !resumed && isWriter,
   };
+  if (!isReader) {
+    effects.push({ kind: 'acknowledge', seqs: [], cursor: undefined });
+    return { state: { ...state, ...session, ...UNTOLD, kind: 'live' }, effects };
+  }
   const by = resumed ? 'cursor' : 'vector';
   return { state: { ...state, ...session, kind: 'catching-up', by, pulled: new Map() }, effects };
 }
@@ -290,7 +302,7 @@ function stepCheck(state: InSession, event: ReplicaEvent & { kind: 'check' }): R
 
 /** [AE4] Roots that were equal at the last look: what the relay says now may be something else, as it may have lost something since. */
 function probe({ state, effects }: Result): Result {
-  const isSettled = state.kind === 'live' && state.settled;
+  const isSettled = state.kind === 'live' && state.settled && state.rights.includes('read');
   return { state, effects: isSettled ? [...effects, send({ kind: 'probe' })] : effects };
 }
 
