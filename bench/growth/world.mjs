@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'no
 import { defaultLimits, deriveReplicaId, deriveRoomId, MemoryStore, TABLES } from '@mangrove/protocol';
 import { createEngine } from '../../packages/client/dist/worker/engine.js';
 import { Counters } from '../../packages/relay/dist/counters.js';
+import { Turns } from '../../packages/relay/dist/turns.js';
 import { createVerifier, nodeHash, nodeRandom } from '../../packages/relay/dist/runtimes/node-crypto.js';
 import { RelayRoom } from '../../packages/relay/dist/room.js';
 
@@ -128,6 +129,7 @@ export class GrowthWorld {
       limits: defaultLimits,
       authenticate: async () => ({ rights: ['read', 'write'] }),
       counters: new Counters(),
+      turns: new Turns((run) => void setImmediate(run)),
       report: (error) => {
         throw error;
       },

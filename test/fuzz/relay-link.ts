@@ -24,6 +24,7 @@ import { Counters } from '../../packages/relay/src/counters.js';
 import type { Link } from '../../packages/relay/src/link.js';
 import type { Connection, RelayPorts } from '../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
+import { Turns } from '../../packages/relay/src/turns.js';
 import { bytesToReplicaMessage } from '../../packages/protocol/src/wire/codec.js';
 import { publicKeyOf, replicaOf, room, sha256 } from '../interop/fixture.js';
 import { makeRandom, type Random } from '../support/random.js';
@@ -211,6 +212,7 @@ class World {
       limits: defaultLimits,
       authenticate: undefined,
       counters: this.counters,
+      turns: new Turns((run) => void setImmediate(run)),
       report: (error) => this.faults.push(error),
     };
   }

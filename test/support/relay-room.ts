@@ -30,6 +30,7 @@ import { Counters } from '../../packages/relay/src/counters.js';
 import type { Link } from '../../packages/relay/src/link.js';
 import type { Authenticate, Connection, RelayPorts } from '../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
+import { Turns } from '../../packages/relay/src/turns.js';
 import { nodeHash } from '../../packages/relay/src/runtimes/node-crypto.js';
 import { type Environment, openMemory } from '../../packages/relay/src/storage/environment.js';
 
@@ -41,6 +42,8 @@ export const roomId = deriveRoomId(nodeHash, 'room', { history: 'current', encry
 export class RoomWorld {
   nowMs = NOW_MS;
   failure: MangroveError | undefined;
+  /** When the next turn of the event loop is. */
+  later: (run: () => void) => void = setImmediate;
   poison: Delta | undefined;
   readonly faults: unknown[] = [];
   /** What was asked of the disk, from its last clearing on. */
@@ -67,6 +70,7 @@ export class RoomWorld {
       limits: { ...defaultLimits, ...limits },
       authenticate,
       counters: this.counters,
+      turns: new Turns((run) => void this.later(run)),
       report: (error) => this.faults.push(error),
     };
   }

@@ -276,7 +276,7 @@ export { checkDelayMs } from './sync/check-pace.js';
 export type { Progress } from './sync/progress.js';
 export { countRepairs, NO_REPAIRS, type Repairs } from './sync/repairs.js';
 export { progressOf } from './sync/replica-flow.js';
-export { type LastRead, planFor, planOpenDiff, readParts } from './sync/plans.js';
+export { type LastRead, planDiffPart, planFor, planOpenDiff, readParts } from './sync/plans.js';
 export {
   greeting,
   type LinkConfig,
@@ -290,6 +290,7 @@ export { stepSync } from './sync/step.js';
 export type { Step } from './sync/transition.js';
 export { readIntroduction } from './sync/introduction.js';
 export { ShownKeys } from './sync/shown-keys.js';
+export type { DiffPlace } from './merkle/diff.js';
 export { CLOSE } from './sync/step-relay.js';
 export { stepReplica } from './sync/step-replica.js';
 export { bytesToValue, type Value, valueToBytes } from './value.js';

@@ -1,5 +1,6 @@
 import type { Hash, Limits, ReplicaId, Right, Verifier } from '@mangrove/protocol';
 import type { Counters } from './counters.js';
+import type { Turns } from './turns.js';
 import type { Environment } from './storage/environment.js';
 
 /** One open socket, as a room sees it. */
@@ -59,6 +60,8 @@ export interface RelayPorts {
   /** Without it everybody may read and write. */
   readonly authenticate: Authenticate | undefined;
   readonly counters: Counters;
+  /** Shared by all rooms. */
+  readonly turns: Turns;
   /** A bug or a failing platform: for a developer to look at. */
   readonly report: (error: unknown) => void;
 }

@@ -2,11 +2,13 @@ import {
   assert,
   type Certificate,
   certificateMessages,
+  type DiffPlace,
   headMessages,
   HeadPace,
   type HeadStatement,
   type Hello,
   type LinkConfig,
+  planDiffPart,
   planFor,
   readIntroduction,
   readLogPage,
@@ -303,13 +305,31 @@ export class RelayRoom implements LinkHost {
     this.#commit(link, { deltas: [{ delta, verify: false, from }], refusals: [], bytes: 0 });
   }
 
-  async #answerRead(link: Link, effect: EffectOf<'read-beyond' | 'answer-diff' | 'read-parts'>): Promise<RelayEvent> {
+  async #answerRead(
+    link: Link,
+    effect: EffectOf<'read-beyond' | 'answer-diff' | 'read-parts'>,
+  ): Promise<RelayEvent | undefined> {
     const { ref } = this.#room();
     await link.committed();
     await link.drained();
-    const answer = await this.#room().read(planFor(ref, effect));
-    if (answer.kind === 'diff-answered') this.ports.counters.add('deltas_compared', answer.deltas.length);
-    return answer;
+    if (effect.kind === 'answer-diff') return this.#answerDiff(link, effect);
+    await this.ports.turns.take();
+    return this.#room().read(planFor(ref, effect));
+  }
+
+  async #answerDiff(link: Link, effect: EffectOf<'answer-diff'>): Promise<RelayEvent | undefined> {
+    const { ref } = this.#room();
+    let place: DiffPlace | undefined;
+    for (;;) {
+      await this.ports.turns.take();
+      if (!link.isOpen) return undefined;
+      const part = await this.#room().read(planDiffPart(ref, effect, place));
+      if (!('next' in part)) {
+        this.ports.counters.add('deltas_compared', part.deltas.length);
+        return part;
+      }
+      place = part.next;
+    }
   }
 
   async #readPosition(): Promise<RelayEvent> {

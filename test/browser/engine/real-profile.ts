@@ -20,6 +20,7 @@ import { webVerifier } from '../../../packages/client/src/worker/web-crypto.js';
 import { webEnvironment } from '../../../packages/client/src/worker/web-environment.js';
 import { Counters } from '../../../packages/relay/src/counters.js';
 import { RelayRoom } from '../../../packages/relay/src/room.js';
+import { Turns } from '../../../packages/relay/src/turns.js';
 
 /** Soon: a test does not wait for what a disk has spoiled to be come upon. */
 const SCRUB_STEP_MS = 200;
@@ -159,6 +160,7 @@ export async function openRelay(room: string, store: MemoryStore): Promise<Relay
     limits: defaultLimits,
     authenticate: undefined,
     counters: new Counters(),
+    turns: new Turns((run) => void setTimeout(run)),
     report: (error) => reportError(error),
   });
 }

@@ -2,6 +2,7 @@ import { MemoryStore, type RoomId } from '@mangrove/protocol';
 import { Counters } from '../../../packages/relay/src/counters.js';
 import type { Authenticate, RelayIdentity, RelayPorts } from '../../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../../packages/relay/src/room.js';
+import { Turns } from '../../../packages/relay/src/turns.js';
 import type { Environment as RelayEnvironment } from '../../../packages/relay/src/storage/environment.js';
 import { hash, type Keys } from '../keys.js';
 import type { MemoryConnection } from './network.js';
@@ -100,6 +101,7 @@ export class WorldRelay {
       authenticate: async (request) =>
         this.authenticate === undefined ? { rights: ['read', 'write'] } : this.authenticate(request),
       counters: this.counters,
+      turns: new Turns((run) => void setImmediate(run)),
       report: (error) => this.#world.bugs.push(error),
     };
   }

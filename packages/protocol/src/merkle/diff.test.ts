@@ -6,7 +6,7 @@ import type { Hash } from '../hash.js';
 import { defaultLimits } from '../limits.js';
 import { MemoryTables } from '../store/memory-store.js';
 import { makeCut } from './cut.js';
-import { answerDiff, type DiffEntry, type DiffMessage, openDiff } from './diff.js';
+import { answerDiff, answerDiffPart, type DiffEntry, type DiffMessage, type DiffPlace, openDiff } from './diff.js';
 import { cutItem, sumCuts } from './diff-message.js';
 import { EMPTY_ROOT } from './node.js';
 import { keyToSlot, ROOT_SLOT, type Slot } from './slot.js';
@@ -295,6 +295,31 @@ describe('hostile messages', () => {
     const { send, message: answer } = peer.answer({ salt: saltOf(0), root: EMPTY_ROOT, entries: [list] }, 5);
     expect(answer.entries).toEqual([]);
     expect(send).toHaveLength(5);
+  });
+
+  test('[SY4] an answer in parts is the answer in one go, each part looking at few entries', () => {
+    const peer = createPeer(shared);
+    const hex = (i: number): Slot => i.toString(16).padStart(3, '0') as Slot;
+    const entries = Array.from({ length: 4_096 }, (_, i): DiffEntry => {
+      if (i % 3 === 0) return { kind: 'sum', slot: hex(i), count: 3, sum: i };
+      if (i % 3 === 1) return { kind: 'want', slot: hex(i) };
+      return { kind: 'node', slot: hex(i), prefix: hex(i), map: 1, cuts: [i] };
+    });
+    const message = { salt: saltOf(0), root: EMPTY_ROOT, entries };
+    const whole = peer.tables.transact((tx) => answerDiff(tx, sha256, message)).result;
+    let place: DiffPlace | undefined;
+    let parts = 0;
+    for (;;) {
+      const { result } = peer.tables.transact((tx) => answerDiffPart(tx, sha256, message, place));
+      parts++;
+      if (!('next' in result)) {
+        expect(result).toEqual(whole);
+        break;
+      }
+      place = result.next;
+    }
+    // A node weighs as much as sixteen others, as it may have so many children; a part goes beyond 256 by less than one.
+    expect(parts).toBeGreaterThan((4_096 * (1 + 1 + 16)) / 3 / (256 + 16));
   });
 
   test('[SY4] the same want a thousand times costs one set', () => {

@@ -20,8 +20,10 @@ export interface DiffAnswer {
   readonly send: readonly Uint8Array[];
 }
 
-/** Entries that are answered side by side; the limits are looked at in between. */
-const ENTRIES_PER_STEP = 256;
+/** What entries that are answered side by side may weigh; the limits are looked at in between. */
+const PART_WEIGHT = 256;
+/** A node has up to sixteen children to look at, everything else is one read. */
+const NODE_WEIGHT = 16;
 /** 64 bytes, two nibbles each [MK1]. */
 const KEY_NIBBLES = 128;
 
@@ -50,6 +52,16 @@ export function* openDiff(tx: Transaction, hash: Hash, salt: Uint8Array): Steps<
   });
 }
 
+/** Where the answer to a message goes on, with what was found before. */
+export interface DiffPlace {
+  readonly at: number;
+  readonly asked: readonly DiffEntry[];
+  readonly told: ReadonlyMap<Slot, DiffEntry>;
+  readonly entries: readonly DiffEntry[];
+  readonly send: ReadonlyMap<string, Uint8Array>;
+  readonly keysLeft: number;
+}
+
 /**
  * Compares a message with the own set [SY4]: what to say in return, and which items the other side certainly lacks.
  *
@@ -68,29 +80,59 @@ export function* answerDiff(
   message: DiffMessage,
   limits: Pick<Limits, 'diffEntriesMax'> = defaultLimits,
 ): Steps<DiffAnswer> {
-  const { root } = yield* readRoot(tx);
-  if (equalBytes(root, message.root)) return NOTHING;
+  let part = yield* answerDiffPart(tx, hash, message, undefined, limits);
+  while ('next' in part) part = yield* answerDiffPart(tx, hash, message, part.next, limits);
+  return part;
+}
+
+/**
+ * A part of that answer, so that whoever serves many does not do all of it in one go. Parts may see different sets, as messages do: what one
+ * part says of its entries is so when it says it.
+ */
+export function* answerDiffPart(
+  tx: Transaction,
+  hash: Hash,
+  message: DiffMessage,
+  place: DiffPlace | undefined,
+  limits: Pick<Limits, 'diffEntriesMax'> = defaultLimits,
+): Steps<DiffAnswer | { readonly next: DiffPlace }> {
   const max = limits.diffEntriesMax;
-  const told = new Map<Slot, DiffEntry>();
-  for (const entry of message.entries.slice(0, max))
-    if (isSound(entry) && !told.has(entry.slot)) told.set(entry.slot, entry);
-  const asked = [...told.values()];
-  // A leaf's worth more than the limit, so that a list never hides that there is something to send.
-  const scope: Scope = { tx, hash, cut: makeCut(hash, message.salt), told, keysLeft: max + LEAF_ITEMS_MAX };
-  const entries: DiffEntry[] = [];
-  const send = new Map<string, Uint8Array>();
-  for (let at = 0; at < asked.length && entries.length < max && send.size < max; at += ENTRIES_PER_STEP) {
-    const answers = yield* together(asked.slice(at, at + ENTRIES_PER_STEP).map((entry) => answerEntry(scope, entry)));
-    for (const answer of answers) {
-      entries.push(...answer.entries);
-      for (const key of answer.send) send.set(bytesToHex(key), key);
-    }
-  }
+  if (place === undefined && equalBytes((yield* readRoot(tx)).root, message.root)) return NOTHING;
+  const begun = place ?? beginAt(message, max);
+  const { told, asked, at } = begun;
+  const scope: Scope = { tx, hash, cut: makeCut(hash, message.salt), told, keysLeft: begun.keysLeft };
+  const part = takePart(asked, at);
+  const answers = yield* together(part.map((entry) => answerEntry(scope, entry)));
+  const entries = [...begun.entries, ...answers.flatMap((answer) => answer.entries)];
+  const send = new Map(begun.send);
+  for (const answer of answers) for (const key of answer.send) send.set(bytesToHex(key), key);
+  const next = at + part.length;
+  if (next < asked.length && entries.length < max && send.size < max)
+    return { next: { ...begun, at: next, entries, send, keysLeft: scope.keysLeft } };
   const further = yield* lookAhead(tx, scope.cut, entries.slice(0, max), {
     bytesMax: LOOK_AHEAD_BYTES.answer,
     entriesMax: max,
   });
   return { entries: further, send: [...send.values()].slice(0, max) };
+}
+
+function beginAt(message: DiffMessage, max: number): DiffPlace {
+  const told = new Map<Slot, DiffEntry>();
+  for (const entry of message.entries.slice(0, max))
+    if (isSound(entry) && !told.has(entry.slot)) told.set(entry.slot, entry);
+  // A leaf's worth more than the limit, so that a list never hides that there is something to send.
+  return { at: 0, asked: [...told.values()], told, entries: [], send: new Map(), keysLeft: max + LEAF_ITEMS_MAX };
+}
+
+/** One at least, where there are any left. */
+function takePart(asked: readonly DiffEntry[], at: number): readonly DiffEntry[] {
+  let weight = 0;
+  let end = at;
+  while (end < asked.length && weight < PART_WEIGHT) {
+    weight += asked[end]?.kind === 'node' ? NODE_WEIGHT : 1;
+    end++;
+  }
+  return asked.slice(at, end);
 }
 
 /** The codec has checked sizes; here is what only the meaning tells. */

@@ -1,6 +1,6 @@
 import { compareBytes, concatBytes, equalBytes, prefixEnd, successor, u64ToBytes } from '../bytes.js';
 import { bytesToReplicaId, idToBytes } from '../ids.js';
-import { answerDiff, openDiff } from '../merkle/diff.js';
+import { answerDiff, answerDiffPart, type DiffAnswer, type DiffPlace, openDiff } from '../merkle/diff.js';
 import { readRoot } from '../merkle/trie.js';
 import type { RoomRef } from '../room/accept.js';
 import { splitTrieKeys } from '../room/set-rows.js';
@@ -15,6 +15,9 @@ import type { VersionVector } from '../version-vector.js';
 import type { DeltaBytes, Part, Wanted } from '../wire/messages.js';
 import type { ReadEffect } from './effect.js';
 import type { BeyondCursor, RelayEvent, ReplicaEvent } from './event.js';
+
+type AnswerDiff = ReadEffect & { kind: 'answer-diff' };
+type DiffAnswered = ReplicaEvent & RelayEvent & { kind: 'diff-answered' };
 
 const DOTS_PAGE = 512;
 /** Replicas whose dots are looked for in one step. */
@@ -32,15 +35,35 @@ export function planFor(
       return (tx) => readBeyond(tx, room, effect.cursor);
     case 'answer-diff':
       return function* (tx) {
-        const { entries, send } = yield* answerDiff(tx, room.hash, effect.message);
-        const { root } = yield* readRoot(tx);
-        // What does not fit is left to the next pass, as the roots still differ.
-        const { entries: deltas } = yield* fetchEntries(tx, room, send, effect.bytesMax);
-        return { kind: 'diff-answered', salt: effect.message.salt, root, entries, deltas };
+        return yield* finishDiff(tx, room, effect, yield* answerDiff(tx, room.hash, effect.message));
       };
     case 'read-parts':
       return (tx) => readParts(tx, room, effect.wanted);
   }
+}
+
+/** A part of the plan that answers a diff, for who has others to serve as well: where it goes on, or the answer. */
+export function planDiffPart(
+  room: RoomRef,
+  effect: AnswerDiff,
+  place: DiffPlace | undefined,
+): Plan<{ readonly next: DiffPlace } | DiffAnswered> {
+  return function* (tx) {
+    const part = yield* answerDiffPart(tx, room.hash, effect.message, place);
+    return 'next' in part ? part : yield* finishDiff(tx, room, effect, part);
+  };
+}
+
+function* finishDiff(
+  tx: Transaction,
+  room: RoomRef,
+  { message, bytesMax }: AnswerDiff,
+  { entries, send }: DiffAnswer,
+): Steps<DiffAnswered> {
+  const { root } = yield* readRoot(tx);
+  // What does not fit is left to the next pass, as the roots still differ.
+  const { entries: deltas } = yield* fetchEntries(tx, room, send, bytesMax);
+  return { kind: 'diff-answered', salt: message.salt, root, entries, deltas };
 }
 
 /** The first message of a Merkle diff. `salt`: 8 bytes, fresh and random. */

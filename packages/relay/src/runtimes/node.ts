@@ -9,6 +9,7 @@ import { Rooms } from '../rooms.js';
 import { type Environment, openMemory } from '../storage/environment.js';
 import { lockFolder } from '../storage/folder-lock.js';
 import { createVerifier, nodeHash, nodeRandom, openIdentity } from './node-crypto.js';
+import { Turns } from '../turns.js';
 import { answerHttp, readRoomName } from './node-http.js';
 import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
 
@@ -193,6 +194,7 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     limits: { ...defaultLimits, ...options.limits },
     authenticate: options.authenticate,
     counters: new Counters(),
+    turns: new Turns((run) => void setImmediate(run)),
     report,
   };
   return { environment, ports, rooms: new Rooms(ports) };
