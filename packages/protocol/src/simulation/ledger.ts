@@ -109,7 +109,9 @@ export class Ledger {
   /** Sealed, written by somebody, and neither deleted nor in what another delta says. */
   #isLive({ delta }: SealedRecord): boolean {
     if (hasFlag(delta, FLAG.tombstone | FLAG.floor)) return false;
-    const others = (this.#deltasByKey.get(delta.keyId) ?? []).filter((one) => one.delta !== delta && !one.withdrawn);
+    // What its author took back may stand all the same, where a relay had it.
+    const stands = (one: SealedRecord): boolean => one.delta !== delta && (!one.withdrawn || one.atRelay);
+    const others = (this.#deltasByKey.get(delta.keyId) ?? []).filter(stands);
     const isIn = (id: number, other: SealedRecord): boolean =>
       this.get(id).kind === 'document'
         ? other.writes.includes(id)
