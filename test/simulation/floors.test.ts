@@ -116,6 +116,10 @@ describe('floors', () => {
     const again = record('again');
     q.edit(again, 'put');
     world.runFor(300);
+    // The relay tells by its greeting that it has it: what it never said to know would be unseen [CX10].
+    q.goOffline();
+    q.goOnline();
+    world.runFor(300);
     for (const name of [again, ...names]) p.edit(name, 'delete');
     world.runFor(2 * EXPIRY_MS);
     r.edit(record('other'), 'put');

@@ -33,13 +33,17 @@ export class Member {
   readonly #world: ClientWorld;
   readonly #keys;
   readonly #say: (message: ReplicaMessage) => void;
+  /** What the relay has said to it. */
+  readonly heard: readonly RelayMessage[];
   #seq = 0;
 
   private constructor(
     world: ClientWorld,
     keys: ReturnType<ClientWorld['keys']>,
     say: (message: ReplicaMessage) => void,
+    heard: readonly RelayMessage[],
   ) {
+    this.heard = heard;
     const { hash, roomId } = roomRef();
     this.replica = deriveReplicaId(hash, roomId, keys.publicKey);
     this.#world = world;
@@ -50,24 +54,21 @@ export class Member {
   static async join(world: ClientWorld): Promise<Member> {
     const { roomId } = roomRef();
     const keys = world.keys();
-    const [told, heard] = [new LinkMemory(), new LinkMemory()];
-    let welcome: (RelayMessage & { kind: 'welcome' }) | undefined;
-    let isAdmitted = false;
+    const [told, remembered] = [new LinkMemory(), new LinkMemory()];
+    const heard: RelayMessage[] = [];
+    const find = (kind: RelayMessage['kind']): RelayMessage | undefined =>
+      heard.find((message) => message.kind === kind);
     const room = await world.relay.open('team');
     const link = room.connect({
       origin: undefined,
-      send: (frame: Uint8Array) => {
-        const message = bytesToRelayMessage(frame, heard);
-        if (message.kind === 'welcome') welcome = message;
-        isAdmitted ||= message.kind === 'admitted';
-      },
+      send: (frame: Uint8Array) => void heard.push(bytesToRelayMessage(frame, remembered)),
       close: () => {},
       bufferedBytes: () => 0,
       drained: () => Promise.resolve(),
     });
     const say = (message: ReplicaMessage): void => void link.receive(messageToBytes(message, told));
-    await world.until('the welcome', () => welcome !== undefined);
-    const { relayKey, storeId, challenge } = welcome as NonNullable<typeof welcome>;
+    await world.until('the welcome', () => find('welcome') !== undefined);
+    const { relayKey, storeId, challenge } = find('welcome') as RelayMessage & { kind: 'welcome' };
     say({
       kind: 'hello',
       version: PROTOCOL_VERSION,
@@ -79,8 +80,8 @@ export class Member {
       window: 1_000_000,
       proof: keys.sign(helloMessage(roomId, relayKey, storeId, challenge)),
     });
-    await world.until('the admission', () => isAdmitted);
-    return new Member(world, keys, say);
+    await world.until('the admission', () => find('admitted') !== undefined);
+    return new Member(world, keys, say, heard);
   }
 
   /** Signs what it likes, and pushes it. */
@@ -101,8 +102,13 @@ export class Member {
     };
     const unsigned = makeUnsignedDelta(hash, roomId, header, bodyToBytes({ name, payload }));
     const delta = signDelta(unsigned, this.#keys.sign(unsigned.message));
-    this.#say({ kind: 'push', repair: false, deltas: [delta.bytes] });
+    this.repeat(delta);
     return delta;
+  }
+
+  /** Pushes what it has pushed before. */
+  repeat({ bytes }: Delta): void {
+    this.#say({ kind: 'push', repair: false, deltas: [bytes] });
   }
 }
 

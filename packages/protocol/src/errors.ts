@@ -285,6 +285,12 @@ const ERRORS = {
     message: 'Nobody who may write has opened this room yet.',
     remedy: 'Nothing to do: it is tried again, and goes on when somebody who may write has been there.',
   },
+  COVERED_UNSEEN: {
+    wire: 47,
+    retryable: false,
+    message: 'A write of replica {replica} was covered by one whose writer cannot have seen it.',
+    remedy: 'Nothing is lost: it is sealed again and stands beside the other.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -127,10 +127,10 @@ export {
   type Acceptance,
   type AcceptOptions,
   acceptDeltas,
-  type Outcome,
   removeDelta,
   type RoomRef,
 } from './room/accept.js';
+export { isNews, type Outcome } from './room/outcome.js';
 export { isAhead, siftAhead } from './room/ahead.js';
 export { dotKey, splitTrieKeys } from './room/set-rows.js';
 export {
@@ -237,6 +237,7 @@ export {
   scrubStep,
   writeScrubPlace,
 } from './room/scrub.js';
+export type { Unseen } from './room/unseen.js';
 export { isWrittenElsewhere, type LastTaken, readLastTaken } from './room/taken.js';
 export { adoptVector, headsRootOf, readReach, readVectorRows } from './room/vector.js';
 export { bytesToStub, deltaToStub, isStub, joinParts, type Stub, toEntry } from './stub.js';

@@ -6,6 +6,7 @@ import {
   type CommittedDelta,
   defaultLimits,
   isMangroveError,
+  isNews,
   type Outcome,
   type Plan,
   type Position,
@@ -239,8 +240,6 @@ function answersOf(batch: readonly Push[], outcomes: Committed['outcomes']): rea
   return answers;
 }
 
-const isNews = (outcome: Outcome): boolean => outcome !== 'known' && outcome !== 'reused' && outcome !== 'trashed';
-
 export function bytesOfPush({ deltas }: Pick<Push, 'deltas'>): number {
   return deltas.reduce((sum, { delta }) => sum + delta.bytes.length, 0);
 }
@@ -256,6 +255,7 @@ function sortOutcomes(push: Push, outcomes: readonly Outcome[]): { seqs: number[
     // Its author seals the content again, so that a floor takes nothing from who has only just come back [FL5].
     else if (outcomes[i] === 'trashed' && isOwn)
       refusals.push({ replica, seq, code: 'UNDER_FLOOR', facts: { replica, seq } });
+    else if (outcomes[i] === 'unseen') refusals.push({ replica, seq, code: 'COVERED_UNSEEN', facts: { replica, seq } });
     else if (isOwn) seqs.push(seq);
   }
   return { seqs, refusals };

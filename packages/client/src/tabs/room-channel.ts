@@ -11,11 +11,11 @@ export type TabNotice =
   | { readonly kind: 'unkept'; readonly tab: number; readonly rows: readonly JournalRow[] }
   | { readonly kind: 'sealed'; readonly deltas: readonly SealedRows[] }
   | { readonly kind: 'acknowledged'; readonly seqs: readonly number[] }
-  /** Refused by the relay; what they stood for is in the journal again. */
+  /** Refused by the relay, or covered unseen; what they stood for is in the journal again. Without an error who waits for them goes on waiting. */
   | {
       readonly kind: 'withdrawn';
       readonly seqs: readonly number[];
-      readonly error: ErrorFacts;
+      readonly error: ErrorFacts | undefined;
       readonly rows: readonly JournaledRow[];
     }
   | { readonly kind: 'received'; readonly keys: readonly ReceivedKey[] }

@@ -53,6 +53,8 @@ export class LinkWork {
   /** What is offered again over each connection. */
   readonly #stubs = new StubCache();
   readonly #lastRead: LastRead = {};
+  /** The highest own seq that a relay has said to know. */
+  #takenSeq = 0;
 
   constructor(env: Environment, store: Store, identity: Identity, config: LinkConfig, host: LinkHost) {
     this.#env = env;
@@ -61,7 +63,12 @@ export class LinkWork {
     this.#config = config;
     this.#host = host;
     this.#certifier = new Certifier(env.verifier, store, config.room);
-    const receiver = { room: config.room, replica: identity.replica, certifier: this.#certifier };
+    const receiver = {
+      room: config.room,
+      replica: identity.replica,
+      certifier: this.#certifier,
+      takenSeq: () => this.#takenSeq,
+    };
     this.guard = new Guard(env, store, receiver, {
       settled: (received) => host.received(received),
       failed: (error) => host.fault(error),
@@ -149,6 +156,7 @@ export class LinkWork {
   }
 
   async #checkIdentity(last: LastTaken): Promise<undefined> {
+    this.#takenSeq = Math.max(this.#takenSeq, last.lastSeq);
     if (await this.#read((tx) => isWrittenElsewhere(tx, last))) this.#host.identitySpent();
     return undefined;
   }

@@ -2,6 +2,7 @@ import {
   bytesToHex,
   type Delta,
   EpochPassed,
+  type ErrorCode,
   errorToFacts,
   type ErrorFacts,
   hasFound,
@@ -20,6 +21,7 @@ import {
   type ScrubFindings,
   type SealedDraft,
   type Store,
+  type Unseen,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
@@ -45,6 +47,7 @@ import type { StatusBoard } from './status-board.js';
 /** How long a refused delta's content waits before it is sealed anew. */
 const HOLD_AHEAD_MS = 10_000;
 const HOLD_REFUSED_MS = 60_000;
+const HELD_SHORTLY: ReadonlySet<ErrorCode> = new Set(['CLOCK_AHEAD', 'UNDER_FLOOR', 'COVERED_UNSEEN']);
 /** Bytes of sealed deltas that are handed to the link as they are. */
 const CARRIED_BYTES_MAX = 256 * 1024;
 
@@ -298,6 +301,7 @@ export class Owner {
   #received(received: Received): void {
     const { standing, keys, rejected, faults, withdrawn } = received;
     if (withdrawn.seqs.length > 0) this.#underFloor(withdrawn);
+    if (received.unseen.length > 0) this.#coveredUnseen(received.unseen);
     this.#host.received(received);
     if (keys.length > 0) this.#host.post({ kind: 'received', keys });
     for (const fault of faults) this.#fault(fault);
@@ -312,11 +316,25 @@ export class Owner {
   #withdrawn({ replica, seq, code, facts }: Refused, seqs: readonly number[], rows: readonly JournalRow[]): void {
     const error = errorToFacts(new MangroveError(code, { ...facts, replica, seq }));
     this.#fault(error);
-    // What lies under a floor is sealed above it as soon as the floor has come.
-    const holdMs = code === 'CLOCK_AHEAD' || code === 'UNDER_FLOOR' ? HOLD_AHEAD_MS : HOLD_REFUSED_MS;
+    // What lies under a floor, or is covered unseen, is sealed above that as soon as it has come.
+    const holdMs = HELD_SHORTLY.has(code) ? HOLD_AHEAD_MS : HOLD_REFUSED_MS;
     this.#sealer.hold(holdMs);
     this.#collector.hold(holdMs);
-    this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
+    this.#host.tell({
+      kind: 'withdrawn',
+      seqs,
+      error: code === 'COVERED_UNSEEN' ? undefined : error,
+      rows: rows.map(toNotice),
+    });
+  }
+
+  /** [CX10] Sealed anew at once, above what has come. Who waits for them goes on waiting: nothing is wrong with what they wrote. */
+  #coveredUnseen(unseen: readonly Unseen[]): void {
+    const { replica } = this.#options.identity;
+    this.#fault(errorToFacts(new MangroveError('COVERED_UNSEEN', { replica, seq: unseen[0]?.seq })));
+    for (const { seq, rows } of unseen)
+      this.#host.tell({ kind: 'withdrawn', seqs: [seq], error: undefined, rows: rows.map(toNotice) });
+    this.#sealer.poke();
   }
 
   /** [FL5] A floor has come that unsent deltas of ours lie under: they are in the journal again, and are sealed anew at once. */

@@ -173,14 +173,19 @@ export class Pending {
     this.#settle();
   }
 
-  /** `rows`: what the refused deltas stood for, in the journal again. Who waits is told; who asks later waits for those. */
-  withdrawn(seqs: readonly number[], error: ErrorFacts, rows: readonly RowFacts[]): void {
+  /** `rows`: what these deltas stood for, in the journal again. Who waits is told of the error; without one, as who asks later, it waits for those. */
+  withdrawn(seqs: readonly number[], error: ErrorFacts | undefined, rows: readonly RowFacts[]): void {
     // Without rows a newer write of this replica has replaced it: that is among what waits, at the latest the last of it.
     const heir = rows[0]?.number ?? Math.max(0, ...this.#rows.keys());
     for (const seq of seqs) {
       this.#removeDelta(seq);
       for (const waiting of [...this.#waiting]) {
         if (!waiting.seqs.has(seq)) continue;
+        if (error === undefined) {
+          waiting.seqs.delete(seq);
+          if (heir > 0) waiting.rows.add(heir);
+          continue;
+        }
         this.#waiting.delete(waiting);
         waiting.reject(errorFromFacts(error));
       }
@@ -192,6 +197,7 @@ export class Pending {
     }
     this.journaled(rows);
     if (heir > 0) this.receipt(heir);
+    this.#settle();
   }
 
   /** [AE7] They are nowhere. Who waits for them is told, and who asks later. */

@@ -35,6 +35,7 @@ import {
   type Store,
   type Stub,
   trieKeyOf,
+  type Unseen,
   updateOfDelta,
 } from '@mangrove/protocol';
 import { checkpointFault } from '../documents/compare.js';
@@ -64,6 +65,8 @@ export interface Received {
   readonly rootBefore: Uint8Array | undefined;
   /** Keys of what cannot be used and covers something: whoever has that answers it [CP6]. */
   readonly disputed: readonly KeyId[];
+  /** Own deltas that others have covered who cannot have seen them [CX10]. */
+  readonly unseen: readonly Unseen[];
   /** Own unsent deltas that a floor has swept, and what they have become [FL5]. */
   readonly withdrawn: { readonly seqs: readonly number[]; readonly rows: readonly JournalRow[] };
 }
@@ -73,6 +76,8 @@ export interface Receiver {
   readonly room: RoomRef;
   readonly replica: ReplicaId;
   readonly certifier: Certifier;
+  /** The highest own seq that a relay has said to know [SY24]. */
+  readonly takenSeq?: () => number;
 }
 
 /** A batch as it was found, before any of it is taken. */
@@ -141,7 +146,7 @@ export async function inspectBatch(
 
 export async function take(
   store: Store,
-  { room, replica, certifier }: Receiver,
+  { room, replica, certifier, takenSeq = () => 0 }: Receiver,
   { arrivals, rejected, stubs, forged, faults: found }: Batch,
   { cursor, nowMs, source = 'relay', onTrial = new Set() }: TakeOptions,
 ): Promise<Received> {
@@ -150,7 +155,7 @@ export async function take(
   const { reception, rootBefore, outbox, marks, fetches } = await store.transact(
     function* (tx) {
       const rootBefore = isBackup ? (yield* readRoot(tx)).root : undefined;
-      const options = { nowMs, cursor, replica, compare: checkpointFault, isBackup };
+      const options = { nowMs, cursor, replica, compare: checkpointFault, isBackup, takenSeq: takenSeq() };
       const reception = yield* receiveDeltas(tx, room, arrivals, rejected, options);
       yield* noteTrials(tx, arrivals, onTrial);
       // With the cursor that passes them by [SY18].
@@ -180,6 +185,7 @@ export async function take(
       // That this device has no time for one does not make it wrong.
       .filter(({ delta, fault = 'UPDATE_TOO_COSTLY' }) => fault !== 'UPDATE_TOO_COSTLY' && hasContext(delta))
       .map(({ delta }) => delta.keyId),
+    unseen: reception.unseen,
     withdrawn: { seqs: reception.withdrawnSeqs, rows: reception.withdrawn },
   };
 }

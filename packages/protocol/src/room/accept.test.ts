@@ -9,7 +9,8 @@ import type { ReplicaId } from '../ids.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { Table } from '../store/table.js';
-import { type AcceptOptions, acceptDeltas, type Outcome, removeDelta } from './accept.js';
+import { type AcceptOptions, acceptDeltas, removeDelta } from './accept.js';
+import type { Outcome } from './outcome.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 import { adoptVector, readVectorRows } from './vector.js';
 

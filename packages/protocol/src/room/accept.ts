@@ -2,12 +2,13 @@ import { bytesToHex, concatBytes, hexToBytes } from '../bytes.js';
 import { covers, isEmptyContext } from '../context.js';
 import { coverOf, type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { floorOf } from '../floor.js';
-import { deriveFloorKeyId, idToBytes } from '../ids.js';
+import { deriveFloorKeyId, idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import { readRoot, updateTrie } from '../merkle/trie.js';
 import { PART_BYTES } from '../parts.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { countFloors, forgetFloor, keepFloor, noteArrived, readUnder } from './floor-rows.js';
 import { forgetIncoming } from './incoming.js';
+import type { Outcome } from './outcome.js';
 import { forgetOfPast, notePast } from './past.js';
 import type { RoomRef } from './room-ref.js';
 import {
@@ -21,17 +22,11 @@ import {
   splitTrieKeys,
   writeContexts,
 } from './set-rows.js';
+import { readLastTaken } from './taken.js';
 import { putInTrash, type Swept } from './trash.js';
 import { advanceVector, readSeqs, restartVector, retractVector, settleVector } from './vector.js';
 
 export type { RoomRef };
-
-/**
- * What became of a delta:
- * `added` to the set · `superseded` on arrival, new to us · `known` already, nothing changed · `forked`: added beside another id
- * on its dot · `reused`: refused, its author has used the dot before [CX7] · `trashed`: it lies under a held floor [FL5].
- */
-export type Outcome = 'added' | 'superseded' | 'known' | 'forked' | 'reused' | 'trashed';
 
 export interface AcceptOptions {
   readonly nowMs: number;
@@ -95,6 +90,7 @@ function* acceptRun(
     deltas.map((delta) => delta.replica),
   );
   const siblingsByKey = yield* loadSiblings(tx, deltas);
+  const taken = options.from === 'author' ? yield* readTakenOf(tx, deltas, siblingsByKey) : undefined;
   const hasFloors = (yield* countFloors(tx, room)) > 0;
   const under = hasFloors ? yield* readUnder(tx, room, deltas) : [];
 
@@ -121,6 +117,8 @@ function* acceptRun(
     if (options.from === 'author' && forked) return 'reused';
     const covering = siblings.contextual.filter((sibling) => covers(sibling.context, delta));
     if (covering.length > 0) {
+      const isNew = delta.seq > (taken?.get(delta.replica) ?? delta.seq);
+      if (isNew && covering.every(({ replica }) => replica !== delta.replica)) return 'unseen';
       if (seen || held[i] !== undefined || met.has(name)) return 'known';
       met.add(name);
       newDots.push(delta);
@@ -226,6 +224,23 @@ function putDelta(tx: Transaction, delta: Delta): void {
 /** Whatever became of it: it was fetched, and is not to be fetched again. */
 function forgetFetched(tx: Transaction, deltas: readonly Delta[]): Steps<void> {
   return forgetIncoming(tx, deltas.filter(({ body }) => body.length > PART_BYTES).map(trieKeyOf));
+}
+
+/** Up to which number these authors were heard of before this batch; only of those of whom something may be covered. */
+function* readTakenOf(
+  tx: Transaction,
+  deltas: readonly Delta[],
+  siblingsByKey: ReadonlyMap<KeyId, Siblings>,
+): Steps<ReadonlyMap<ReplicaId, number>> {
+  const contextsByKey = new Map<KeyId, Pick<Delta, 'context'>[]>();
+  for (const [keyId, { contextual }] of siblingsByKey) contextsByKey.set(keyId, [...contextual]);
+  for (const delta of deltas) if (!isEmptyContext(delta.context)) contextsByKey.get(delta.keyId)?.push(delta);
+  const isCovered = (delta: Delta): boolean =>
+    contextsByKey.get(delta.keyId)?.some(({ context }) => covers(context, delta)) === true;
+  const taken = new Map<ReplicaId, number>();
+  for (const { replica } of deltas.filter(isCovered))
+    if (!taken.has(replica)) taken.set(replica, (yield* readLastTaken(tx, replica)).lastSeq);
+  return taken;
 }
 
 /** What lies under a floor that has come leaves the set [FL5]. */

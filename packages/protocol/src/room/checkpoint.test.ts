@@ -337,6 +337,23 @@ describe('whom to believe', () => {
     expect(replica.reads()).toBe('vwxyz');
   });
 
+  test('[CP6, JS2] an edit that covers others is wrong whatever it says, also where it would cost too much to try', () => {
+    for (const fault of [undefined, 'UPDATE_TOO_COSTLY'] as const) {
+      const replica = createReplica();
+      replica.take(edits);
+      const context = contextOf([
+        [a, 390],
+        [b, 390],
+      ]);
+      const covering = makeDelta({ replica: forger, seq: 1, hlc: 400, name: doc, text: 'xyz', context });
+      expect(replica.take([covering], fault).judgement.arrivals[0]?.fault).toBe('CHECKPOINT_WRONG');
+      expect(replica.reads()).toBe('xyz');
+      const answer = replica.checkpoint();
+      expect(covers(answer.context, covering)).toBe(true);
+      expect(replica.reads()).toBe('xyz');
+    }
+  });
+
   test('[CP7] who has not what it covers takes its word and says so, until it is merged with what is proven', () => {
     const replica = createReplica();
     const honest = forge('xyz');

@@ -30,6 +30,7 @@ export function* takeIdentity(tx: Transaction, room: RoomRef, replica: ReplicaId
   for (const key of yield* tx.keys('previous', { from: new Uint8Array() })) tx.delete('previous', key);
   writeNumber(tx, 'seq', 0);
   writeNumber(tx, 'given', 0);
+  writeNumber(tx, 'shown', 0);
 }
 
 /** Rows name the own delta before them when they are sealed [JS2]. To another replica it is one of somebody else, which they saw. */

@@ -101,9 +101,15 @@ interface Verdict {
   readonly isProven: boolean;
 }
 
-/** A relay takes any delta of a document that covers others for superseding them: so it is to say what they said. */
-const isClaim = ({ delta, name, fault }: Arrival): boolean =>
-  fault === undefined && name?.kind === 'document' && (hasFlag(delta, FLAG.checkpoint) || hasContext(delta));
+/**
+ * A relay takes any delta of a document that covers others for superseding them: so it is to say what they said. An edit that covers is none,
+ * whatever it would cost to apply.
+ */
+const isClaim = ({ delta, name, fault }: Arrival): boolean => {
+  if (name?.kind !== 'document') return false;
+  if (hasFlag(delta, FLAG.checkpoint)) return fault === undefined;
+  return hasContext(delta) && (fault === undefined || fault === 'UPDATE_TOO_COSTLY');
+};
 
 function* readHeld(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Held> {
   const { usable, repaired } = yield* readReadable(tx, room, keyId, yield* readSiblings(tx, room, keyId));

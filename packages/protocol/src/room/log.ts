@@ -9,6 +9,7 @@ import type { Row, Steps, Transaction } from '../store/plan.js';
 import { toEntry } from '../stub.js';
 import type { VersionVector } from '../version-vector.js';
 import { type Acceptance, type AcceptOptions, acceptDeltas, type RoomRef } from './accept.js';
+import { isNews, type Outcome } from './outcome.js';
 import { noteTaken } from './taken.js';
 import { readSeqs } from './vector.js';
 
@@ -51,10 +52,7 @@ export function* acceptAndLog(
   options: AcceptOptions,
 ): Steps<Acceptance & { readonly position: Position; readonly fresh: readonly Delta[] }> {
   const acceptance = yield* acceptDeltas(tx, room, deltas, options);
-  const fresh = deltas.filter((_, i) => {
-    const outcome = acceptance.outcomes[i];
-    return outcome === 'added' || outcome === 'forked' || outcome === 'superseded';
-  });
+  const fresh = deltas.filter((_, i) => isNews(acceptance.outcomes[i] as Outcome));
   let { offset, roll, bytes } = yield* readLogEnd(tx);
   for (const delta of fresh) {
     offset++;

@@ -17,6 +17,8 @@ export const META = {
   stolen: 'stolen',
   /** The highest stamp of an own delta that was given away and taken back: somebody may hold it all the same [JS5]. */
   given: 'given',
+  /** The highest `seq` of an own delta that a backup has, from where others may have it [CX10]. */
+  shown: 'shown',
 } as const;
 
 /** The row that tells whose these rows are. */

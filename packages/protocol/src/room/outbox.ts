@@ -7,7 +7,7 @@ import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId, SHORT_ID_BYTES 
 import type { Row, Steps, Transaction } from '../store/plan.js';
 import { isStub, toEntry } from '../stub.js';
 import type { StubCache } from '../stub-cache.js';
-import type { RoomRef } from './accept.js';
+import type { RoomRef } from './room-ref.js';
 import { readOwnReplica } from './meta.js';
 import { dotKey, rowToDelta, splitTrieKeys } from './set-rows.js';
 

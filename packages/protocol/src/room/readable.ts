@@ -1,11 +1,14 @@
 import { bytesToHex } from '../bytes.js';
 import { covers, EMPTY_CONTEXT } from '../context.js';
 import { type Delta, FLAG, hasContext, hasFlag } from '../delta.js';
+import { errorCodeToWire } from '../errors.js';
 import { HLC_ZERO } from '../hlc.js';
 import { idToBytes, type KeyId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { readRetainedOf } from './retained.js';
 import type { RoomRef } from './room-ref.js';
+
+const SPOILED = errorCodeToWire('SIGNATURE_INVALID');
 
 /** A key by what can be read of it [CX8]. */
 export interface Readable {
@@ -73,7 +76,8 @@ export function* readFaults(
     'quarantine',
     deltas.map(({ id }) => idToBytes(id)),
   );
-  return rows.map((row) => row?.[0]);
+  // Of what is held the signature was good: what was quarantined for a bad one is a copy that somebody spoiled.
+  return rows.map((row) => (row?.[0] === SPOILED ? undefined : row?.[0]));
 }
 
 /** What was superseded by something that cannot be used, and by nothing that can. */

@@ -23,6 +23,7 @@ import { releaseUsable } from './release.js';
 import { settleRetained } from './retained.js';
 import { acknowledge } from './seal.js';
 import { dotKey } from './set-rows.js';
+import { type Unseen, withdrawUnseen } from './unseen.js';
 import { withdrawSwept } from './withdraw.js';
 
 export interface ReceiveOptions {
@@ -32,6 +33,8 @@ export interface ReceiveOptions {
   readonly compare: CompareUpdates;
   /** From a backup, whose word that an own delta is elsewhere too says nothing of a relay [BK7]. */
   readonly isBackup?: boolean;
+  /** The highest own seq that a relay has said to know [SY24]: what is above it, nobody has from there. */
+  readonly takenSeq?: number;
 }
 
 export interface Reception extends Acceptance {
@@ -40,6 +43,8 @@ export interface Reception extends Acceptance {
   readonly withdrawn: readonly JournalRow[];
   /** Their numbers, which are nobody's any more. */
   readonly withdrawnSeqs: readonly number[];
+  /** Own deltas that were covered by who cannot have seen them [CX10]. */
+  readonly unseen: readonly Unseen[];
   /** Own deltas of which the relay has shown that it has them. */
   readonly returned: readonly number[];
   /** What was quarantined, and can be used from now on. */
@@ -59,7 +64,7 @@ export function* receiveDeltas(
   room: RoomRef,
   arrivals: readonly Arrival[],
   rejected: readonly Rejected[],
-  { nowMs, cursor, replica, compare, isBackup = false }: ReceiveOptions,
+  { nowMs, cursor, replica, compare, takenSeq = 0, isBackup = false }: ReceiveOptions,
 ): Steps<Reception> {
   const judgement = yield* judgeCheckpoints(tx, room, replica, arrivals, compare);
   const unusable = new Set((yield* tx.keys('quarantine', EVERYTHING)).map(bytesToDeltaId));
@@ -82,6 +87,7 @@ export function* receiveDeltas(
   noteVouched(tx, acceptance, judgement);
   const { rows: withdrawn, seqs: withdrawnSeqs } = yield* withdrawSwept(tx, room, replica, acceptance.swept);
   yield* forgetKeys(tx, acceptance.swept);
+  const unseen = yield* withdrawUnseen(tx, room, replica, acceptance.removed, { nowMs, takenSeq, isUnusable: retain });
   if (acceptance.removed.some(({ id }) => unusable.has(id))) {
     // What was wrong has been answered: what it alone covered stands again.
     yield* settleRetained(tx, room, replica);
@@ -89,7 +95,7 @@ export function* receiveDeltas(
   }
   const released = yield* releaseUsable(tx, room, replica, judgement);
   if (released.size > 0) acceptance = { ...acceptance, ...(yield* readRoot(tx)) };
-  return { ...acceptance, judgement, withdrawn, withdrawnSeqs, returned, released };
+  return { ...acceptance, judgement, withdrawn, withdrawnSeqs, unseen, returned, released };
 }
 
 /** An id does not say how it is signed: an honest delta that is held, or came with it, may come once more, spoiled on the way. */

@@ -101,7 +101,12 @@ export function* removeDeltas(
 }
 
 export function retain(tx: Transaction, delta: Delta, nowMs: number): void {
-  tx.put('retained', concatBytes(u64ToBytes(nowMs), trieKeyOf(delta)), delta.bytes);
+  tx.put('retained', retainedKey(delta, nowMs), delta.bytes);
+}
+
+/** `u64 since when, in ms • trie key 64`. */
+export function retainedKey(delta: Delta, nowMs: number): Uint8Array {
+  return concatBytes(u64ToBytes(nowMs), trieKeyOf(delta));
 }
 
 /** The rows of `dots` once some deltas have left and others have come: several of a batch may share one, where a replica forked. */

@@ -2,7 +2,7 @@ import { bytesToU64, concatBytes, equalBytes, prefixEnd, u64ToBytes, utf8ToBytes
 import type { Delta } from '../delta.js';
 import { idToBytes, type ReplicaId, shortIdToBytes } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import type { Outcome } from './accept.js';
+import type { Outcome } from './outcome.js';
 import { bytesToOutboxPlace } from './outbox.js';
 import { readNumber } from './meta.js';
 import { readSeqs } from './vector.js';
@@ -22,7 +22,8 @@ export interface LastTaken {
 export function* noteTaken(tx: Transaction, deltas: readonly Delta[], outcomes: readonly Outcome[]): Steps<void> {
   const last = new Map<ReplicaId, Delta>();
   for (const [i, delta] of deltas.entries()) {
-    if (outcomes[i] === 'reused' || outcomes[i] === 'trashed') continue;
+    const outcome = outcomes[i];
+    if (outcome === 'reused' || outcome === 'trashed' || outcome === 'unseen') continue;
     if (delta.seq > (last.get(delta.replica)?.seq ?? 0)) last.set(delta.replica, delta);
   }
   const keys = [...last.keys()].map(keyOf);

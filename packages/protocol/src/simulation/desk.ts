@@ -7,6 +7,7 @@ import { appendToJournal, type JournalRow, readJournal, readJournalOf, readKeySt
 import { readWholeDocument } from '../room/merge.js';
 import { readNumber } from '../room/meta.js';
 import { nextEpoch } from '../room/fence.js';
+import type { Unseen } from '../room/unseen.js';
 import { readableRecords } from '../room/readable.js';
 import { commitSeal, draftSeal, type SealDraft, type SealedDraft } from '../room/seal.js';
 import { numbersOf } from '../room/runs.js';
@@ -197,6 +198,21 @@ export class Desk {
       this.#writesOfRow.set(row.number, record.writes);
     }
     if (rows.length > 0) this.#host.later(0, () => this.seal());
+  }
+
+  /** Somebody covered own deltas who cannot have seen them: they have become rows again [CX10]. */
+  covered(unseen: readonly Unseen[]): void {
+    const { world, index, id } = this.#host;
+    for (const { seq, rows } of unseen) {
+      const record = world.ledger.ownDelta(index, id, seq);
+      if (record === undefined) throw new Error('a row came back of a delta that was never sealed');
+      world.ledger.withdrawn(record, index, rows.length > 0);
+      // Another relay has had it, and whoever covers it saw it there.
+      if (record.atRelay) world.ledger.revived(record);
+      world.count('deltas that were covered unseen');
+      for (const row of rows) this.#writesOfRow.set(row.number, record.writes);
+    }
+    if (unseen.length > 0) this.#host.later(0, () => this.seal());
   }
 
   /** Superseded unsent, by what was withdrawn: no part of anybody's past. */

@@ -1,4 +1,4 @@
-import type { Outcome } from '../room/accept.js';
+import { isNews, type Outcome } from '../room/outcome.js';
 import { acceptAndLog, type Position, readPosition } from '../room/log.js';
 import type { RoomRef } from '../room/room-ref.js';
 import type { Steps, Transaction } from '../store/plan.js';
@@ -38,7 +38,7 @@ export function* commitBatch(
     for (const [i, { delta, of, at, via }] of items.entries()) {
       const outcome = accepted.outcomes[i] as Outcome;
       (outcomes[of] as Outcome[])[at] = outcome;
-      if (outcome !== 'known' && outcome !== 'reused' && outcome !== 'trashed') fresh.push({ bytes: delta.bytes, via });
+      if (isNews(outcome)) fresh.push({ bytes: delta.bytes, via });
     }
   }
   return { outcomes, fresh, position: yield* readPosition(tx) };

@@ -161,6 +161,7 @@ export class SimRelay {
         if (outcome === 'reused') refused.push({ replica, seq, code: 'DOT_REUSED', facts: {} });
         else if (outcome === 'trashed' && replica === link.replica)
           refused.push({ replica, seq, code: 'UNDER_FLOOR', facts: {} });
+        else if (outcome === 'unseen') refused.push({ replica, seq, code: 'COVERED_UNSEEN', facts: {} });
         else if (replica === link.replica) seqs.push(seq);
       }
       const isRepair = deltas.some(({ from }) => from === 'others');

@@ -23,7 +23,7 @@ type EffectOf<Kind extends ReplicaEffect['kind']> = Extract<ReplicaEffect, { kin
 /** So few that most worlds page. */
 const OUTBOX_PAGE = { deltas: 4, bytes: 200_000 };
 /** What an honest world may meet: a clock that was wrong, a relay that forgot whom it had admitted, a floor before the acknowledgement. */
-const EXPECTED_REFUSALS: ReadonlySet<string> = new Set(['CLOCK_AHEAD', 'UNCERTIFIED', 'UNDER_FLOOR']);
+const EXPECTED_REFUSALS: ReadonlySet<string> = new Set(['CLOCK_AHEAD', 'UNCERTIFIED', 'UNDER_FLOOR', 'COVERED_UNSEEN']);
 const RELOAD_MS = 2_000;
 const HEAD_EVERY_MS = 1_000;
 
@@ -56,6 +56,7 @@ function perform(replica: SimReplica, effect: Exclude<ReplicaEffect, { kind: 'se
         world.alarm(`a relay knows delta ${effect.last.lastSeq} of replica ${replica.index}, which never gave it`);
         replica.renew();
       }
+      replica.takenSeq = Math.max(replica.takenSeq, effect.last.lastSeq);
       return undefined;
     }
     case 'renew-identity':

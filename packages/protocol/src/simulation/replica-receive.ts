@@ -66,19 +66,14 @@ export function accept(
       else rejected.push({ delta, fault: 'SIGNATURE_INVALID' });
     }
   }
-  const options = { nowMs, cursor, replica: replica.id, compare: compareIds };
-  const { judgement, outcomes, swept, withdrawn, returned, fetches } = replica.disk.write(function* (tx) {
-    const { judgement, outcomes, swept, withdrawn, returned } = yield* receiveDeltas(
-      tx,
-      room,
-      arrivals,
-      rejected,
-      options,
-    );
+  const options = { nowMs, cursor, replica: replica.id, compare: compareIds, takenSeq: replica.takenSeq };
+  const { judgement, outcomes, swept, withdrawn, unseen, returned, fetches } = replica.disk.write(function* (tx) {
+    const reception = yield* receiveDeltas(tx, room, arrivals, rejected, options);
     const kept = stubs.map((stub) => ({ stub, sender: undefined, isAuthors: false }));
-    return { judgement, outcomes, swept, withdrawn, returned, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
+    return { ...reception, fetches: (yield* keepStubs(tx, kept, nowMs)).fetches };
   }, replica.durability);
   replica.desk.swept(swept, withdrawn);
+  replica.desk.covered(unseen);
   for (const seq of returned)
     for (const id of replica.world.ledger.ownDelta(replica.index, replica.id, seq)?.writes ?? [])
       replica.world.ledger.get(id).onRelay = true;

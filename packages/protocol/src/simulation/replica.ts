@@ -47,6 +47,8 @@ export class SimReplica implements DeskHost {
   isDead = false;
   state: ReplicaState;
   publishedRoot: string | undefined;
+  /** The highest own seq that a relay has said to know since the process has started. */
+  takenSeq = 0;
   isPublishing = false;
   stubs = new StubCache();
   readonly #conduct: ReplicaConduct;
@@ -214,6 +216,7 @@ export class SimReplica implements DeskHost {
   crash(): void {
     this.disconnect();
     this.isUp = false;
+    this.takenSeq = 0;
     this.disk.cutPower(this.random.fraction());
     this.desk.noteLosses();
   }
@@ -231,6 +234,7 @@ export class SimReplica implements DeskHost {
   #takeIdentity(): void {
     const { room, config } = this.world;
     this.id = deriveReplicaId(room.hash, room.roomId, this.publicKey);
+    this.takenSeq = 0;
     this.state = offline(config, this.id);
     this.disk.write((tx) => takeIdentity(tx, room, this.id), 'strict');
   }

@@ -7,10 +7,13 @@ import {
   certificateMessage,
   concatBytes,
   FrameChain,
+  isMangroveError,
   markToText,
   MangroveError,
+  readNumber,
   takeBackup,
   textToMark,
+  writeNumber,
 } from '@mangrove/protocol';
 import type { BackupPiece } from '../engine-api.js';
 import { toNotice } from '../row-notices.js';
@@ -31,6 +34,7 @@ export class BackupSource {
     const mark = since === undefined ? undefined : textToMark(since, config.room.roomId);
     await host.idle();
     await sealJournal(host);
+    await noteShown(host);
     const spec = {
       room,
       config: config.roomConfig,
@@ -54,6 +58,8 @@ export class BackupSource {
       const state: BackupState = this.#state;
       const step = await store.transact((tx) => takeBackup(tx, config.room, this.#spec, state), { mode: 'read' });
       this.#state = step.state;
+      // Some of it was sealed since it was begun.
+      if (step.state === undefined) await noteShown(this.#host);
       if (step.frames.length === 0) continue;
       const magic = this.#isBegun ? [] : [BACKUP_MAGIC];
       this.#isBegun = true;
@@ -85,6 +91,28 @@ async function sealJournal(host: BackupHost): Promise<void> {
     if (unheard.length > 0) host.tell({ kind: 'journaled', rows: unheard.map(toNotice) });
     host.tell({ kind: 'sealed', deltas: sealed.map(sealedRows) });
     host.tell({ kind: 'stored', keys: [], fromSeq: sealed[0]?.delta.seq });
+  }
+}
+
+/** [CX10] Whoever restores the backup has seen what is in it. */
+async function noteShown({ options: { store } }: BackupHost): Promise<void> {
+  const isNoted = await store.transact(
+    function* (tx) {
+      return (yield* readNumber(tx, 'shown')) === (yield* readNumber(tx, 'seq'));
+    },
+    { mode: 'read' },
+  );
+  if (isNoted) return;
+  try {
+    await store.transact(
+      function* (tx) {
+        writeNumber(tx, 'shown', yield* readNumber(tx, 'seq'));
+      },
+      { mode: 'write', durability: 'relaxed' },
+    );
+  } catch (error) {
+    // A full disk keeps nobody from taking a backup: at worst a write comes back beside what has replaced it.
+    if (!isMangroveError(error) || error.code !== 'STORAGE_FULL') throw error;
   }
 }
 

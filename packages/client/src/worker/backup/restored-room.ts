@@ -95,7 +95,7 @@ export class RestoredRoom {
     this.#root = isAlone ? standing.root : undefined;
   }
 
-  #tell({ keys, faults, rejected, withdrawn }: Received): void {
+  #tell({ keys, faults, rejected, withdrawn, unseen }: Received): void {
     const { host } = this.#room;
     const { replica } = host.options.identity;
     for (const fault of faults) host.fault(fault);
@@ -105,6 +105,10 @@ export class RestoredRoom {
       const error = errorToFacts(new MangroveError('UNDER_FLOOR', { replica, seq: withdrawn.seqs[0] }));
       host.tell({ kind: 'withdrawn', seqs: withdrawn.seqs, error, rows: withdrawn.rows.map(toNotice) });
     }
+    if (unseen.length > 0)
+      host.fault(errorToFacts(new MangroveError('COVERED_UNSEEN', { replica, seq: unseen[0]?.seq })));
+    for (const { seq, rows } of unseen)
+      host.tell({ kind: 'withdrawn', seqs: [seq], error: undefined, rows: rows.map(toNotice) });
     host.tell({ kind: 'stored', keys, fromSeq: undefined });
   }
 
