@@ -24,13 +24,15 @@ import {
   type Unseen,
 } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
-import type { ReceivedKey, TabNotice } from '../tabs/room-channel.js';
+import type { ReceivedKey } from '../tabs/room-channel.js';
 import { Checkpointer } from './checkpointer.js';
 import { Collector } from './collector.js';
 import { FencedStore } from './fenced-store.js';
 import { Folder } from './folder.js';
+import { holdMsAfter } from './holds.js';
 import type { Barrier } from './journal-writer.js';
 import { Online } from './online.js';
+import type { OwnerHost } from './owner-host.js';
 import type { Received } from './receive.js';
 import { giveUpWrites } from './lost-writes.js';
 import { Merger } from './merger.js';
@@ -42,32 +44,9 @@ import { Scrubber } from './scrubber.js';
 import { sealedRows } from './seal-once.js';
 import { Sealer } from './sealer.js';
 import { addRepairs, type Attempt, connectionOf } from './status.js';
-import type { StatusBoard } from './status-board.js';
 
-/** How long a refused delta's content waits before it is sealed anew. */
-const HOLD_AHEAD_MS = 10_000;
-const HOLD_REFUSED_MS = 60_000;
-const HELD_SHORTLY: ReadonlySet<ErrorCode> = new Set(['CLOCK_AHEAD', 'UNDER_FLOOR', 'COVERED_UNSEEN']);
 /** Bytes of sealed deltas that are handed to the link as they are. */
 const CARRIED_BYTES_MAX = 256 * 1024;
-
-export interface OwnerHost {
-  readonly status: StatusBoard;
-  token(): Promise<string | undefined>;
-  /** To this tab and to all others, in the same words. */
-  tell(notice: TabNotice): void;
-  /** Whether anything is sealed that no relay has acknowledged, as far as tabs have told. */
-  hasUnacknowledged(): boolean;
-  /** Whether the tab that wrote the row has told of it. */
-  isKnown(row: number): boolean;
-  /** To the other tabs; this one has acted already. */
-  post(notice: TabNotice): void;
-  received(received: Received): void;
-  show(peer: string, keyId: KeyId, state: Uint8Array): void;
-  peers(replica: Peer['replica'] | 'all', present: boolean): void;
-  /** [JS9] Another tab has become the owner: this one is to be stopped, and writes nothing meanwhile. */
-  passed(): void;
-}
 
 /**
  * What only the tab that owns the replica does: seal the journal, hold the connection, receive. Everything it does is told to
@@ -316,22 +295,16 @@ export class Owner {
   #withdrawn({ replica, seq, code, facts }: Refused, seqs: readonly number[], rows: readonly JournalRow[]): void {
     const error = errorToFacts(new MangroveError(code, { ...facts, replica, seq }));
     this.#fault(error);
-    // What lies under a floor, or is covered unseen, is sealed above that as soon as it has come.
-    const holdMs = HELD_SHORTLY.has(code) ? HOLD_AHEAD_MS : HOLD_REFUSED_MS;
+    const holdMs = holdMsAfter(code);
     this.#sealer.hold(holdMs);
     this.#collector.hold(holdMs);
-    this.#host.tell({
-      kind: 'withdrawn',
-      seqs,
-      error: code === 'COVERED_UNSEEN' ? undefined : error,
-      rows: rows.map(toNotice),
-    });
+    const told = code === 'COVERED_UNSEEN' ? undefined : error;
+    this.#host.tell({ kind: 'withdrawn', seqs, error: told, rows: rows.map(toNotice) });
   }
 
   /** [CX10] Sealed anew at once, above what has come. Who waits for them goes on waiting: nothing is wrong with what they wrote. */
   #coveredUnseen(unseen: readonly Unseen[]): void {
-    const { replica } = this.#options.identity;
-    this.#fault(errorToFacts(new MangroveError('COVERED_UNSEEN', { replica, seq: unseen[0]?.seq })));
+    this.#faultOfOwn('COVERED_UNSEEN', unseen[0]?.seq);
     for (const { seq, rows } of unseen)
       this.#host.tell({ kind: 'withdrawn', seqs: [seq], error: undefined, rows: rows.map(toNotice) });
     this.#sealer.poke();
@@ -339,9 +312,7 @@ export class Owner {
 
   /** [FL5] A floor has come that unsent deltas of ours lie under: they are in the journal again, and are sealed anew at once. */
   #underFloor({ seqs, rows }: Received['withdrawn']): void {
-    const { replica } = this.#options.identity;
-    const error = errorToFacts(new MangroveError('UNDER_FLOOR', { replica, seq: seqs[0] }));
-    this.#fault(error);
+    const error = this.#faultOfOwn('UNDER_FLOOR', seqs[0]);
     this.#host.tell({ kind: 'withdrawn', seqs, error, rows: rows.map(toNotice) });
     this.#sealer.poke();
   }
@@ -353,7 +324,7 @@ export class Owner {
     // Where another tab owns the replica by now, it is that tab's connection that has taken the place of this one.
     const epoch = await this.#options.store.transact((tx) => readNumber(tx, 'epoch'), { mode: 'read' });
     if (epoch !== this.#epoch) return;
-    this.#fault(errorToFacts(new MangroveError('DOT_REUSED', { replica })));
+    this.#faultOfOwn('DOT_REUSED');
     this.#host.tell({ kind: 'identity-spent', replica });
   }
 
@@ -406,6 +377,13 @@ export class Owner {
 
   #failed(error: unknown): void {
     if (!(error instanceof EpochPassed)) this.#fault(errorToFacts(error));
+  }
+
+  #faultOfOwn(code: ErrorCode, seq?: number): ErrorFacts {
+    const { replica } = this.#options.identity;
+    const error = errorToFacts(new MangroveError(code, { replica, ...(seq !== undefined && { seq }) }));
+    this.#fault(error);
+    return error;
   }
 
   #fault(error: ErrorFacts): void {

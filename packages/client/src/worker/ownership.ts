@@ -1,7 +1,8 @@
 import { claimSteal, errorToFacts, isMangroveError } from '@mangrove/protocol';
 import type { Environment } from '../environment.js';
 import type { LeadOptions, Leadership } from '../tabs/leadership.js';
-import { Owner, type OwnerHost } from './owner.js';
+import { Owner } from './owner.js';
+import type { OwnerHost } from './owner-host.js';
 import { OwnerSilence } from './owner-silence.js';
 import { OwnerWatch } from './owner-watch.js';
 import type { RuntimeOptions } from './runtime-options.js';
