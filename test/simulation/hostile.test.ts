@@ -68,7 +68,8 @@ function runHostile(seed: number): { readonly world: World; readonly member: Hos
 }
 
 function hostileOptions(seed: number, random: Random): WorldOptions {
-  const options = mixedOptions(seed);
+  // Where everything is kept a floor says nothing, and stays with all the rest.
+  const options: WorldOptions = { ...mixedOptions(seed), history: 'current' };
   const relayCount = random.between(1, 3);
   const faults = options.faults.filter(
     (fault) => !LOSSY.includes(fault) && (fault !== 'switch-relay' || relayCount > 1),
