@@ -1,9 +1,12 @@
+import type { Worker } from 'playwright-core';
 import { chromiumPage } from '../engines/chromium.js';
 import type { Tab } from '../engines/engine.js';
 
 declare global {
   var handleCounts: HandleCounts | undefined;
 }
+
+const SHADOW = 'mangrove-shadow';
 
 export interface HandleCounts {
   /** Transactions that a connection was asked for. */
@@ -19,7 +22,10 @@ export interface HandleCounts {
  * it refuses is how a worker finds out, with all that is under way; whatever asks it later has not listened.
  */
 export async function countHandles(tab: Tab): Promise<() => Promise<HandleCounts>> {
-  const workers = chromiumPage(tab).workers();
+  const workers: Worker[] = [];
+  // The one in which updates are tried has no database, and ends when it is not needed [CX9].
+  for (const worker of chromiumPage(tab).workers())
+    if ((await worker.evaluate(() => self.name).catch(() => SHADOW)) !== SHADOW) workers.push(worker);
   for (const worker of workers)
     await worker.evaluate(() => {
       const counts = { asked: 0, refused: 0, retries: 0 };
