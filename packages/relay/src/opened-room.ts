@@ -83,7 +83,7 @@ export class OpenedRoom {
   ): Promise<Sifted<Pushed>> {
     const { clockAheadMsMax } = this.#host.ports.limits;
     const near = pushed.some(isAhead)
-      ? await this.read((tx) => siftAhead(tx, pushed, clockAheadMsMax))
+      ? await this.read((tx) => siftAhead(tx, this.ref, pushed, clockAheadMsMax))
       : { passed: pushed, refusals: [] };
     const counts = shown.size > 0 && (await this.certificates.hasRoom());
     const signed = await this.verifier.sift(near.passed, counts ? shown : undefined);

@@ -292,3 +292,21 @@ describe('a write of a record that cannot be used and covers others', () => {
     expect(await valuesOf(await arrive())).toEqual(BOTH);
   });
 });
+
+test('[SY8, HLC4] two who are one put nothing years ahead under a number of theirs that is covered', async () => {
+  const ann = world.profile().tab().room();
+  await world.run(ann.synced());
+  const [member, accomplice] = [await Member.join(world), await Member.join(world)];
+  const write = { name: { kind: 'record', collection: 'todos', id: 'a' }, payload: new Uint8Array([0, 48]) } as const;
+  const first = member.push(write);
+  await world.pass(1_000);
+  const hlc = hlcFromMs(world.nowMs);
+  member.push({ ...write, hlc, context: reaching([member.replica], hlc) });
+  await world.pass(1_000);
+  const yearsAhead = hlcFromMs(world.nowMs + 50 * 365 * 86_400_000);
+  accomplice.repeat(member.push({ ...write, name: { ...write.name, id: 'b' }, seq: first.seq, hlc: yearsAhead }));
+  await world.until('the refusal', () => accomplice.heard.some(({ kind }) => kind === 'refused'));
+  await world.pass(60_000);
+  await world.agree(ann);
+  expect([ann.status.sync, ann.status.lastError]).toEqual(['in-sync', null]);
+});

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { floorOver } from '../../../../test/interop/floor-world.js';
 import { makeDelta, record, replicaOf, room } from '../../../../test/interop/fixture.js';
 import type { Delta } from '../delta.js';
 import { hlcFromMs } from '../hlc.js';
@@ -44,7 +45,7 @@ test('[SY8] of what is too far ahead passes what is held, and what was held befo
   });
   const near = deltaOf(6);
   const all = [covered, covers, held, lost, fresh].map((delta) => pushed(delta, MAX + 1));
-  const { passed, refusals } = run((tx) => siftAhead(tx, [...all, pushed(near)], MAX));
+  const { passed, refusals } = run((tx) => siftAhead(tx, room, [...all, pushed(near)], MAX));
   expect(passed.map(({ delta }) => delta.seq)).toEqual([1, 2, 3, 4, 6]);
   const facts = { aheadMs: MAX + 1, clockAheadMsMax: MAX };
   expect(refusals).toEqual([{ replica: me, seq: 5, code: 'CLOCK_AHEAD', facts }]);
@@ -55,8 +56,31 @@ test('[HLC4] another delta on a dot that is held, and one that was evicted, are 
   const run = createStore([deltaOf(1), evicted]);
   run((tx) => removeDelta(tx, room, evicted));
   const again = [deltaOf(1, 'another'), evicted].map((delta) => pushed(delta, MAX + 1));
-  expect(run((tx) => siftAhead(tx, again, MAX)).refusals.map(({ code }) => code)).toEqual([
+  expect(run((tx) => siftAhead(tx, room, again, MAX)).refusals.map(({ code }) => code)).toEqual([
     'CLOCK_AHEAD',
     'CLOCK_AHEAD',
   ]);
+});
+
+test('[SY8, HLC4] a number that was used says nothing of another delta, once what had it is covered', () => {
+  const run = createStore([deltaOf(1), deltaOf(2), covering]);
+  const far = { replica: me, seq: 1, hlc: hlcFromMs(NOW + 100 * MAX) };
+  const all = [makeDelta({ ...far, name: record('a') }), makeDelta({ ...far, name: record('b') })];
+  const { passed, refusals } = run((tx) =>
+    siftAhead(
+      tx,
+      room,
+      [...all, deltaOf(1)].map((delta) => pushed(delta, MAX + 1)),
+      MAX,
+    ),
+  );
+  expect(passed.map(({ delta }) => delta.id)).toEqual([deltaOf(1).id]);
+  expect(refusals.map(({ code }) => code)).toEqual(['CLOCK_AHEAD', 'CLOCK_AHEAD']);
+});
+
+test('[SY8] what a floor has swept passes', () => {
+  const swept = deltaOf(1);
+  const run = createStore([swept, floorOver(new Map([[me, { seq: 1, hlc: swept.hlc }]]), other, NOW + 100 * MAX)]);
+  const { passed } = run((tx) => siftAhead(tx, room, [pushed(swept, MAX + 1)], MAX));
+  expect(passed).toHaveLength(1);
 });

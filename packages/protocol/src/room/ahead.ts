@@ -4,6 +4,7 @@ import type { ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { PushedDelta, PushedStub } from '../sync/effect.js';
 import type { Refusal } from '../sync/event.js';
+import { isFound, type RoomRef } from './accept.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 import { readSeqs } from './vector.js';
 
@@ -15,12 +16,13 @@ type Header = Pick<Delta, 'keyId' | 'replica' | 'seq' | 'hlc' | 'id'>;
  */
 export function* siftAhead<Pushed extends PushedDelta | PushedStub>(
   tx: Transaction,
+  room: RoomRef,
   pushed: readonly Pushed[],
   clockAheadMsMax: number,
 ): Steps<{ readonly passed: readonly Pushed[]; readonly refusals: readonly Refusal[] }> {
   const ahead = pushed.filter(isAhead);
   if (ahead.length === 0) return { passed: pushed, refusals: [] };
-  const taken = yield* readTaken(tx, ahead.map(headerOf));
+  const taken = yield* readTaken(tx, room, ahead.map(headerOf));
   const refused = ahead.filter((_, i) => !taken[i]);
   return {
     passed: pushed.filter((item) => !refused.includes(item)),
@@ -33,20 +35,27 @@ export function isAhead({ aheadMs }: PushedDelta | PushedStub): boolean {
   return aheadMs !== undefined;
 }
 
-/** For each, whether the set holds it, or held it before it was covered, swept or lost. Another id on a dot that is held is new. */
-function* readTaken(tx: Transaction, headers: readonly Header[]): Steps<readonly boolean[]> {
+/**
+ * For each, whether the set holds it, or held it before it was lost, covered or swept. A number that was used says nothing of which delta had it: a
+ * new one would enter the set.
+ */
+function* readTaken(tx: Transaction, room: RoomRef, headers: readonly Header[]): Steps<readonly boolean[]> {
   const rows = yield* tx.getMany('dots', headers.map(dotKey));
   const seqs: ReadonlyMap<ReplicaId, number> = yield* readSeqs(
     tx,
     headers.map(({ replica }) => replica),
   );
-  return headers.map((header, i) => {
+  const taken: boolean[] = [];
+  for (const [i, header] of headers.entries()) {
     const row = rows[i];
-    if (row === undefined) return (seqs.get(header.replica) ?? 0) >= header.seq;
-    return splitTrieKeys(row)
-      .map(bytesToHex)
-      .includes(bytesToHex(trieKeyOf(header)));
-  });
+    const trieKey = trieKeyOf(header);
+    const isTaken =
+      row === undefined
+        ? (seqs.get(header.replica) ?? 0) >= header.seq && (yield* isFound(tx, room, trieKey))
+        : splitTrieKeys(row).map(bytesToHex).includes(bytesToHex(trieKey));
+    taken.push(isTaken);
+  }
+  return taken;
 }
 
 function refusalOf(item: PushedDelta | PushedStub, clockAheadMsMax: number): Refusal {

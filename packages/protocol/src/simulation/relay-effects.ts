@@ -179,8 +179,8 @@ function publicKeyOf(relay: SimRelay, replica: ReplicaId): Uint8Array | undefine
 function acceptPush(link: RelayLink, effect: RelayEffect & { kind: 'accept-push' }, done: Done): void {
   const { relay } = link;
   const { clockAheadMsMax } = relay.world.config.limits;
-  const near = relay.transact((tx) => siftAhead(tx, effect.deltas, clockAheadMsMax));
-  const nearStubs = relay.transact((tx) => siftAhead(tx, effect.stubs, clockAheadMsMax));
+  const near = relay.transact((tx) => siftAhead(tx, relay.world.room, effect.deltas, clockAheadMsMax));
+  const nearStubs = relay.transact((tx) => siftAhead(tx, relay.world.room, effect.stubs, clockAheadMsMax));
   const refusals: Refusal[] = [...near.refusals, ...nearStubs.refusals];
   const deltas = near.passed.filter((pushed) => isTaken(link, pushed, pushed.delta, refusals));
   const stubs = nearStubs.passed.filter((pushed) => isTaken(link, pushed, pushed.stub, refusals));
