@@ -12,7 +12,7 @@ import {
   namesOf,
   narrowContext,
 } from '../context.js';
-import { type Delta, FLAG, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
+import { type Delta, FLAG, hasContext, hasFlag, makeUnsignedDelta, trieKeyOf, type UnsignedDelta } from '../delta.js';
 import { errorCodeFromWire } from '../errors.js';
 import { type Hlc, hlcToMs } from '../hlc.js';
 import { idToBytes, type KeyId, type KeyName, type ReplicaId } from '../ids.js';
@@ -112,7 +112,7 @@ export function* readCheckpointSources(
   limits: CheckpointLimits,
 ): Steps<{ readonly sources: CheckpointSources | undefined; readonly tail: Tail }> {
   if (room.history === 'full') return { sources: undefined, tail: tailOf([]) };
-  const { usable, wrong, repaired } = yield* readAcknowledged(tx, room, replica, keyId);
+  const { usable, wrong, repaired, isWhole } = yield* readAcknowledged(tx, room, replica, keyId);
   const answered = repaired.length === 0 ? [] : wrong;
   const [kept] = repaired;
   const keptName = kept && bodyOfDelta(kept).name;
@@ -121,7 +121,9 @@ export function* readCheckpointSources(
     return { sources: { keyId, name: keptName, merged: [], answered, context }, tail: tailOf([]) };
   }
   const held = [...usable, ...repaired];
-  const grounds = yield* readGrounds(tx, room, held);
+  const read = yield* readGrounds(tx, room, held);
+  // What is left out may have superseded some of what a floor lets stand: then that was not seen by who merges the rest.
+  const grounds = isWhole ? read : read.map(({ reach }) => ({ reach, isWhole: false }));
   const { merged, context } = select(held, answered, grounds, limits.checkpointDotsMax);
   const tail = tailOf(merged);
   const [first] = merged;
@@ -207,8 +209,13 @@ export function* readDocumentDeltas(tx: Transaction, room: RoomRef, keyId: KeyId
   return [...readableSiblings(usable), ...repaired];
 }
 
-/** Without what is ours and no relay has acknowledged [CP2]. */
-function* readAcknowledged(tx: Transaction, room: RoomRef, replica: ReplicaId, keyId: KeyId): Steps<Readable> {
+/** Without what is ours and no relay has acknowledged [CP2]. `isWhole`: nothing that is left out has superseded anything. */
+function* readAcknowledged(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  keyId: KeyId,
+): Steps<Readable & { readonly isWhole: boolean }> {
   const siblings = yield* readSiblings(tx, room, keyId);
   const { usable, wrong } = yield* readReadable(tx, room, keyId, siblings);
   const own = usable.filter((delta) => delta.replica === replica);
@@ -221,7 +228,9 @@ function* readAcknowledged(tx: Transaction, room: RoomRef, replica: ReplicaId, k
   const faults = yield* readFaults(tx, wrong);
   // That this device has no time for one does not make it wrong: others may have, and what it says may be nowhere else [CX9].
   const answerable = wrong.filter((_, i) => errorCodeFromWire(faults[i] as number) !== 'UPDATE_TOO_COSTLY');
-  return { usable: sent, wrong: answerable, repaired: yield* readRepaired(tx, room, keyId, answerable, sent) };
+  const isWhole = answerable.length === wrong.length && ![...unsent].some(hasContext);
+  const repaired = yield* readRepaired(tx, room, keyId, answerable, sent);
+  return { usable: sent, wrong: answerable, repaired, isWhole };
 }
 
 /** Leaves out what lies above more gaps than a context may name. */

@@ -4,7 +4,7 @@ import { contextOf, document, keyIdOf, makeDelta, record, room, sha256 } from '.
 import { eager, floorOver, type FloorReplica, FloorWorld } from '../../../../test/interop/floor-world.js';
 import { u64ToBytes } from '../bytes.js';
 import { contextOfHeld, covers, EMPTY_CONTEXT } from '../context.js';
-import { type Delta, trieKeyOf } from '../delta.js';
+import { type Delta, FLAG, trieKeyOf } from '../delta.js';
 import { type Floor, floorOf, isUnderFloor } from '../floor.js';
 import { hlcFromMs } from '../hlc.js';
 import { idToBytes, type ReplicaId } from '../ids.js';
@@ -12,6 +12,7 @@ import { defaultLimits } from '../limits.js';
 import { buildTrie, readRoot } from '../merkle/trie.js';
 import { MemoryTables } from '../store/memory-store.js';
 import { acceptDeltas } from './accept.js';
+import { readCheckpointSources } from './checkpoint.js';
 import { draftFloor } from './floor.js';
 import { readGrounds } from './ground.js';
 import { readSiblings } from './journal.js';
@@ -467,6 +468,32 @@ describe('floors', () => {
     expect(context()).toEqual(contextOf([], [[q.replica, 20]]));
     p.receive([first]);
     expect(context()).toEqual(contextOf([[q.replica, 20]]));
+  });
+
+  test('[FL12, CP2] a checkpoint that leaves out an own one which no relay has yet claims nothing of what that has superseded', () => {
+    const world = new FloorWorld(2);
+    const [p, q] = world.replicas as [FloorReplica, FloorReplica];
+    const name = document('note');
+    const written = [10, 20, 30].map((hlc, i) =>
+      makeDelta({ replica: q.replica, seq: i + 1, hlc, prev: hlc - 10, name }),
+    );
+    const [first, second, third] = written as [Delta, Delta, Delta];
+    p.receive(written);
+    p.write('gone');
+    p.remove('gone');
+    expect(floorOf(p.floor() as Delta)?.reach.get(q.replica)?.hlc).toBe(30);
+    const limits = { ...defaultLimits, checkpointTailBytesMin: 1 };
+    const sources = () => p.run((tx) => readCheckpointSources(tx, room, p.replica, keyIdOf(name), limits)).sources;
+    expect(sources()?.context, 'the floor says that nothing lies between').toEqual(contextOf([[q.replica, 30]]));
+    const own = { replica: p.replica, seq: 9, hlc: hlcFromMs(2_000_000), name, flags: FLAG.checkpoint };
+    const unsent = makeDelta({ ...own, context: contextOf([], [[q.replica, 20]]) });
+    p.run((tx) => acceptDeltas(tx, room, [unsent], { nowMs: 0, from: 'others', retain: () => true }));
+    const outbox = u64ToBytes(unsent.seq);
+    p.tables.table('outbox').put(outbox, outboxEntryToBytes({ writes: 0, oldestAtMs: 0 }, unsent));
+    expect(new Set(sources()?.merged)).toEqual(new Set([first, third]));
+    expect(covers(sources()?.context ?? EMPTY_CONTEXT, second)).toBe(false);
+    p.tables.table('outbox').delete(outbox);
+    expect(covers(sources()?.context ?? EMPTY_CONTEXT, second), 'it is merged as well').toBe(true);
   });
 
   test('[JS2][AE6] an own delta that a floor lets stand and the disk has lost is not named unseen', () => {

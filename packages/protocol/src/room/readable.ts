@@ -67,6 +67,10 @@ export function* readableRecords<State extends RecordState>(
 export const isAnswer = (delta: Pick<Delta, 'flags' | 'writtenAt'>): boolean =>
   hasFlag(delta, FLAG.tombstone) && delta.writtenAt === HLC_ZERO;
 
+/** Nobody wrote the others: what they hold is elsewhere too. */
+export const isWrite = (delta: Pick<Delta, 'flags' | 'writtenAt'>): boolean =>
+  !hasFlag(delta, FLAG.checkpoint | FLAG.floor) && !isAnswer(delta);
+
 /** The wire codes of why each is quarantined; undefined for those that are not. */
 export function* readFaults(
   tx: Transaction,

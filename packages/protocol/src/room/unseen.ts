@@ -1,14 +1,14 @@
 import { u64ToBytes } from '../bytes.js';
 import { covers } from '../context.js';
 import { bodyOfDelta } from '../body.js';
-import { type Delta, FLAG, hasFlag, parseTrieKey } from '../delta.js';
+import { type Delta, parseTrieKey } from '../delta.js';
 import { type DeltaId, idToBytes, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
 import type { JournalRow } from './journal.js';
 import { readNumber } from './meta.js';
 import { bytesToOutboxPlace } from './outbox.js';
-import { isAnswer } from './readable.js';
+import { isWrite } from './readable.js';
 import { retainedKey, readContexts } from './set-rows.js';
 import { withdrawDelta } from './withdraw.js';
 
@@ -58,6 +58,3 @@ export function* withdrawUnseen(
   }
   return unseen;
 }
-
-/** Nobody wrote the others: what they hold is elsewhere too. */
-const isWrite = (delta: Delta): boolean => !hasFlag(delta, FLAG.checkpoint | FLAG.floor) && !isAnswer(delta);

@@ -168,6 +168,22 @@ test('[JS5, HLC4] what was superseded unsent goes with what had superseded it, a
   expect(again).toMatchObject({ prev: 0, context: { stamps: new Map(), dots: [] } });
 });
 
+test('[JS5] what was acknowledged falsely and lies in the future is taken back when it is refused; what a relay can have had is not', () => {
+  const replica = createReplica();
+  replica.put('soon', NOW + 400_000);
+  const soon = replica.seal(NOW + 400_000);
+  replica.run((tx) => acknowledge(tx, room, me, [soon.seq]));
+  expect(replica.refuse(soon), 'another relay may have it').toBeUndefined();
+  expect(replica.texts()).toEqual([]);
+  replica.put('far', FUTURE);
+  const far = replica.seal(FUTURE);
+  replica.run((tx) => acknowledge(tx, room, me, [far.seq]));
+  expect(replica.refuse(far)).toHaveLength(1);
+  expect(replica.texts()).toEqual(['far']);
+  expect(replica.run((tx) => tx.keys('outbox', { from: new Uint8Array() }))).toEqual([]);
+  expect(replica.seal(NOW + 500_000)).toMatchObject({ prev: soon.hlc });
+});
+
 test('[SY6, JS5] what was superseded unsent is not settled by a delta that was withdrawn', () => {
   const replica = createReplica();
   // So little ahead that a relay might have taken it, and its acknowledgement was lost.

@@ -23,10 +23,11 @@ import { readClock, readNumber, writeNumber } from './meta.js';
 import { isAnyHidden } from './past.js';
 import { noteStanding, noteStandingBelow } from './previous.js';
 import { splitTrieKeys } from './set-rows.js';
-import { isAnswer } from './readable.js';
+import { isAnswer, isWrite } from './readable.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { forgetTrashed, listTrash, readTrashed, type Trashed } from './trash.js';
-import { readForgotten } from './unsent.js';
+import { outboxEntryToBytes } from './outbox-entry.js';
+import { mayBeHeld, readForgotten } from './unsent.js';
 
 const DOTS_PAGE = 4_096;
 const TRASH_PAGE = 256;
@@ -140,6 +141,7 @@ export function* withdrawRefused(
   { seq, code, facts }: Pick<Refusal, 'seq' | 'code' | 'facts'>,
   nowMs: number,
 ): Steps<Withdrawal> {
+  if (code === 'CLOCK_AHEAD') yield* awaitAgain(tx, room, replica, seq, nowMs);
   const waiting = yield* tx.get('outbox', u64ToBytes(seq));
   const rows = yield* withdrawDelta(tx, room, replica, seq);
   if (waiting === undefined || code !== 'CLOCK_AHEAD') return { rows, seqs: [seq] };
@@ -149,6 +151,18 @@ export function* withdrawRefused(
   for (const one of forgotten) yield* withdrawDelta(tx, room, replica, one);
   yield* resetClock(tx, nowMs);
   return { rows, seqs: [seq, ...forgotten] };
+}
+
+/**
+ * An own delta that counts as acknowledged, is refused where it repairs the relay, and has a stamp that no relay whose clock is right can have
+ * taken: its acknowledgement was false, and would leave it refused until its time has come.
+ */
+function* awaitAgain(tx: Transaction, room: RoomRef, replica: ReplicaId, seq: number, nowMs: number): Steps<void> {
+  if ((yield* tx.get('outbox', u64ToBytes(seq))) !== undefined) return;
+  const held = (yield* readDot(tx, room, { replica, seq })).find(({ hlc }) => !mayBeHeld(hlc, nowMs));
+  if (held === undefined) return;
+  const entry = { writes: isWrite(held) ? 1 : 0, oldestAtMs: hlcToMs(held.writtenAt) };
+  tx.put('outbox', u64ToBytes(seq), outboxEntryToBytes(entry, held));
 }
 
 /**
