@@ -305,7 +305,7 @@ describe('floors', () => {
     expect(newcomer.liveIds()).toEqual([kept.id]);
   });
 
-  test.each(['outbox', 'quarantine', 'retained', 'incoming'] as const)(
+  test.each(['journal', 'outbox', 'quarantine', 'retained', 'incoming'] as const)(
     '[FL9] none is written beside rows of %s',
     (table) => {
       const world = worldOfDeleted(1);
@@ -316,6 +316,30 @@ describe('floors', () => {
       expect(p.floor()).toBeDefined();
     },
   );
+
+  test('[FL8, FL9] while what was refused waits to be sealed anew, what it had superseded is swept from nobody', () => {
+    const world = new FloorWorld(3);
+    const [p, q] = world.replicas as [FloorReplica, FloorReplica, FloorReplica];
+    const first = p.write('first');
+    for (const key of ['a', 'b', 'c']) p.write(key);
+    world.heal();
+    for (const key of ['a', 'b', 'c']) p.remove(key);
+    const kept = p.write('kept');
+    const last = p.write('last');
+    world.heal();
+    world.tellHeads();
+    p.journal('kept');
+    const [refused] = p.seal(false) as [Delta];
+    p.run((tx) => withdrawDelta(tx, room, p.replica, refused.seq));
+    world.all.delete(refused.id);
+    expect(p.floor(), 'only others have what was superseded').toBeUndefined();
+    const again = p.write('kept');
+    world.heal();
+    world.tellHeads();
+    expect(again.context.stamps.get(p.replica)).toBe(kept.hlc);
+    q.receive([p.floor() as Delta]);
+    expect(q.liveIds()).toEqual([first.id, last.id, again.id].sort());
+  });
 
   test('[FL9] a replica whose disk has lost a delta writes none, which would sweep it from all others', () => {
     const world = worldOfDeleted(1);

@@ -39,7 +39,7 @@ export interface FloorDraft {
 
 /** A tombstone weighs about so much, with its rows of the index and what its key is. */
 const TOMBSTONE_BYTES = 400;
-const NOT_QUIET = ['outbox', 'quarantine', 'retained', 'incoming'] as const;
+const NOT_QUIET = ['journal', 'outbox', 'quarantine', 'retained', 'incoming'] as const;
 
 /**
  * The floor that is due, or undefined [FL11]. It lets stand all that is held within its reach but the tombstones that it collects; nothing
