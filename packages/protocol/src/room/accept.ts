@@ -16,10 +16,10 @@ import {
   dotKey,
   loadSiblings,
   readContexts,
+  readDots,
   removeDeltas,
   retain,
   type Siblings,
-  splitTrieKeys,
   writeContexts,
 } from './set-rows.js';
 import { readLastTaken } from './taken.js';
@@ -84,7 +84,7 @@ function* acceptRun(
 ): Steps<Acceptance> {
   const trieKeys = deltas.map(trieKeyOf);
   const held = yield* tx.getMany('deltas', trieKeys);
-  const dots = yield* tx.getMany('dots', deltas.map(dotKey));
+  const dots = yield* readDots(tx, deltas);
   const seqs = yield* readSeqs(
     tx,
     deltas.map((delta) => delta.replica),
@@ -111,8 +111,7 @@ function* acceptRun(
     if (added.has(name) || (held[i] !== undefined && !removed.has(name))) return 'known';
     const seen = (seqs.get(delta.replica) ?? 0) >= delta.seq;
     const dotName = bytesToHex(dotKey(delta));
-    const idsOfDot = [...splitTrieKeys(dots[i] ?? new Uint8Array()).map(bytesToHex), dotsOfBatch.get(dotName) ?? name];
-    const forked = idsOfDot.some((other) => other !== name);
+    const forked = isForked(name, dots.get(dotName), dotsOfBatch.get(dotName));
     // Looked at before what is covered: that a dot was used twice is news even where the second delta is superseded.
     if (options.from === 'author' && forked) return 'reused';
     const covering = siblings.contextual.filter((sibling) => covers(sibling.context, delta));
@@ -132,7 +131,7 @@ function* acceptRun(
       return 'trashed';
     }
     // A row of the dot that names no other id names this delta: it was held, and the disk has lost it [AE3].
-    if (options.from === 'author' && seen && dots[i] === undefined) return 'reused';
+    if (options.from === 'author' && seen && !dots.has(dotName)) return 'reused';
     met.add(name);
     dotsOfBatch.set(dotName, name);
     const cover = coverOf(delta);
@@ -187,7 +186,7 @@ function* acceptForGood(
 ): Steps<Acceptance> {
   const trieKeys = deltas.map(trieKeyOf);
   const held = yield* tx.getMany('deltas', trieKeys);
-  const dots = yield* tx.getMany('dots', deltas.map(dotKey));
+  const dots = yield* readDots(tx, deltas);
   const seqs = yield* readSeqs(
     tx,
     deltas.map(({ replica }) => replica),
@@ -198,9 +197,8 @@ function* acceptForGood(
     const name = bytesToHex(trieKeys[i] as Uint8Array);
     if (added.has(name) || held[i] !== undefined) return 'known';
     const dotName = bytesToHex(dotKey(delta));
-    const idsOfDot = [...splitTrieKeys(dots[i] ?? new Uint8Array()).map(bytesToHex), dotsOfBatch.get(dotName) ?? name];
-    const forked = idsOfDot.some((other) => other !== name);
-    const isSpent = dots[i] === undefined && (seqs.get(delta.replica) ?? 0) >= delta.seq;
+    const forked = isForked(name, dots.get(dotName), dotsOfBatch.get(dotName));
+    const isSpent = !dots.has(dotName) && (seqs.get(delta.replica) ?? 0) >= delta.seq;
     if (options.from === 'author' && (forked || isSpent)) return 'reused';
     dotsOfBatch.set(dotName, name);
     added.set(name, delta);
@@ -214,6 +212,11 @@ function* acceptForGood(
   if (yield* advanceVector(tx, fresh)) yield* settleVector(tx, (lost) => isFound(tx, room, lost));
   yield* notePast(tx, fresh, (delta) => !options.retain(delta));
   return { outcomes, removed: [], swept: [], ...trie };
+}
+
+/** Whether something else has the dot already: of what is held, or of the batch. */
+function isForked(name: string, held: ReadonlySet<string> = new Set(), ofBatch: string | undefined): boolean {
+  return held.size > (held.has(name) ? 1 : 0) || (ofBatch !== undefined && ofBatch !== name);
 }
 
 function putDelta(tx: Transaction, delta: Delta): void {

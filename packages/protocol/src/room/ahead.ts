@@ -5,7 +5,7 @@ import type { Steps, Transaction } from '../store/plan.js';
 import type { PushedDelta, PushedStub } from '../sync/effect.js';
 import type { Refusal } from '../sync/event.js';
 import { isFound, type RoomRef } from './accept.js';
-import { dotKey, splitTrieKeys } from './set-rows.js';
+import { dotKey, readDots } from './set-rows.js';
 import { readSeqs } from './vector.js';
 
 type Header = Pick<Delta, 'keyId' | 'replica' | 'seq' | 'hlc' | 'id'>;
@@ -40,19 +40,19 @@ export function isAhead({ aheadMs }: PushedDelta | PushedStub): boolean {
  * new one would enter the set.
  */
 function* readTaken(tx: Transaction, room: RoomRef, headers: readonly Header[]): Steps<readonly boolean[]> {
-  const rows = yield* tx.getMany('dots', headers.map(dotKey));
+  const dots = yield* readDots(tx, headers);
   const seqs: ReadonlyMap<ReplicaId, number> = yield* readSeqs(
     tx,
     headers.map(({ replica }) => replica),
   );
   const taken: boolean[] = [];
-  for (const [i, header] of headers.entries()) {
-    const row = rows[i];
+  for (const header of headers) {
+    const named = dots.get(bytesToHex(dotKey(header)));
     const trieKey = trieKeyOf(header);
     const isTaken =
-      row === undefined
+      named === undefined
         ? (seqs.get(header.replica) ?? 0) >= header.seq && (yield* isFound(tx, room, trieKey))
-        : splitTrieKeys(row).map(bytesToHex).includes(bytesToHex(trieKey));
+        : named.has(bytesToHex(trieKey));
     taken.push(isTaken);
   }
   return taken;

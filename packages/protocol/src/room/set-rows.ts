@@ -42,6 +42,21 @@ export function splitTrieKeys(value: Uint8Array): readonly Uint8Array[] {
   );
 }
 
+/** Of each dot that names any deltas here their trie keys, as hex, by the dot's key, as hex: read once, however many of these are of one dot. */
+export function* readDots(
+  tx: Transaction,
+  deltas: readonly Pick<Delta, 'replica' | 'seq'>[],
+): Steps<ReadonlyMap<string, ReadonlySet<string>>> {
+  const keys = new Map(deltas.map((delta) => [bytesToHex(dotKey(delta)), dotKey(delta)]));
+  const rows = yield* tx.getMany('dots', [...keys.values()]);
+  return new Map(
+    [...keys.keys()].flatMap((name, i) => {
+      const row = rows[i];
+      return row === undefined ? [] : [[name, new Set(splitTrieKeys(row).map(bytesToHex))] as const];
+    }),
+  );
+}
+
 export interface Sibling extends Stamped {
   readonly trieKey: Uint8Array;
 }

@@ -66,6 +66,14 @@ describe('read-beyond', () => {
     );
   });
 
+  test('[SY3, CX7] of a dot that was used a hundred times a few deltas come at once, and the others by the Merkle diff', () => {
+    const forks = Array.from({ length: 100 }, (_, i) => makeDelta({ replica: a, seq: 1, hlc: 1, text: `fork ${i}` }));
+    const next = makeDelta({ replica: a, seq: 2, hlc: 2 });
+    const { deltas } = readBeyond(tablesOf([...forks, next]), new Map());
+    expect(deltas).toHaveLength(17);
+    expect(deltas.at(-1)).toEqual(next.bytes);
+  });
+
   test('[SY3] what lies in a gap is not asked for by vector, nor is everything above the gap', () => {
     const deltas = [1, 2, 3, 4].map((seq) => makeDelta({ replica: a, seq, hlc: seq, prev: seq - 1 }));
     const [withGap, whole] = [tablesOf(deltas.filter(({ seq }) => seq === 1 || seq === 3)), tablesOf(deltas)];

@@ -4,7 +4,7 @@ import { answerDiff, answerDiffPart, type DiffAnswer, type DiffPlace, openDiff }
 import { readRoot } from '../merkle/trie.js';
 import type { RoomRef } from '../room/accept.js';
 import { splitTrieKeys } from '../room/set-rows.js';
-import { viewBody } from '../delta.js';
+import { TRIE_KEY_BYTES, viewBody } from '../delta.js';
 import { countParts, partOf } from '../parts.js';
 import { fetchEntries, nextStep, READ_BYTES } from '../room/fetch.js';
 import { readLogEnd } from '../room/log.js';
@@ -22,6 +22,8 @@ type DiffAnswered = ReplicaEvent & RelayEvent & { kind: 'diff-answered' };
 const DOTS_PAGE = 512;
 /** Replicas whose dots are looked for in one step. */
 const REPLICAS_STEP = 64;
+/** Of one dot. Who has any of its deltas reaches it, so that the others are left to the Merkle diff anyway [SY3]. */
+const FORKS_MAX = 16;
 /** The bytes after which a page ends. */
 const BEYOND_BYTES = 128 * 1024;
 
@@ -90,7 +92,7 @@ function* readBeyond(
   for (let step = 1; read < missing.length && sent < BEYOND_BYTES && weight < READ_BYTES; step = nextStep(step)) {
     const dots = yield* tx.getMany('dots', missing.slice(read, read + step));
     read += dots.length;
-    const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : splitTrieKeys(dot)));
+    const trieKeys = dots.flatMap((dot) => (dot === undefined ? [] : firstOf(dot)));
     for (const delta of yield* tx.getMany('deltas', trieKeys)) {
       if (delta === undefined) continue;
       const entry = toEntry(room.hash, room.roomId, delta);
@@ -108,6 +110,8 @@ function* readBeyond(
   }
   return { kind: 'beyond-read', deltas, next: undefined, pulled, vector: yield* shortOf(tx, pulled), ahead };
 }
+
+const firstOf = (dot: Uint8Array): readonly Uint8Array[] => splitTrieKeys(dot.subarray(0, FORKS_MAX * TRIE_KEY_BYTES));
 
 /** On the first page, for who knows nothing of what is coming. */
 function* readBeyondAhead(
