@@ -255,7 +255,7 @@ describe('holes', () => {
       },
     ],
     [
-      1714,
+      1715,
       '[HLC4] who has only checkpoints to write sets its clock right as well',
       {
         replicaCount: 2,

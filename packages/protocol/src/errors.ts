@@ -201,7 +201,8 @@ const ERRORS = {
   STORAGE_DAMAGED: {
     wire: 31,
     retryable: true,
-    message: '{unreadable} rows on this device could not be read and were dropped.',
+    message:
+      'Rows on this device were damaged: {unreadable} could not be read and were dropped, {contradicting} contradicted themselves.',
     remedy: 'What a relay or another replica has comes back by itself. If it happens again, look at the disk.',
   },
   BASE_UNKNOWN: {

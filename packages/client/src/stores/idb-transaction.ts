@@ -1,6 +1,7 @@
 import {
   assert,
   compareBytes,
+  equalBytes,
   MangroveError,
   type Plan,
   prefixEnd,
@@ -12,6 +13,7 @@ import {
   type TransactOptions,
   type Write,
 } from '@mangrove/protocol';
+import { asAsked } from './as-asked.js';
 import { unavailable } from './places.js';
 
 /**
@@ -115,8 +117,8 @@ function applyWrites(tx: IDBTransaction, prefix: Uint8Array, writes: readonly Wr
     const store = tx.objectStore(write.table);
     const key = roomKey(prefix, write.key);
     // The requests go unobserved: what fails one of them aborts the transaction, and that is what we wait for.
+    if (write.kind === 'delete' || write.isAnew) store.delete(key);
     if (write.kind === 'put') store.put(compact(write.value), key);
-    else store.delete(key);
   }
 }
 
@@ -136,27 +138,11 @@ async function answer(tx: IDBTransaction, prefix: Uint8Array, read: Read): Promi
     const limit = Math.min(read.limit ?? MAX_COUNT, MAX_COUNT);
     if (range === undefined || limit <= 0) return [];
     const page = { range, limit, isReverse: read.reverse === true };
-    if (read.kind === 'keys') return inOrder(await readKeys(store, prefix, page), page, (key) => key);
-    return inOrder(await readRows(store, prefix, page), page, ([key]) => key);
+    if (read.kind === 'keys') return asAsked(await readKeys(store, prefix, page), read, (key) => key);
+    return asAsked(await readRows(store, prefix, page), read, ([key]) => key);
   } catch (error) {
     throw error instanceof MangroveError ? error : new IdbFailure(error, true);
   }
-}
-
-/**
- * [JS8] A database whose index is damaged gives rows out of order, and does not find by key what it gives by range. Nothing it says can
- * be relied on, and what is written to it may be gone.
- */
-function inOrder<Item>(
-  items: readonly Item[],
-  { isReverse }: Page,
-  keyOf: (item: Item) => Uint8Array,
-): readonly Item[] {
-  for (let i = 1; i < items.length; i++) {
-    const order = compareBytes(keyOf(items[i - 1] as Item), keyOf(items[i] as Item));
-    if (isReverse ? order <= 0 : order >= 0) throw unavailable('broken', 'its rows are not in the order of their keys');
-  }
-  return items;
 }
 
 interface Page {
@@ -198,6 +184,10 @@ async function readRows(store: IDBObjectStore, prefix: Uint8Array, page: Page): 
 
 async function readKeys(store: IDBObjectStore, prefix: Uint8Array, page: Page): Promise<readonly Uint8Array[]> {
   const { range, limit, isReverse } = page;
+  if (isReverse && canReadRecords(store)) {
+    const keys = await answered(store.getAllKeys({ query: range, count: limit, direction: 'prev' }));
+    return keys.map((key) => planKey(prefix, key));
+  }
   if (isReverse && limit < MAX_COUNT) {
     const keys: Uint8Array[] = [];
     await walkBack(store.openKeyCursor(range, 'prev'), limit, (cursor) => keys.push(planKey(prefix, cursor.key)));
@@ -207,13 +197,16 @@ async function readKeys(store: IDBObjectStore, prefix: Uint8Array, page: Page): 
   return isReverse ? keys.reverse() : keys;
 }
 
+interface ReadOptions {
+  readonly query: IDBKeyRange;
+  readonly count: number;
+  readonly direction: 'next' | 'prev';
+}
+
 /** Keys and values in one request, in either direction: twice as fast as two requests and ten times as a cursor. */
 interface RecordReader {
-  getAllRecords(options: {
-    readonly query: IDBKeyRange;
-    readonly count: number;
-    readonly direction: 'next' | 'prev';
-  }): IDBRequest<readonly { readonly key: IDBValidKey; readonly value: unknown }[]>;
+  getAllRecords(options: ReadOptions): IDBRequest<readonly { readonly key: IDBValidKey; readonly value: unknown }[]>;
+  getAllKeys(options: ReadOptions): IDBRequest<IDBValidKey[]>;
 }
 
 /** Chromium has it from version 141 on. */
@@ -255,8 +248,11 @@ function roomKey(prefix: Uint8Array, key: Uint8Array): Uint8Array<ArrayBuffer> {
   return joined;
 }
 
+/** [JS8] A database whose index is damaged may give another room's rows, or what was never a key here. */
 function planKey(prefix: Uint8Array, key: IDBValidKey): Uint8Array {
-  return new Uint8Array(key as ArrayBuffer, prefix.length);
+  const bytes = key instanceof ArrayBuffer ? new Uint8Array(key) : new Uint8Array();
+  if (!equalBytes(bytes.subarray(0, prefix.length), prefix)) throw unavailable('broken', 'a row is not of this room');
+  return bytes.subarray(prefix.length);
 }
 
 /** Undefined when no key can lie within: IndexedDB refuses to make such a range. */

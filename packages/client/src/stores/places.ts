@@ -42,6 +42,7 @@ export function failureOf(error: unknown): Failure | undefined {
   if (!isMangroveError(error)) return undefined;
   if (error.code === 'STORAGE_FULL') return 'full';
   if (error.code === 'STORAGE_NEWER') return 'newer';
+  if (error.code === 'STORAGE_DAMAGED') return error.facts.isLeft ? 'broken' : undefined;
   if (error.code !== 'STORAGE_UNAVAILABLE') return undefined;
   return (error.facts.failure as Failure | undefined) ?? 'lost';
 }

@@ -124,10 +124,14 @@ export class Owner {
       repaired: (repairs) => host.status.set({ repairs: { ...host.status.link.repairs, ...repairs } }),
     });
     this.#store = store;
-    options.store.listen((findings) => this.#scrubbed(findings));
     this.#scrubber = new Scrubber(store, config, {
       scrubbed: (findings) => this.#scrubbed(findings),
+      leave: (reason) => options.leave(reason),
       failed,
+    });
+    options.store.listen((findings) => {
+      this.#scrubbed(findings);
+      this.#scrubber.healed(findings);
     });
   }
 
@@ -209,7 +213,7 @@ export class Owner {
     const { status } = this.#host;
     status.set({ repairs: addRepairs(status.link.repairs, findings) });
     if (!hasFound(findings) || this.#isStopped) return;
-    if (findings.unreadable > 0) {
+    if (findings.unreadable + findings.contradicting > 0) {
       this.#fault(errorToFacts(new MangroveError('STORAGE_DAMAGED', { ...findings })));
       // Some of it may be set aside now.
       void this.stored([], undefined).catch((error: unknown) => this.#fault(errorToFacts(error)));
@@ -282,6 +286,7 @@ export class Owner {
     if (withdrawn.seqs.length > 0) this.#underFloor(withdrawn);
     if (received.unseen.length > 0) this.#coveredUnseen(received.unseen);
     this.#host.received(received);
+    this.#scrubber.took(received.added);
     if (keys.length > 0) this.#host.post({ kind: 'received', keys });
     for (const fault of faults) this.#fault(fault);
     for (const { delta } of rejected)

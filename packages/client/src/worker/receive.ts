@@ -25,6 +25,7 @@ import {
   type KeyName,
   MangroveError,
   msAhead,
+  type Outcome,
   readRoot,
   receiveDeltas,
   type Reception,
@@ -59,8 +60,8 @@ export interface Received {
   readonly marks: Marks;
   /** Own deltas that were lost here and that the relay has shown to have. */
   readonly returned: readonly number[];
-  /** Deltas that are in the set and were not before. */
-  readonly added: number;
+  /** Trie keys of what is in the set and was not before. */
+  readonly added: readonly Uint8Array[];
   /** The root that was there before; of a backup alone [BK9]. */
   readonly rootBefore: Uint8Array | undefined;
   /** Keys of what cannot be used and covers something: whoever has that answers it [CP6]. */
@@ -179,7 +180,9 @@ export async function take(
     faults,
     marks,
     returned: reception.returned,
-    added: reception.outcomes.filter((outcome) => outcome === 'added' || outcome === 'forked').length,
+    added: reception.judgement.arrivals.flatMap(({ delta }, i) =>
+      isNew(reception.outcomes[i]) ? [trieKeyOf(delta)] : [],
+    ),
     rootBefore,
     disputed: reception.judgement.arrivals
       // That this device has no time for one does not make it wrong.
@@ -189,6 +192,8 @@ export async function take(
     withdrawn: { seqs: reception.withdrawnSeqs, rows: reception.withdrawn },
   };
 }
+
+const isNew = (outcome: Outcome | undefined): boolean => outcome === 'added' || outcome === 'forked';
 
 const addedFloors = ({ outcomes, judgement: { arrivals } }: Reception): readonly Arrival[] =>
   arrivals.filter(({ delta }, i) => hasFlag(delta, FLAG.floor) && outcomes[i] !== 'known');

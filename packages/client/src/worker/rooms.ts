@@ -19,6 +19,7 @@ import { Databases, type Opened } from './databases.js';
 import type { BorrowedRoom } from './backup/backup-host.js';
 import type { RoomListener, RoomOptions } from './engine-api.js';
 import { lossOf } from './loss.js';
+import { leftFor } from './mender.js';
 import { RoomRuntime } from './room-runtime.js';
 
 /** Bound into the room's id; encrypted ones are not built yet. */
@@ -168,6 +169,7 @@ export class Rooms {
     const loss = opening.loss ?? lossOf({ place, isNew: identity.isNew, wasDiscarded: database.wasDiscarded, mark });
     const ref = { hash: env.hash, roomId, history: config.history };
     const rescued = opened.rescued?.room(roomId);
+    const leave = (reason: MangroveError): void => void this.#databases.failed(opened, reason);
     const read = (tx: Transaction) => readRescued(tx, ref, identity.replica);
     const carried = opening.carried ?? (await rescued?.transact(read, { mode: 'write' }));
     const runtime = await RoomRuntime.open(
@@ -176,12 +178,17 @@ export class Rooms {
         ...options,
         config: { room: ref, roomConfig: config, limits: this.#limits },
         identity,
-        store: new HealingStore(database.room(roomId), ref),
+        store: new HealingStore(database.room(roomId), ref, (damage) => {
+          const reason = leftFor(undefined, damage);
+          leave(reason);
+          return reason;
+        }),
         storage,
         place,
         isPersistent: database.isPersistent,
         database: place === 'main' ? this.#name : `${place}:${this.#name}`,
         carried,
+        leave,
         reopen: (replica) => this.#takeNewIdentity(room, replica),
       },
       listener,
@@ -257,7 +264,7 @@ function* hasAnything(tx: Transaction): Steps<boolean> {
   return false;
 }
 
-const ENDS: ReadonlySet<ErrorCode> = new Set(['CLOSED', 'STORAGE_UNAVAILABLE', 'STORAGE_NEWER']);
+const ENDS: ReadonlySet<ErrorCode> = new Set(['CLOSED', 'STORAGE_UNAVAILABLE', 'STORAGE_NEWER', 'STORAGE_DAMAGED']);
 
 /** What a runtime rejects with that has ended, or whose database has. */
 function isEnd(error: unknown): boolean {

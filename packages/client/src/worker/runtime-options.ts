@@ -1,4 +1,4 @@
-import type { HealingStore, LinkConfig, ReplicaId } from '@mangrove/protocol';
+import type { HealingStore, LinkConfig, MangroveError, ReplicaId } from '@mangrove/protocol';
 import type { Identity } from '../environment.js';
 import type { Place } from '../stores/places.js';
 import type { RoomStatus } from '../types.js';
@@ -21,4 +21,6 @@ export interface RuntimeOptions {
   readonly carried?: Carried | undefined;
   /** Opens the room anew under another identity, as this one is used by a copy of the profile. */
   readonly reopen: (spent: ReplicaId) => void;
+  /** Opens all rooms in the next best database, as this one does not keep what is written to it [AE8]. */
+  readonly leave: (reason: MangroveError) => void;
 }

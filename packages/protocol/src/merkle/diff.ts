@@ -1,4 +1,5 @@
 import { bytesToHex, compareBytes, equalBytes } from '../bytes.js';
+import { MangroveError } from '../errors.js';
 import type { Hash } from '../hash.js';
 import { defaultLimits, type Limits } from '../limits.js';
 import { type Steps, type Transaction, together } from '../store/plan.js';
@@ -242,7 +243,11 @@ function ownChildHash(hash: Hash, inside: Holding, prefix: Slot, nibble: number)
     return slotNibble(inside.prefix, prefix.length) === nibble ? inside.hash : undefined;
   }
   const child = inside.kind === 'leaf' ? leafUnder(inside.keys, childSlot(prefix, nibble)) : inside;
-  return child.kind === 'leaf' ? leafNode(hash, child.keys).hash : undefined;
+  if (child.kind !== 'leaf') return undefined;
+  // More than any leaf has: a disk has made the node above it, or its keys, another's.
+  if (child.keys.length > LEAF_ITEMS_MAX)
+    throw new MangroveError('INTERNAL', { reason: `${child.keys.length} deltas on disk in one leaf` });
+  return leafNode(hash, child.keys).hash;
 }
 
 /** The keys of a holding: all of a leaf, and of more than that what the budget allows. */

@@ -1,4 +1,5 @@
 import { bytesToU64, u64ToBytes, utf8ToBytes } from '../bytes.js';
+import { MangroveError } from '../errors.js';
 import { HLC_ZERO, type Hlc } from '../hlc.js';
 import { bytesToReplicaId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
@@ -26,9 +27,13 @@ export const REPLICA = utf8ToBytes('replica');
 
 const keys = new Map(Object.values(META).map((name) => [name, utf8ToBytes(name)]));
 
+/** Throws `INTERNAL` for one that cannot be counted on from. */
 export function* readNumber(tx: Transaction, name: keyof typeof META): Steps<number> {
   const bytes = yield* tx.get('meta', keys.get(name) as Uint8Array);
-  return bytes === undefined ? 0 : bytesToU64(bytes);
+  const number = bytes === undefined ? 0 : bytesToU64(bytes);
+  if (!Number.isSafeInteger(number))
+    throw new MangroveError('INTERNAL', { reason: `the ${name} on disk is no number` });
+  return number;
 }
 
 export function writeNumber(tx: Transaction, name: keyof typeof META, value: number): void {

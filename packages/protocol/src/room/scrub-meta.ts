@@ -18,7 +18,8 @@ const numberByKey = Object.values(META).map((name) => [name, utf8ToBytes(name)] 
 export function assertReadableNumber(key: Uint8Array, row: Uint8Array): void {
   const isNumber = numberOf(key) !== undefined || equalBytes(key, SYNCED_AT);
   const bytes = isNumber ? NUMBER_BYTES : equalBytes(key, REPLICA) ? REPLICA_ID_BYTES : undefined;
-  if (bytes !== undefined && row.length !== bytes)
+  const isReadable = row.length === bytes && (!isNumber || Number.isSafeInteger(bytesToU64(row)));
+  if (bytes !== undefined && !isReadable)
     throw new MangroveError('INTERNAL', { reason: 'a row of meta on disk cannot be read' });
 }
 
@@ -34,11 +35,7 @@ export function* restoreNumber(tx: Transaction, key: Uint8Array): Steps<void> {
     case 'clock':
       return writeNumber(tx, name, yield* highestStamp(tx));
     case 'row':
-      return writeNumber(
-        tx,
-        name,
-        Math.max(0, ...(yield* tx.keys('journal', EVERYTHING)).map((at) => bytesToU64(at, 16))),
-      );
+      return writeNumber(tx, name, highestOf((yield* tx.keys('journal', EVERYTHING)).map((at) => bytesToU64(at, 16))));
     case 'seq':
       return writeNumber(tx, name, yield* highestSeq(tx));
     case 'epoch':
@@ -93,5 +90,10 @@ function* highestSeq(tx: Transaction): Steps<number> {
     entry?.seq,
     entry?.claim?.seq,
   ];
-  return Math.max(0, ...known.map((seq) => seq ?? 0));
+  return highestOf(known);
+}
+
+/** Of those that a disk has not made larger than any that is given. */
+function highestOf(numbers: readonly (number | undefined)[]): number {
+  return Math.max(0, ...numbers.filter((number) => number !== undefined && Number.isSafeInteger(number)).map(Number));
 }

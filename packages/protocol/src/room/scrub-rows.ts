@@ -1,18 +1,23 @@
+import { bodyOfDelta } from '../body.js';
 import { bytesToHex, concatBytes, equalBytes, hexToBytes, prefixEnd } from '../bytes.js';
 import { covers, isEmptyContext } from '../context.js';
 import { bytesToDelta, coverOf, type Delta, FLAG, hasFlag, parseTrieKey, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
 import { isMangroveError } from '../errors.js';
-import { deriveKeyId, idToBytes, type KeyId } from '../ids.js';
-import { type Row, type Steps, type Transaction, together } from '../store/plan.js';
+import { deriveKeyId, idToBytes, type KeyId, type KeyName } from '../ids.js';
+import type { Row, Steps, Transaction } from '../store/plan.js';
+import { areListed, readAnyhow } from './contradiction.js';
 import { type ContextualSibling, dotKey, contextsToRow, readContexts } from './set-rows.js';
 import { nextStep, READ_BYTES } from './fetch.js';
-import { assertNames, nameOfKey } from './name-key.js';
+import { readOwnReplica } from './meta.js';
+import { assertNames, nameKey, nameOfKey } from './name-key.js';
 import type { RoomRef } from './room-ref.js';
 
 export interface HeldPage {
   readonly held: readonly Delta[];
   /** Keys whose rows are no deltas, or another delta than the key says. */
   readonly unreadable: readonly Uint8Array[];
+  /** Of rows that their keys did not give, and that were written anew [AE8]. */
+  readonly contradicting: number;
   readonly rows: number;
   readonly bytes: number;
   readonly last: Uint8Array | undefined;
@@ -28,20 +33,31 @@ export function* readHeld(
   const keys = yield* tx.keys('deltas', { from, limit });
   const held: Delta[] = [];
   const unreadable: Uint8Array[] = [];
+  let contradicting = 0;
   let rows = 0;
   let bytes = 0;
   for (let step = 1; rows < keys.length && bytes < READ_BYTES; step = nextStep(step)) {
     const page = keys.slice(rows, rows + step);
     rows += page.length;
-    for (const [i, row] of (yield* tx.getMany('deltas', page)).entries()) {
+    for (const [i, found] of (yield* tx.getMany('deltas', page)).entries()) {
       const key = page[i] as Uint8Array;
-      const delta = attempt(() => bytesToDelta(hash, roomId, row as Uint8Array));
+      const row = found ?? (yield* readAnyhow(tx, 'deltas', key, from));
+      if (found === undefined) contradicting++;
+      if (found === undefined && row !== undefined) tx.rewrite('deltas', key, row);
+      const delta = row && attempt(() => bytesToDelta(hash, roomId, row));
       if (delta === undefined || !equalBytes(trieKeyOf(delta), key)) unreadable.push(key);
       else held.push(delta);
       bytes += row?.length ?? 0;
     }
   }
-  return { held, unreadable, rows, bytes, last: rows < limit && rows === keys.length ? undefined : keys[rows - 1] };
+  return {
+    held,
+    unreadable,
+    contradicting,
+    rows,
+    bytes,
+    last: rows < limit && rows === keys.length ? undefined : keys[rows - 1],
+  };
 }
 
 /** Names each of these under its dot; how many were not. */
@@ -70,6 +86,30 @@ export function restoreNames(tx: Transaction, room: RoomRef, rows: readonly Row[
     else tx.put('names', key, idToBytes(deriveKeyId(room.hash, room.roomId, name)));
   }
   return wrong.length;
+}
+
+/**
+ * [AE1] Lists the keys of these under the names that their bodies tell, in the store of a replica: a record that is held and not listed would be
+ * missing from its collection, and no root tells of it. How many were missing.
+ */
+export function* restoreListed(tx: Transaction, room: RoomRef, held: readonly Delta[]): Steps<number> {
+  if ((yield* readOwnReplica(tx)) === undefined) return 0;
+  const nameKeys = new Map<KeyId, Uint8Array>();
+  for (const delta of held) {
+    const name = nameKeys.has(delta.keyId) ? undefined : attempt(() => nameOfDelta(room, delta));
+    if (name !== undefined) nameKeys.set(delta.keyId, nameKey(name));
+  }
+  const isListed = yield* areListed(tx, 'names', [...nameKeys.values()]);
+  const missing = [...nameKeys].filter((_, i) => !isListed[i]);
+  for (const [keyId, key] of missing) tx.rewrite('names', key, idToBytes(keyId));
+  return missing.length;
+}
+
+/** Undefined where it tells none, or that of another key. */
+function nameOfDelta({ hash, roomId }: RoomRef, delta: Delta): KeyName | undefined {
+  if (hasFlag(delta, FLAG.floor | FLAG.encrypted)) return undefined;
+  const { name } = bodyOfDelta(delta);
+  return deriveKeyId(hash, roomId, name) === delta.keyId ? name : undefined;
 }
 
 /** Names the tombstones among these as such, and nothing else [FL10]; how many rows said something else. */
@@ -125,8 +165,9 @@ export function* trimContexts(
   const lost: ContextualSibling[] = [];
   for (const [key, row] of rows) {
     const told = attempt(() => readContexts(key, row)) ?? [];
-    const isHeld = yield* areHeld(
+    const isHeld = yield* areListed(
       tx,
+      'deltas',
       told.map(({ trieKey }) => trieKey),
     );
     const kept = told.filter((_, i) => isHeld[i]);
@@ -155,28 +196,34 @@ export interface NamedDelta {
   readonly isHeld: boolean;
 }
 
-/** What rows of `dots` name, and whether it is there. */
+/** What rows of `dots` name, and whether it is there. What is there by its key alone is written anew [AE8]: how many these were. */
 export function* readNamedIn(
   tx: Transaction,
   rows: readonly Row[],
-): Steps<readonly (readonly [key: Uint8Array, row: Uint8Array, named: readonly NamedDelta[]])[]> {
+): Steps<{
+  readonly named: readonly (readonly [key: Uint8Array, row: Uint8Array, named: readonly NamedDelta[]])[];
+  readonly contradicting: number;
+}> {
   const trieKeys = rows.map(([, row]) => splitWhole(row));
-  const isHeld = yield* areHeld(tx, trieKeys.flat());
+  const all = trieKeys.flat();
+  const isListed = yield* areListed(tx, 'deltas', all);
+  const unlisted = all.filter((_, i) => !isListed[i]);
+  const back = new Set<string>();
+  for (const [i, row] of (yield* tx.getMany('deltas', unlisted)).entries()) {
+    const trieKey = unlisted[i] as Uint8Array;
+    if (row === undefined) continue;
+    tx.rewrite('deltas', trieKey, row);
+    back.add(bytesToHex(trieKey));
+  }
   let at = 0;
-  return rows.map(([key, row], i) => {
-    const named = (trieKeys[i] as Uint8Array[]).map((trieKey) => ({ trieKey, isHeld: isHeld[at++] === true }));
-    return [key, row, named] as const;
+  const named = rows.map(([key, row], i) => {
+    const deltas = (trieKeys[i] as Uint8Array[]).map((trieKey) => ({
+      trieKey,
+      isHeld: isListed[at++] === true || back.has(bytesToHex(trieKey)),
+    }));
+    return [key, row, deltas] as const;
   });
-}
-
-/** Only whether they are there: the largest bodies need not be read for that. */
-function* areHeld(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<readonly boolean[]> {
-  const found = yield* together(
-    trieKeys.map((trieKey) =>
-      tx.keys('deltas', { from: trieKey, to: concatBytes(trieKey, Uint8Array.of(0)), limit: 1 }),
-    ),
-  );
-  return found.map((keys) => keys.length > 0);
+  return { named, contradicting: back.size };
 }
 
 /** The trie keys that a row of `dots` has whole. */

@@ -6,16 +6,19 @@ import { readRoot, rebuildTrie } from '../merkle/trie.js';
 import { dropStrayNodes, verifyTriePart } from '../merkle/verify.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isFound, isGone, type RoomRef } from './accept.js';
+import { TABLES } from '../store/table.js';
 import { putAside } from './aside.js';
 import { noteLostContexts, noteLostDeltas } from './doubt.js';
 import { forgetFloor } from './floor-rows.js';
 import { restoreLogEnd } from './log.js';
+import { settleContradictions } from './contradiction.js';
 import type { LostDelta } from './lost.js';
 import { readUnsentAmong } from './outbox.js';
 import {
   readHeld,
   readNamedIn,
   restoreDots,
+  restoreListed,
   restoreContexts,
   restoreNames,
   restoreTombstones,
@@ -26,8 +29,22 @@ import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
 import { ENTRY_BYTES, isEntry } from './vector-entry.js';
 import { restartVector, settleVector } from './vector.js';
 
-/** What is looked at, in this order: what others are derived from comes before them. `nodes` come behind all that they name. */
-const PHASES = [...PLAIN_TABLES, 'names', 'deltas', 'contexts', 'dots', 'nodes', 'strays', 'past', 'merged'] as const;
+/**
+ * What is looked at, in this order: first whether all tables say the same however they are read; then what others are derived from comes before
+ * them. `nodes` come behind all that they name.
+ */
+const PHASES = [
+  'agreement',
+  ...PLAIN_TABLES,
+  'names',
+  'deltas',
+  'contexts',
+  'dots',
+  'nodes',
+  'strays',
+  'past',
+  'merged',
+] as const;
 export type ScrubPhase = (typeof PHASES)[number];
 
 /** Where a scrub goes on. */
@@ -46,13 +63,17 @@ export interface ScrubFindings {
   readonly unreadable: number;
   /** Derived rows that said something else than what they are derived from, and were written anew or dropped. */
   readonly mended: number;
+  /** Rows that one way of reading gave and another did not, and that were written anew [AE8]. */
+  readonly contradicting: number;
 }
 
-export const NOTHING_FOUND: ScrubFindings = { rows: 0, holes: 0, unreadable: 0, mended: 0 };
+export const NOTHING_FOUND: ScrubFindings = { rows: 0, holes: 0, unreadable: 0, mended: 0, contradicting: 0 };
 export const FIRST_PLACE: ScrubPlace = { phase: PHASES[0], from: new Uint8Array() };
 export const ALL_PHASES: ReadonlySet<ScrubPhase> = new Set(PHASES);
-/** All but the bodies of deltas: what is quick, and cures whatever kept a plan from running. */
-export const WITHOUT_BODIES: ReadonlySet<ScrubPhase> = new Set(PHASES.filter((phase) => phase !== 'deltas'));
+/** What is quick, and cures whatever kept a plan from running, but for a row that is no delta and an index that is spoiled. */
+export const WITHOUT_BODIES: ReadonlySet<ScrubPhase> = new Set(
+  PHASES.filter((phase) => phase !== 'deltas' && phase !== 'agreement'),
+);
 
 export interface ScrubBounds {
   readonly rowsMax: number;
@@ -106,12 +127,13 @@ export function addFindings(a: ScrubFindings, b: Partial<ScrubFindings>): ScrubF
     holes: a.holes + (b.holes ?? 0),
     unreadable: a.unreadable + (b.unreadable ?? 0),
     mended: a.mended + (b.mended ?? 0),
+    contradicting: a.contradicting + (b.contradicting ?? 0),
   };
 }
 
 /** Whether anything was wrong. */
-export function hasFound({ holes, unreadable, mended }: ScrubFindings): boolean {
-  return holes + unreadable + mended > 0;
+export function hasFound({ holes, unreadable, mended, contradicting }: ScrubFindings): boolean {
+  return holes + unreadable + mended + contradicting > 0;
 }
 
 /** The first place at or after this one whose phase is one of `phases`. */
@@ -157,6 +179,8 @@ function placeAfter(phase: ScrubPhase, last: Uint8Array | undefined): ScrubPlace
 
 function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, rowsMax: number): Steps<Page> {
   switch (phase) {
+    case 'agreement':
+      return scrubAgreement(tx, from);
     case 'names':
       return scrubNames(tx, room, from);
     case 'deltas':
@@ -178,6 +202,18 @@ function scrubPage(tx: Transaction, room: RoomRef, { phase, from }: ScrubPlace, 
   }
 }
 
+/** `from` begins with the number of the table. */
+function* scrubAgreement(tx: Transaction, from: Uint8Array): Steps<Page> {
+  const number = from[0] ?? 0;
+  const table = TABLES[number];
+  if (table === undefined) return { last: undefined };
+  const { rows, contradicting, last } = yield* settleContradictions(tx, table, from.slice(1), PAGE_ROWS);
+  const page = { rows, contradicting };
+  if (last !== undefined) return { ...page, last: concatBytes(Uint8Array.of(number), last) };
+  // What follows the last key that is given here is the beginning of the next table.
+  return { ...page, last: number + 1 < TABLES.length ? Uint8Array.of(number + 1) : undefined };
+}
+
 /** What a name leads to is told by the name. */
 function* scrubNames(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
   const rows = yield* tx.rows('names', { from, limit: PAGE_ROWS });
@@ -187,15 +223,16 @@ function* scrubNames(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Pa
 
 /** Each delta is what its key says; its dot and its context are known. */
 function* scrubDeltas(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Page> {
-  const { held, unreadable, rows, bytes, last } = yield* readHeld(tx, room, from, PAGE_ROWS);
+  const { held, unreadable, contradicting, rows, bytes, last } = yield* readHeld(tx, room, from, PAGE_ROWS);
   yield* putUnsentAside(tx, unreadable);
   for (const key of unreadable) for (const table of ['deltas', 'tombstones'] as const) tx.delete(table, key);
   const isFull = room.history === 'full';
   const mended =
     (yield* restoreDots(tx, held)) +
     (yield* isFull ? restorePast(tx, room, held) : restoreContexts(tx, held)) +
-    (yield* restoreTombstones(tx, held));
-  return { rows, bytes, unreadable: unreadable.length, mended, last };
+    (yield* restoreTombstones(tx, held)) +
+    (yield* restoreListed(tx, room, held));
+  return { rows, bytes, unreadable: unreadable.length, mended, contradicting, last };
 }
 
 /** What is left of an own delta that no relay has acknowledged is kept: nobody else may have it. Whether somebody has is told by a relay [AE7]. */
@@ -218,7 +255,7 @@ function* scrubDots(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Pag
   const rows = yield* tx.rows('dots', { from, limit: PAGE_ROWS });
   const last = rows.length < PAGE_ROWS ? undefined : rows.at(-1)?.[0];
   let mended = 0;
-  const named = yield* readNamedIn(tx, rows);
+  const { named, contradicting } = yield* readNamedIn(tx, rows);
   const lost: LostDelta[] = [];
   for (const [key, before, trieKeys] of named) {
     const kept: Uint8Array[] = [];
@@ -247,7 +284,7 @@ function* scrubDots(tx: Transaction, room: RoomRef, from: Uint8Array): Steps<Pag
     mended += yield* restartUnreadable(tx);
     yield* settleVector(tx, (trieKey) => isFound(tx, room, trieKey));
   }
-  return { rows: rows.length, mended, last };
+  return { rows: rows.length, mended, contradicting, last };
 }
 
 /** Also of replicas of which nothing is held any more. How many entries that were. */

@@ -1,4 +1,4 @@
-import { type ErrorCode, isMangroveError } from '../errors.js';
+import { type ErrorCode, isMangroveError, type MangroveError } from '../errors.js';
 import type { RoomRef } from '../room/room-ref.js';
 import {
   addFindings,
@@ -16,19 +16,22 @@ import type { Store, TransactOptions } from './store.js';
 
 /**
  * [AE3] A store whose plans do not stumble twice over the same damage: where one meets a row that cannot be read, or an index that
- * contradicts the rows, what is derived is scrubbed and the plan runs again. What is still wrong after that is thrown as before.
+ * contradicts the rows, what is derived is scrubbed and the plan runs again. What is still wrong after that is thrown as before, or as what
+ * `giveUp` makes of it.
  */
 export class HealingStore implements Store {
   readonly #store: Store;
   readonly #room: RoomRef;
+  readonly #giveUp: (damage: MangroveError) => MangroveError;
   #listener: ((findings: ScrubFindings) => void) | undefined;
   /** What nobody has heard of yet. */
   #unheard = NOTHING_FOUND;
   #healing: { readonly phases: ReadonlySet<ScrubPhase>; readonly done: Promise<void> } | undefined;
 
-  constructor(store: Store, room: RoomRef) {
+  constructor(store: Store, room: RoomRef, giveUp: (damage: MangroveError) => MangroveError = (damage) => damage) {
     this.#store = store;
     this.#room = room;
+    this.#giveUp = giveUp;
   }
 
   /** `listener` hears of each scrub that a plan has set off, also of those before it was there. */
@@ -49,7 +52,11 @@ export class HealingStore implements Store {
       }
       await this.#heal(phases);
     }
-    return await this.#store.transact(plan, options);
+    try {
+      return await this.#store.transact(plan, options);
+    } catch (error) {
+      throw isDamage(error) ? this.#giveUp(error) : error;
+    }
   }
 
   close(): Promise<void> {
@@ -89,6 +96,6 @@ export async function scrubAll(store: Store, room: RoomRef, phases = ALL_PHASES)
 const DAMAGE: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'DELTA_MALFORMED', 'WRONG_ROOM', 'FRAME_MALFORMED']);
 
 /** What plans throw about rows on a disk; whatever else they throw is about what they were asked. */
-export function isDamage(error: unknown): boolean {
+export function isDamage(error: unknown): error is MangroveError {
   return isMangroveError(error) && DAMAGE.has(error.code);
 }

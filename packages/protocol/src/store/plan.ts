@@ -29,7 +29,14 @@ export type Row = readonly [key: Uint8Array, value: Uint8Array];
 export type ReadResult = Uint8Array | undefined | readonly Row[] | readonly Uint8Array[];
 
 export type Write =
-  | { readonly kind: 'put'; readonly table: Table; readonly key: Uint8Array; readonly value: Uint8Array }
+  | {
+      readonly kind: 'put';
+      readonly table: Table;
+      readonly key: Uint8Array;
+      readonly value: Uint8Array;
+      /** What is stored under the key is deleted before: a store with indexes of its own is to build them anew [AE8]. */
+      readonly isAnew?: true;
+    }
   | { readonly kind: 'delete'; readonly table: Table; readonly key: Uint8Array };
 
 /**
@@ -89,6 +96,11 @@ export class Transaction {
 
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
     this.#write({ kind: 'put', table, key, value });
+  }
+
+  /** As `put`, of what contradicts itself. */
+  rewrite(table: Table, key: Uint8Array, value: Uint8Array): void {
+    this.#write({ kind: 'put', table, key, value, isAnew: true });
   }
 
   delete(table: Table, key: Uint8Array): void {

@@ -88,7 +88,7 @@ export class RestoredRoom {
   }
 
   #count({ added, rejected, faults, rootBefore, standing }: Received): void {
-    this.#added += added;
+    this.#added += added.length;
     // Of each delta that cannot be used there is a fault; what is only undecodable is in the set.
     this.#refused += rejected.length + faults.filter(({ code }) => REFUSALS.has(code)).length;
     const isAlone = this.#root !== undefined && rootBefore !== undefined && equalBytes(this.#root, rootBefore);
