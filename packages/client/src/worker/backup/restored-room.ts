@@ -2,10 +2,13 @@ import {
   bytesToDelta,
   bytesToHex,
   type Certificate,
+  type Delta,
   type DeltaBytes,
+  deltaMessage,
   EMPTY_ROOT,
   equalBytes,
   errorToFacts,
+  isStrictSignature,
   MangroveError,
   readNumber,
   readRoot,
@@ -112,16 +115,24 @@ export class RestoredRoom {
     host.tell({ kind: 'stored', keys, fromSeq: undefined });
   }
 
-  /** An own delta that this store does not know to have sealed: a copy of this profile has, and the next seal would use its dot [CX7]. */
+  /**
+   * An own delta that this store does not know to have sealed: a copy of this profile has, and the next seal would use its dot [CX7]. What this
+   * identity has not signed says nothing of it.
+   */
   async #keepIdentity(deltas: readonly DeltaBytes[]): Promise<void> {
-    const { store, config, identity } = this.#room.host.options;
+    const { env, options } = this.#room.host;
+    const { store, config, identity } = options;
     const { hash, roomId } = config.room;
-    const seqs = deltas
+    const own = deltas
       .map((bytes) => bytesToDelta(hash, roomId, bytes))
-      .flatMap(({ replica, seq }) => (replica === identity.replica ? [seq] : []));
-    if (seqs.length === 0) return;
+      .filter(({ replica }) => replica === identity.replica);
+    if (own.length === 0) return;
     const sealed = await store.transact((tx) => readNumber(tx, 'seq'), { mode: 'read' });
-    if (Math.max(...seqs) <= sealed) return;
+    const { publicKey } = identity.signer;
+    const isSigned = async ({ id, signature }: Delta): Promise<boolean> =>
+      isStrictSignature(publicKey, signature) && (await env.verifier.verify(publicKey, deltaMessage(id), signature));
+    const verdicts = await Promise.all(own.filter(({ seq }) => seq > sealed).map(isSigned));
+    if (!verdicts.includes(true)) return;
     await this.#guard.stop();
     this.#room = await this.#room.renewed();
     this.#certifier = makeCertifier(this.#room);
