@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { readRoot, rebuildTrie, recordPayloadToBytes, valueToBytes } from '@mangrove/protocol';
+import { defaultLimits, readRoot, rebuildTrie, recordPayloadToBytes, valueToBytes } from '@mangrove/protocol';
 import { median } from '../support/stats.mjs';
 import { readTrace } from '../support/trace.mjs';
 import { repeated } from './edits.mjs';
@@ -36,7 +36,7 @@ export function measureDeleted({ steps }) {
     let made = 0;
     const put = async (ids, value) => {
       const receipts = ids.map((id) => tab.engine.put(tab.room, 'notes', id, value));
-      const rows = (await Promise.all(receipts)).map(({ row }) => row);
+      const rows = (await Promise.all(receipts)).flatMap((receipt) => receipt.rows);
       await tab.engine.reached(tab.room, { name: rows[0], rows, rung: 'relay' });
       world.edited(ids.length);
     };
@@ -56,6 +56,8 @@ export function measureDeleted({ steps }) {
     };
     const rows = await grow(world, tab, steps, write, { read, expected: () => 0, needed: () => kept.length });
     await tab.close();
+    const left = Math.max(...rows.map(({ tombstones }) => tombstones));
+    if (left > defaultLimits.floorTombstonesMin + BURST) throw new Error(`${left} tombstones are left: no floor collects them`);
     return { deleted: rows };
   });
 }
@@ -83,8 +85,8 @@ async function measureDocument(edits, steps) {
     for (let i = 0; i < count; i++) next.next().value();
     const edit = { updates, nonce: opened.nonce, clientId: opened.clientId, imported: false };
     updates = [];
-    const { row } = await tab.engine.edit(tab.room, DOCUMENT, edit);
-    await tab.engine.reached(tab.room, { name: row, rows: [row], rung: 'relay' });
+    const { rows } = await tab.engine.edit(tab.room, DOCUMENT, edit);
+    await tab.engine.reached(tab.room, { name: rows[0], rows, rung: 'relay' });
     world.edited(count);
   };
   const read = async (store) => {
@@ -111,7 +113,7 @@ async function measureRecord(steps) {
   const write = async (count) => {
     const receipts = [];
     for (let i = 0; i < count; i++) receipts.push(tab.engine.put(tab.room, 'counters', 'clicks', payload(++written)));
-    const rows = (await Promise.all(receipts)).map(({ row }) => row);
+    const rows = (await Promise.all(receipts)).flatMap((receipt) => receipt.rows);
     await tab.engine.reached(tab.room, { name: written, rows, rung: 'relay' });
     world.edited(count);
   };

@@ -37,7 +37,10 @@ export class GrowthWorld {
   async open({ store = this.store, isOffline = false } = {}) {
     const engine = createEngine(this.#environment(store), 'growth', defaultLimits);
     const listener = { ...LISTENER };
-    await engine.openRoom({ room: this.#room, relays: isOffline ? [] : ['wss://growth'] }, listener);
+    await engine.openRoom(
+      { room: this.#room, relays: isOffline ? [] : ['wss://growth'], history: CONFIG.history },
+      listener,
+    );
     return { engine, room: this.#room, close: () => engine.shutDown(false) };
   }
 

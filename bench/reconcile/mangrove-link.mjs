@@ -213,6 +213,7 @@ export class MangroveLink {
       present: [],
     }),
     joined: nothing,
+    'read-introduction': () => ({ kind: 'introduction-read', certificates: [], heads: [], next: undefined }),
     certify: nothing,
     'read-log': ({ after, met }) => ({
       kind: 'log-read',
