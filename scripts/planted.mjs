@@ -1,4 +1,4 @@
-// npm run test:planted -- [--only part-of-a-name] [--sample n] : plants each bug of test/planted in a copy of the tree, one at a
+// npm run test:planted -- [--only part-of-a-name] [--scenario n] [--sample n] : plants each bug of test/planted in a copy of the tree, one at a
 // time, and lets the suite look for it, the cheapest tests first. Prints who caught what and a closing line with counts, and
 // exits non-zero when fewer than 95 % are caught, or a patch does not apply any more.
 import { spawnSync } from 'node:child_process';
@@ -24,6 +24,7 @@ Plants each bug of test/planted in a copy of the tree, one at a time, and lets t
 nearest, then the scenarios, ${SEEDS} worlds, and all unit tests.
 
   --only <text>      only bugs whose file's name has this in it
+  --scenario <n>     only those of a scenario of docs/scenarios.md
   --sample <number>  only so many of them, spread over all
   --help             show this
 
@@ -33,10 +34,10 @@ Prints which test has caught which bug. Exits with 1 when fewer than ${CAUGHT_MI
 await main(async () => {
   const given = readArgs();
   if (given === 'help') return console.log(HELP.trimEnd());
-  const { only, sample } = given;
+  const { only, scenario, sample } = given;
   await ensureInstall();
-  const bugs = pick(readBugs(only), sample);
-  if (bugs.length === 0) throw new Error('No planted bug has such a name.');
+  const bugs = pick(readBugs(only, scenario), sample);
+  if (bugs.length === 0) throw new Error('There is no such planted bug.');
   const copy = copyTree();
   const clear = () => rmSync(copy, { recursive: true, force: true });
   for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -57,17 +58,22 @@ await main(async () => {
 
 function readArgs() {
   const { values } = parseArgs({
-    options: { only: { type: 'string' }, sample: { type: 'string' }, help: { type: 'boolean', default: false } },
+    options: {
+      only: { type: 'string' },
+      scenario: { type: 'string' },
+      sample: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
   });
   if (values.help) return 'help';
   const sample = values.sample === undefined ? undefined : Number(values.sample);
   if (sample !== undefined && !(Number.isSafeInteger(sample) && sample > 0))
     throw new Error(`--sample is not a number above 0: ${values.sample}`);
-  return { only: values.only ?? '', sample };
+  return { only: values.only ?? '', scenario: values.scenario, sample };
 }
 
 /** A patch begins with what a reader wants to know: `Rule`, `Bug`, and `Look`, the unit tests that stand nearest. */
-function readBugs(only) {
+function readBugs(only, scenario) {
   return readdirSync(fromRoot(FOLDER))
     .filter((file) => file.endsWith('.patch') && file.includes(only))
     .sort()
@@ -78,8 +84,10 @@ function readBugs(only) {
         if (value === undefined) throw new Error(`${file} does not say its ${name}.`);
         return value;
       };
-      return { file, rule: field('Rule'), bug: field('Bug'), look: field('Look').split(' ') };
-    });
+      const ofScenario = /^Scenario: (.+)$/m.exec(text)?.[1];
+      return { file, rule: field('Rule'), bug: field('Bug'), look: field('Look').split(' '), scenario: ofScenario };
+    })
+    .filter((bug) => scenario === undefined || bug.scenario === scenario);
 }
 
 /** Spread over all of them, the same ones for the same number. */

@@ -57,7 +57,8 @@ export function measureDeleted({ steps }) {
     const rows = await grow(world, tab, steps, write, { read, expected: () => 0, needed: () => kept.length });
     await tab.close();
     const left = Math.max(...rows.map(({ tombstones }) => tombstones));
-    if (left > defaultLimits.floorTombstonesMin + BURST) throw new Error(`${left} tombstones are left: no floor collects them`);
+    if (left > defaultLimits.floorTombstonesMin + BURST)
+      throw new Error(`${left} tombstones are left: no floor collects them`);
     return { deleted: rows };
   });
 }

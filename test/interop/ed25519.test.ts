@@ -60,7 +60,7 @@ describe('ed25519', () => {
     });
   });
 
-  test('[SG1] the pre-check alone refuses S from the order on, and A and R that are not canonical or of small order', () => {
+  test('[SG1] scenario 17: the pre-check alone refuses S from the order on, and A and R that are not canonical or of small order', () => {
     for (const vector of vectors) {
       const [publicKey, , signature] = bytesOf(vector);
       const mustRefuse =

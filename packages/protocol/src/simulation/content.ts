@@ -4,6 +4,7 @@ import { bodyOfDelta, bytesToRecordPayload, recordPayloadToBytes, updateOfDelta 
 import { encode } from '../codec.js';
 import type { Deflate } from '../compression.js';
 import { type Delta, FLAG, hasFlag } from '../delta.js';
+import { MangroveError } from '../errors.js';
 import type { KeyName } from '../ids.js';
 import type { Edit } from '../room/journal.js';
 import type { WriteKind } from './ledger.js';
@@ -18,6 +19,8 @@ export function editOf(name: KeyName, kind: WriteKind, write: number, bulkBytes:
       return { name, flags: 0, nonces: [], payload: recordPayloadToBytes({ value: valueToBytes({ write }) }) };
     case 'delete':
       return { name, flags: FLAG.tombstone, nonces: [], payload: new Uint8Array() };
+    default:
+      throw new MangroveError('OPTION_INVALID', { option: 'kind', reason: `${kind} is none of document, put, delete` });
   }
 }
 

@@ -3,6 +3,7 @@ export { cheapCrypto, cheapHash, simulatedSign, type WorldCrypto } from './crypt
 export type { Transacted } from './disk.js';
 export { SimulationFailure } from './failure.js';
 export { defaultOptions, FAULTS, type FaultKind, mixedOptions, type WorldOptions } from './options.js';
+export { MemoryStore, MemoryTables } from '../store/memory-store.js';
 export { Random } from './random.js';
 export { SimRelay } from './relay.js';
 export { SimReplica } from './replica.js';

@@ -14,6 +14,24 @@ test('[API] a world refuses an option that there is not, and a value of another 
   expect(() => world({ faults: 'partition' })).toThrow(refused);
 });
 
+test.each([
+  ['replicaCount', 0],
+  ['relayCount', 0],
+  ['keyCount', 0],
+  ['frameBytesMax', 16],
+  ['dropRatio', 5],
+  ['flipRatio', -0.1],
+  ['documentRatio', Number.NaN],
+])('[API] a world refuses %s of %d', (option, value) => {
+  expect(() => world({ [option]: value })).toThrow(refused);
+});
+
+test('[API] a replica refuses an edit of a kind that there is not', () => {
+  const [replica] = world({}).replicas;
+  const note = { kind: 'document', collection: '', id: 'note' } as const;
+  expect(() => replica?.edit(note, 'edit' as 'document')).toThrow(refused);
+});
+
 test('[API] a world refuses a fault that there is not, among its options and when it is to strike', () => {
   expect(() => world({ faults: ['partition', 'earthquake'] })).toThrow(refused);
   expect(() => world({}).strike('earthquake' as 'death')).toThrow(refused);

@@ -69,6 +69,7 @@ export interface WorldOptions {
   readonly relaySkewMsMax: number;
   /** `barriers`: only seals and a timer are strict, everything else is lost in a power cut up to the last of them. */
   readonly disk: 'strict' | 'barriers';
+  /** From 17 on, of which each part of a message is one byte. */
   readonly frameBytesMax: number;
   /** What may wait on the way to one replica; a relay lets go of who is slower. */
   readonly sendBufferBytesMax: number;
@@ -137,7 +138,25 @@ export const defaultOptions: WorldOptions = {
   isWatched: true,
 };
 
-/** A mistyped option would make another world than its author meant. Throws `OPTION_INVALID` for a name, a fault or a kind of value that there is not. */
+/** Of a frame this small each part of a message is one byte. */
+const ONE_BYTE_PARTS = 17;
+const RATIO = [0, 1] as const;
+
+/** Outside of these there is no world, or one that never comes to its end. */
+const BOUNDS: Partial<Record<keyof WorldOptions, readonly [min: number, max: number]>> = {
+  replicaCount: [1, 1_000],
+  relayCount: [1, 100],
+  keyCount: [1, 1_000_000],
+  frameBytesMax: [ONE_BYTE_PARTS, defaultOptions.frameBytesMax],
+  documentRatio: RATIO,
+  deleteRatio: RATIO,
+  dropRatio: RATIO,
+  duplicateRatio: RATIO,
+  flipRatio: RATIO,
+  bulkRatio: RATIO,
+};
+
+/** A mistyped option would make another world than its author meant. Throws `OPTION_INVALID` for a name, a fault or a value that there is not. */
 export function assertOptions(options: Partial<WorldOptions>): void {
   for (const [option, value] of Object.entries(options)) {
     if (!Object.hasOwn(defaultOptions, option))
@@ -152,6 +171,11 @@ export function assertOptions(options: Partial<WorldOptions>): void {
         reason: `it takes ${kindOf(wanted)}, not ${kindOf(value)}`,
       });
   }
+  for (const [option, [min, max]] of Object.entries(BOUNDS)) {
+    const value = options[option as keyof WorldOptions] as number | undefined;
+    if (value !== undefined && !(value >= min && value <= max))
+      throw new MangroveError('OPTION_INVALID', { option, reason: `it is ${value}, and goes from ${min} to ${max}` });
+  }
   for (const fault of options.faults ?? []) assertFault('faults', fault);
 }
 
@@ -164,8 +188,6 @@ export function assertFault(option: string, fault: string): void {
 const kindOf = (value: unknown): string => (Array.isArray(value) ? 'list' : typeof value);
 
 const YEAR_MS = 365 * DAY_MS;
-/** Of a frame this small each part of a message is one byte. */
-const ONE_BYTE_PARTS = 17;
 
 /** A configuration drawn from the seed, so that a run over many seeds is a run over many kinds of worlds. */
 export function mixedOptions(seed: number): WorldOptions {
