@@ -19,11 +19,13 @@ import {
   PROTOCOL_VERSION,
   type RelayMessage,
   type RoomId,
+  NO_QUOTA,
 } from '@mangrove/protocol';
 import { Counters } from '../../packages/relay/src/counters.js';
 import type { Link } from '../../packages/relay/src/link.js';
 import type { Connection, RelayPorts } from '../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
+import { defaultRates } from '../../packages/relay/src/rates.js';
 import { Turns } from '../../packages/relay/src/turns.js';
 import { bytesToReplicaMessage } from '../../packages/protocol/src/wire/codec.js';
 import { publicKeyOf, replicaOf, room, sha256 } from '../interop/fixture.js';
@@ -212,6 +214,8 @@ class World {
       limits: defaultLimits,
       authenticate: undefined,
       counters: this.counters,
+      rates: defaultRates,
+      quota: NO_QUOTA,
       turns: new Turns((run) => void setImmediate(run)),
       report: (error) => this.faults.push(error),
     };

@@ -126,7 +126,7 @@ export class ProtocolClient {
     for (const frame of messageToFrames(messageToBytes(message, this.#told), defaultLimits)) this.sendFrame(frame);
   }
 
-  sendFrame(frame: Uint8Array): void {
+  sendFrame(frame: Uint8Array | string): void {
     this.#socket.send(frame);
   }
 

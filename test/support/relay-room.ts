@@ -18,7 +18,9 @@ import {
   type Message,
   messageToBytes,
   messageToFrames,
+  NO_QUOTA,
   PROTOCOL_VERSION,
+  type Quota,
   type RelayMessage,
   type ReplicaId,
   signDelta,
@@ -29,6 +31,7 @@ import { expect } from 'vitest';
 import { Counters } from '../../packages/relay/src/counters.js';
 import type { Link } from '../../packages/relay/src/link.js';
 import type { Authenticate, Connection, RelayPorts } from '../../packages/relay/src/ports.js';
+import { type RateOptions, ratesOf } from '../../packages/relay/src/rates.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
 import { Turns } from '../../packages/relay/src/turns.js';
 import { nodeHash } from '../../packages/relay/src/runtimes/node-crypto.js';
@@ -53,7 +56,12 @@ export class RoomWorld {
   readonly ports: RelayPorts;
 
   /** `authenticate`: what a token gives; without it everybody may read and write. */
-  constructor({ authenticate, limits }: { authenticate?: Authenticate; limits?: Partial<Limits> } = {}) {
+  constructor({
+    authenticate,
+    limits,
+    rates,
+    quota,
+  }: { authenticate?: Authenticate; limits?: Partial<Limits>; rates?: RateOptions; quota?: Partial<Quota> } = {}) {
     const memory = openMemory();
     this.environment = { ...memory, room: (id) => this.#failing(memory.room(id)) };
     this.ports = {
@@ -68,6 +76,8 @@ export class RoomWorld {
       clock: { nowMs: () => this.nowMs },
       random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
       limits: { ...defaultLimits, ...limits },
+      rates: ratesOf(rates),
+      quota: { ...NO_QUOTA, ...quota },
       authenticate,
       counters: this.counters,
       turns: new Turns((run) => void this.later(run)),

@@ -292,6 +292,19 @@ const ERRORS = {
     message: 'A write of replica {replica} was covered by one whose writer cannot have seen it.',
     remedy: 'Nothing is lost: it is sealed again and stands beside the other.',
   },
+  RATE_LIMITED: {
+    wire: 48,
+    retryable: true,
+    message: 'The relay takes no more {what} of this {scope} for {retryAfterMs} ms.',
+    remedy: 'Nothing is lost: what was written waits on this device and is sent by itself when the time has come.',
+  },
+  QUOTA_EXCEEDED: {
+    wire: 49,
+    retryable: true,
+    message: 'The room is full at the relay: it has {used} of {max} {what}.',
+    remedy:
+      'Nothing is lost: it waits on this device and is tried again now and then. Delete something, or ask the operator for more room.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -132,6 +132,7 @@ export {
 } from './room/accept.js';
 export { isNews, type Outcome } from './room/outcome.js';
 export { isAhead, siftAhead } from './room/ahead.js';
+export { NO_QUOTA, type OverQuota, type Quota, readUsage, siftByQuota, type Usage } from './room/quota.js';
 export { dotKey, splitTrieKeys } from './room/set-rows.js';
 export {
   checkpointDelayMs,

@@ -4,6 +4,7 @@ import {
   arrivedInParts,
   cleanRoom,
   type CommittedDelta,
+  type Delta,
   defaultLimits,
   isMangroveError,
   isNews,
@@ -17,6 +18,9 @@ import {
   type RelayEvent,
   type ReplicaId,
   type RoomRef,
+  type OverQuota,
+  type Quota,
+  siftByQuota,
   type Steps,
   type Store,
   type Transaction,
@@ -46,8 +50,8 @@ interface Waiting extends Push {
 }
 
 interface Committed {
-  /** For each push the outcomes of its deltas, in their order. */
-  readonly outcomes: readonly (readonly Outcome[])[];
+  /** For each push what became of its deltas, in their order. */
+  readonly outcomes: readonly (readonly (Outcome | OverQuota)[])[];
   readonly fresh: readonly CommittedDelta[];
   /** How many of them were sent as a repair. */
   readonly repaired: number;
@@ -179,11 +183,11 @@ export class CommitQueue {
   }
 
   #plan(batch: readonly Waiting[]): Plan<Committed> {
-    const { clock, limits } = this.#host.ports;
+    const { clock, limits, quota } = this.#host.ports;
     const nowMs = clock.nowMs();
     const room = this.#room;
     return function* (tx) {
-      const committed = yield* commitBatch(tx, room, batch, nowMs);
+      const committed = yield* commitBatch(tx, room, batch, quota, nowMs);
       const rowsMax = 2 * (committed.superseded + committed.fresh.length) + SPARE_ROWS;
       yield* cleanRoom(tx, nowMs, limits, rowsMax);
       return committed;
@@ -203,6 +207,7 @@ export class CommitQueue {
     counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
     for (const { link, seqs, refusals, bytes, isRepair } of answersOf(batch, outcomes)) {
       counters.add('deltas_refused', refusals.length);
+      counters.add('deltas_over_quota', refusals.filter(({ code }) => code === 'QUOTA_EXCEEDED').length);
       // What repairs the relay is a question about its root.
       const logged = fresh.filter(({ via }) => via === link.challenge).length;
       link.deliver({ kind: 'pushed', seqs, refusals, position, bytes, logged, tells: tells || isRepair });
@@ -223,7 +228,7 @@ function answersOf(batch: readonly Push[], outcomes: Committed['outcomes']): rea
   const answers: PushAnswer[] = [];
   const open = new Map<Link, PushAnswer>();
   for (const [i, push] of batch.entries()) {
-    const { seqs, refusals } = sortOutcomes(push, outcomes[i] as readonly Outcome[]);
+    const { seqs, refusals } = sortOutcomes(push, outcomes[i] as readonly (Outcome | OverQuota)[]);
     const isRepair = push.deltas.some(({ from }) => from === 'others');
     const answer = open.get(push.link);
     if (answer !== undefined && answer.seqs.length + seqs.length <= defaultLimits.deltasPerMessageMax) {
@@ -244,14 +249,24 @@ export function bytesOfPush({ deltas }: Pick<Push, 'deltas'>): number {
   return deltas.reduce((sum, { delta }) => sum + delta.bytes.length, 0);
 }
 
+/** [SY27] */
+export function quotaRefusal(
+  { replica, seq }: Pick<Delta, 'replica' | 'seq'>,
+  { what, used, max }: OverQuota,
+): Refusal {
+  return { replica, seq, code: 'QUOTA_EXCEEDED', facts: { replica, seq, what, used, max } };
+}
+
 /** Only own deltas are acknowledged by number: a number says nothing of whose delta it is. */
-function sortOutcomes(push: Push, outcomes: readonly Outcome[]): { seqs: number[]; refusals: Refusal[] } {
+function sortOutcomes(push: Push, outcomes: readonly (Outcome | OverQuota)[]): { seqs: number[]; refusals: Refusal[] } {
   const seqs: number[] = [];
   const refusals = [...push.refusals];
   for (const [i, { delta }] of push.deltas.entries()) {
     const { replica, seq } = delta;
     const isOwn = replica === push.replica;
-    if (outcomes[i] === 'reused') refusals.push({ replica, seq, code: 'DOT_REUSED', facts: { replica, seq } });
+    const outcome = outcomes[i];
+    if (typeof outcome === 'object') refusals.push(quotaRefusal(delta, outcome));
+    else if (outcomes[i] === 'reused') refusals.push({ replica, seq, code: 'DOT_REUSED', facts: { replica, seq } });
     // Its author seals the content again, so that a floor takes nothing from who has only just come back [FL5].
     else if (outcomes[i] === 'trashed' && isOwn)
       refusals.push({ replica, seq, code: 'UNDER_FLOOR', facts: { replica, seq } });
@@ -262,8 +277,14 @@ function sortOutcomes(push: Push, outcomes: readonly Outcome[]): { seqs: number[
 }
 
 /** Authors' own deltas and those of others are taken by different rules [CX7], in one transaction. */
-function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], nowMs: number): Steps<Committed> {
-  const outcomes = batch.map((push) => new Array<Outcome>(push.deltas.length));
+function* commitBatch(
+  tx: Transaction,
+  room: RoomRef,
+  batch: readonly Push[],
+  quota: Quota,
+  nowMs: number,
+): Steps<Committed> {
+  const outcomes = batch.map((push) => new Array<Outcome | OverQuota>(push.deltas.length));
   const fresh: CommittedDelta[] = [];
   let superseded = 0;
   let repaired = 0;
@@ -274,14 +295,24 @@ function* commitBatch(tx: Transaction, room: RoomRef, batch: readonly Push[], no
         itsFrom === from ? [{ delta, of, at, via: push.link.challenge }] : [],
       ),
     );
-    if (items.length === 0) continue;
+    const over = yield* siftByQuota(
+      tx,
+      items.map(({ delta }) => delta),
+      quota,
+    );
+    for (const [i, { of, at }] of items.entries()) {
+      const why = over[i];
+      if (why !== undefined) (outcomes[of] as OverQuota[])[at] = why;
+    }
+    const fitting = items.filter((_, i) => over[i] === undefined);
+    if (fitting.length === 0) continue;
     // Nobody here can tell whether what superseded a delta can be read, so its bytes stay for a while.
     const options: AcceptOptions = { nowMs, from, retain: () => true };
-    const deltas = items.map(({ delta }) => delta);
+    const deltas = fitting.map(({ delta }) => delta);
     const accepted = yield* acceptAndLog(tx, room, deltas, options);
     position = accepted.position;
     superseded += accepted.removed.length + accepted.swept.length;
-    for (const [i, { delta, of, at, via }] of items.entries()) {
+    for (const [i, { delta, of, at, via }] of fitting.entries()) {
       const outcome = accepted.outcomes[i] as Outcome;
       (outcomes[of] as Outcome[])[at] = outcome;
       if (outcome === 'superseded') superseded++;

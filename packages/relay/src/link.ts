@@ -17,11 +17,16 @@ import {
   ShownKeys,
   stepSync,
 } from '@mangrove/protocol';
+import { Intake } from './intake.js';
+import { DEBT_MS_MAX } from './rates.js';
+import type { RoomAllowances } from './allowance.js';
 import { EVENT_BYTES, LinkQueue } from './link-queue.js';
 import type { Connection, RelayPorts } from './ports.js';
 
 /** Bytes of messages that may wait on one link before its socket is asked to read no further. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** When it is worth looking whether a full room has a place. */
+const FULL_MS = 5_000;
 /** Enough in the send buffer to keep any network busy until the next page is read. */
 const READ_AHEAD_BYTES = 1024 * 1024;
 /** Standard codes: the client comes back by itself. */
@@ -34,6 +39,7 @@ export interface LinkHost {
   readonly ports: RelayPorts;
   /** While true nothing more is taken from the socket. */
   readonly isClosing: boolean;
+  readonly allowances: RoomAllowances;
   /** Which room a hello is about: known only then, as a room's id is bound to its configuration. */
   configFor(hello: Hello | undefined): LinkConfig;
   /** Runs an effect that is more than a `send`; its answer is stepped before the next event. */
@@ -60,7 +66,9 @@ export class Link {
   #state: RelayState;
   #replica: ReplicaId | undefined;
   readonly #queue = new LinkQueue();
+  readonly #intake: Intake;
   #isRunning = false;
+  #isHeld = false;
   #isOpen = true;
   #isReadingLog = false;
   #waitingBytes = 0;
@@ -77,6 +85,10 @@ export class Link {
     this.number = number;
     this.openedAtMs = clock.nowMs();
     this.shown = new ShownKeys(limits.shownKeysMax);
+    this.#intake = new Intake(host.ports, host.allowances, {
+      tell: (facts) => this.#send({ kind: 'fault', code: 'RATE_LIMITED', facts }),
+      end: () => this.shut(RETRY.tryAgainLater, 'RATE_LIMITED'),
+    });
     // Nobody has said who they are yet: a hello fits into a frame, and nothing larger is gathered for strangers.
     this.#joiner = new FrameJoiner({ ...limits, messageBytesMax: limits.frameBytesMax });
     this.#state = greeting(host.configFor(undefined), {
@@ -116,11 +128,13 @@ export class Link {
   receive(frame: Uint8Array): Promise<void> | undefined {
     if (!this.#isOpen || this.#host.isClosing) return undefined;
     const { counters, clock } = this.#host.ports;
+    this.#intake.frame(frame.length);
     try {
       const bytes = this.#joiner.add(frame);
-      if (bytes === undefined) return undefined;
+      if (bytes === undefined) return this.#hold();
       const message = bytesToReplicaMessage(bytes, this.#heard);
       counters.add('messages_received');
+      this.#intake.message(message);
       this.#enqueue({ kind: 'message', message, nowMs: clock.nowMs() }, bytes.length + EVENT_BYTES);
     } catch (error) {
       if (!isMangroveError(error)) this.fail(error);
@@ -131,10 +145,13 @@ export class Link {
         this.#enqueue({ kind: 'malformed', code, facts: facts as Record<string, string | number> }, EVENT_BYTES);
       }
     }
-    if (this.#waitingBytes <= WAITING_BYTES_MAX) return undefined;
-    return new Promise((resolve) => {
-      this.#resume = resolve;
-    });
+    return this.#hold();
+  }
+
+  /** What the runtime answers by itself counts as a message too; asks it to wait as {@link receive} does. */
+  heard(bytes: number): Promise<void> | undefined {
+    this.#intake.frame(bytes);
+    return this.#hold();
   }
 
   deliver(event: RelayEvent): void {
@@ -165,6 +182,17 @@ export class Link {
     this.#host.left(this);
   }
 
+  /** [SY26] The room has as many connections as it may have. */
+  refuse(): void {
+    this.#host.ports.counters.add('connections_limited');
+    this.#send({
+      kind: 'fault',
+      code: 'RATE_LIMITED',
+      facts: { scope: 'room', what: 'connections', retryAfterMs: FULL_MS },
+    });
+    this.shut(RETRY.tryAgainLater, 'RATE_LIMITED');
+  }
+
   /** A bug or a broken disk costs the connection, never the process. */
   fail(error: unknown): void {
     if (!this.#isOpen && isMangroveError(error)) return;
@@ -188,6 +216,25 @@ export class Link {
 
   committed(): Promise<unknown> {
     return this.#commits;
+  }
+
+  /** [SY26] One promise at a time: while the runtime waits, what it had read already still comes. */
+  #hold(): Promise<void> | undefined {
+    const debtMs = this.#intake.look();
+    if (this.#isHeld || !this.#isOpen || (debtMs === 0 && this.#waitingBytes <= WAITING_BYTES_MAX)) return undefined;
+    this.#isHeld = true;
+    return this.#untilFree(Math.min(debtMs, DEBT_MS_MAX)).finally(() => {
+      this.#isHeld = false;
+    });
+  }
+
+  async #untilFree(debtMs: number): Promise<void> {
+    if (debtMs > 0) await new Promise<void>((resolve) => void setTimeout(resolve, debtMs).unref?.());
+    while (this.#isOpen && this.#waitingBytes > WAITING_BYTES_MAX) {
+      await new Promise<void>((resolve) => {
+        this.#resume = resolve;
+      });
+    }
   }
 
   #enqueue(event: RelayEvent, bytes: number): void {
@@ -238,7 +285,10 @@ export class Link {
     const { state, effects } = stepSync(this.#state, event);
     if ('rights' in state && !('rights' in this.#state)) this.#joiner = new FrameJoiner(this.#host.ports.limits);
     this.#state = state;
-    if ('replica' in state) this.#replica = state.replica;
+    if ('replica' in state && this.#replica === undefined) {
+      this.#replica = state.replica;
+      this.#intake.isOf(state.replica);
+    }
     const isWaiting = effects.some(({ kind }) => kind !== 'send' && kind !== 'close');
     if (isWaiting) return this.#runAll(effects);
     for (const effect of effects) this.#runAtOnce(effect);

@@ -29,13 +29,15 @@ import {
   type RoomRef,
   type ScrubFindings,
   type ScrubPlace,
+  type Refusal,
   siftAhead,
+  siftByQuota,
   scrubStep,
   type ShownKeys,
   type Store,
   type VersionVector,
 } from '@mangrove/protocol';
-import { CommitQueue, type CommitHost } from './commits.js';
+import { CommitQueue, type CommitHost, quotaRefusal } from './commits.js';
 import { RoomCertificates } from './certificates.js';
 import { RoomVerifier, type Sifted } from './verification.js';
 
@@ -87,7 +89,20 @@ export class OpenedRoom {
       : { passed: pushed, refusals: [] };
     const counts = shown.size > 0 && (await this.certificates.hasRoom());
     const signed = await this.verifier.sift(near.passed, counts ? shown : undefined);
-    return { ...signed, refusals: [...near.refusals, ...signed.refusals] };
+    const { passed, refusals } = await this.#fit(signed.passed);
+    return { ...signed, passed, refusals: [...near.refusals, ...signed.refusals, ...refusals] };
+  }
+
+  /** [SY27] What comes in parts is refused before they are asked for; all else when it is committed. */
+  async #fit<Pushed extends PushedDelta | PushedStub>(
+    pushed: readonly Pushed[],
+  ): Promise<{ readonly passed: readonly Pushed[]; readonly refusals: readonly Refusal[] }> {
+    const stubs = pushed.flatMap((item) => ('stub' in item ? [item.stub] : []));
+    if (stubs.length === 0) return { passed: pushed, refusals: [] };
+    const over = await this.read((tx) => siftByQuota(tx, stubs, this.#host.ports.quota));
+    const refusals = stubs.flatMap((stub, i) => (over[i] === undefined ? [] : quotaRefusal(stub, over[i])));
+    const refused = new Set(stubs.filter((_, i) => over[i] !== undefined));
+    return { passed: pushed.filter((item) => !('stub' in item && refused.has(item.stub))), refusals };
   }
 
   /** [SY11] Keeps the newest statement of each replica. One from the future would hide all that follow it. */

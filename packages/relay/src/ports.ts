@@ -1,5 +1,6 @@
-import type { Hash, Limits, ReplicaId, Right, Verifier } from '@mangrove/protocol';
+import type { Hash, Limits, Quota, ReplicaId, Right, Verifier } from '@mangrove/protocol';
 import type { Counters } from './counters.js';
+import type { RateLimits } from './rates.js';
 import type { Turns } from './turns.js';
 import type { Environment } from './storage/environment.js';
 
@@ -57,6 +58,9 @@ export interface RelayPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: Limits;
+  readonly rates: RateLimits;
+  /** Of each room. */
+  readonly quota: Quota;
   /** Without it everybody may read and write. */
   readonly authenticate: Authenticate | undefined;
   readonly counters: Counters;

@@ -18,6 +18,7 @@ import {
   type ReplicaId,
   type VersionVector,
 } from '@mangrove/protocol';
+import { RoomAllowances } from './allowance.js';
 import { Beginning } from './beginning.js';
 import { bytesOfPush, type Push } from './commits.js';
 import { authenticate, readWelcoming } from './admission.js';
@@ -49,6 +50,7 @@ type EffectOf<Kind extends RelayEffect['kind']> = Extract<RelayEffect, { kind: K
 export class RelayRoom implements LinkHost {
   readonly name: string;
   readonly ports: RelayPorts;
+  readonly allowances: RoomAllowances;
   readonly #links = new Set<Link>();
   /** The admitted ones, and whose they are. */
   readonly #present = new Map<Link, ReplicaId>();
@@ -62,6 +64,7 @@ export class RelayRoom implements LinkHost {
   private constructor(name: string, ports: RelayPorts) {
     this.name = name;
     this.ports = ports;
+    this.allowances = new RoomAllowances(ports);
     this.#beginning = new Beginning(name, this);
     const present = this.#present;
     const pace = {
@@ -101,6 +104,7 @@ export class RelayRoom implements LinkHost {
     this.#links.add(link);
     link.deliver({ kind: 'opened' });
     if (this.#isClosing) link.shut(RETRY.goingAway, 'the relay is stopping');
+    else if (this.#links.size > this.ports.rates.room.sockets) link.refuse();
     return link;
   }
 

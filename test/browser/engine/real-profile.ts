@@ -7,6 +7,7 @@ import {
   type RoomId,
   type TABLES,
   valueToBytes,
+  NO_QUOTA,
 } from '@mangrove/protocol';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { expect } from 'vitest';
@@ -20,6 +21,7 @@ import { webVerifier } from '../../../packages/client/src/worker/web-crypto.js';
 import { webEnvironment } from '../../../packages/client/src/worker/web-environment.js';
 import { Counters } from '../../../packages/relay/src/counters.js';
 import { RelayRoom } from '../../../packages/relay/src/room.js';
+import { defaultRates } from '../../../packages/relay/src/rates.js';
 import { Turns } from '../../../packages/relay/src/turns.js';
 
 /** Soon: a test does not wait for what a disk has spoiled to be come upon. */
@@ -160,6 +162,8 @@ export async function openRelay(room: string, store: MemoryStore): Promise<Relay
     limits: defaultLimits,
     authenticate: undefined,
     counters: new Counters(),
+    rates: defaultRates,
+    quota: NO_QUOTA,
     turns: new Turns((run) => void setTimeout(run)),
     report: (error) => reportError(error),
   });

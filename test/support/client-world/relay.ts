@@ -1,7 +1,8 @@
-import { MemoryStore, type RoomId } from '@mangrove/protocol';
+import { MemoryStore, NO_QUOTA, type Quota, type RoomId } from '@mangrove/protocol';
 import { Counters } from '../../../packages/relay/src/counters.js';
 import type { Authenticate, RelayIdentity, RelayPorts } from '../../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../../packages/relay/src/room.js';
+import { defaultRates } from '../../../packages/relay/src/rates.js';
 import { Turns } from '../../../packages/relay/src/turns.js';
 import type { Environment as RelayEnvironment } from '../../../packages/relay/src/storage/environment.js';
 import { hash, type Keys } from '../keys.js';
@@ -43,6 +44,9 @@ export class WorldRelay {
   /** False: nobody gets through. */
   isUp = true;
   authenticate: Authenticate | undefined;
+  /** Of rooms that are opened from now on. */
+  rates = defaultRates;
+  quota: Quota = NO_QUOTA;
   readonly #world: ClientWorld;
   readonly #rooms = new Map<string, Promise<RelayRoom>>();
   readonly connections = new Set<MemoryConnection>();
@@ -90,6 +94,7 @@ export class WorldRelay {
       storeId: disk.storeId,
       sign: async (message) => disk.keys.sign(message),
     };
+    const relay = this;
     return {
       environment,
       identity,
@@ -101,6 +106,10 @@ export class WorldRelay {
       authenticate: async (request) =>
         this.authenticate === undefined ? { rights: ['read', 'write'] } : this.authenticate(request),
       counters: this.counters,
+      rates: this.rates,
+      get quota() {
+        return relay.quota;
+      },
       turns: new Turns((run) => void setImmediate(run)),
       report: (error) => this.#world.bugs.push(error),
     };

@@ -17,6 +17,7 @@ import {
   roomRef,
   setWorld,
 } from '../../../../test/support/client-world.js';
+import { defaultRates } from '../../../relay/src/rates.js';
 import { forgeRecord } from '../../../../test/support/forged-record.js';
 import type { Room } from '../room.js';
 
@@ -380,5 +381,87 @@ describe('forgeries', () => {
     await world.until('quarantined', () => ann.status.quarantined === 1);
     expect(ann.status.lastError?.code).toBe('UNDECODABLE');
     expect(await readValue(ann, 'a'), 'what it covers is still read').toBe(1);
+  });
+});
+
+describe('a relay that has enough', () => {
+  test('[SY27] a full room: its author is told, keeps what was written, and sends it when there is room', async () => {
+    const [annProfile, bobProfile] = [world.profile(), world.profile()];
+    world.relay.quota = { bytesMax: Number.POSITIVE_INFINITY, deltasMax: 3 };
+    const [ann, bob] = [annProfile.tab().room(), bobProfile.tab().room()];
+    for (let i = 0; i < 3; i++) await world.run(ann.collection('todos').put(`a${i}`, i));
+    await world.agree(ann, bob);
+    const note = ann.document('note');
+    await world.run(note.ready);
+    note.ydoc.getText('t').insert(0, 'kept');
+    const receipt = await world.run(ann.collection('todos').put('b', 'kept'));
+    const refused = expect(receipt.reached('relay')).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      retryable: true,
+      facts: { what: 'deltas', used: 3, max: 3 },
+    });
+    await known(ann, 'QUOTA_EXCEEDED');
+    // What was refused first holds up what is sealed after it.
+    await world.pass(70_000, 1_000);
+    await world.run(refused);
+    expect(ann.status).toMatchObject({ connection: 'connected', lastError: { retryable: true } });
+    expect(ann.status.pending.writes).toBe(2);
+    expect(await readValue(ann, 'b')).toBe('kept');
+    // What others write into it is refused as well, and what is there is read as ever.
+    await world.run(bob.collection('todos').put('c', 'of bob'));
+    await known(bob, 'QUOTA_EXCEEDED');
+    expect(await readValue(bob, 'a2')).toBe(2);
+    await world.pass(150_000, 1_000);
+    expect(ann.status.pending.writes).toBe(2);
+    world.relay.quota = { bytesMax: Number.POSITIVE_INFINITY, deltasMax: 10 };
+    await world.run(receipt.reached('relay'));
+    await world.agree(ann, bob);
+    expect(await readValue(bob, 'b')).toBe('kept');
+    expect(await readValue(ann, 'c')).toBe('of bob');
+    const copy = bob.document('note');
+    await world.run(copy.ready);
+    expect(copy.ydoc.getText('t').toString()).toBe('kept');
+    expect([rowsOf(annProfile, 'journal'), rowsOf(annProfile, 'outbox')]).toEqual([0, 0]);
+  });
+
+  test('[SY27] in a full room a record can be deleted', async () => {
+    world.relay.quota = { bytesMax: Number.POSITIVE_INFINITY, deltasMax: 2 };
+    const [ann, bob] = [world.profile().tab().room(), world.profile().tab().room()];
+    for (let i = 0; i < 2; i++) await world.run(ann.collection('todos').put(`a${i}`, i));
+    await world.agree(ann, bob);
+    const receipt = await world.run(bob.collection('todos').delete('a0'));
+    await world.run(receipt.reached('relay'));
+    await world.agree(ann, bob);
+    expect(await readValue(ann, 'a0')).toBeUndefined();
+    expect(bob.status.lastError).toBeNull();
+  });
+
+  test('[SY26] who sends too fast is told, and all of it arrives', async () => {
+    const rates = { messages: 2, bytes: 1e9, deltas: 1e9, presenceBytes: 1e9 };
+    world.relay.rates = { connection: rates, replica: rates, room: { ...defaultRates.room } };
+    const [ann, bob] = [world.profile().tab().room(), world.profile().tab().room()];
+    await world.agree(ann, bob);
+    for (let i = 0; i < 60; i++) {
+      await world.run(ann.collection('todos').put(`a${i}`, i));
+      await world.pass(40, 10);
+    }
+    await known(ann, 'RATE_LIMITED');
+    expect(ann.status.lastError).toMatchObject({ retryable: true });
+    await world.agree(ann, bob);
+    for (let i = 0; i < 60; i++) expect(await readValue(bob, `a${i}`)).toBe(i);
+    expect(ann.status.pending.writes).toBe(0);
+  });
+
+  test('[SY26] a room has only so many places, and who waits for one comes in by itself', async () => {
+    world.relay.rates = { ...defaultRates, room: { ...defaultRates.room, sockets: 1 } };
+    const annProfile = world.profile();
+    const ann = annProfile.tab().room();
+    await world.agree(ann);
+    const bob = world.profile().tab().room();
+    await world.run(bob.ready);
+    await known(bob, 'RATE_LIMITED');
+    expect(bob.status.connection).not.toBe('refused');
+    ann.close();
+    await world.agree(bob);
   });
 });

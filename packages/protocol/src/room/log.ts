@@ -29,6 +29,8 @@ const POSITION_BYTES = 16 + ROLL_BYTES;
 const POSITION = utf8ToBytes('position');
 /** The offset from which the log is looked through next. */
 const SWEPT = utf8ToBytes('log-swept');
+/** What the deltas weighed whose rows were swept out of the log. */
+const DROPPED = utf8ToBytes('log-dropped');
 const PAGE_ROWS = 256;
 const PAGE_BYTES = 128 * 1024;
 /** What is read for one page, as a large delta is read to make its stub. */
@@ -121,18 +123,33 @@ export function* readLogPage(
 export function* sweepLog(tx: Transaction, before: Hlc, limit: number): Steps<boolean> {
   const swept = yield* tx.get('meta', SWEPT);
   const rows = yield* tx.rows('log', { from: swept ?? new Uint8Array(), limit });
+  let droppedBytes = 0;
   for (const [key, value] of rows) {
     const trieKey = trieKeyOfRow(value);
     if (parseTrieKey(trieKey).hlc >= before) continue;
     // Only whether it is there: the largest bodies need not be read for that.
     const found = yield* tx.keys('deltas', { from: trieKey, to: concatBytes(trieKey, Uint8Array.of(0)), limit: 1 });
-    if (found.length === 0) tx.delete('log', key);
+    if (found.length > 0) continue;
+    tx.delete('log', key);
+    droppedBytes += sizeOfRow(value);
   }
+  if (droppedBytes > 0) tx.put('meta', DROPPED, u64ToBytes(droppedBytes + (yield* readDroppedBytes(tx))));
   const last = rows.at(-1);
   const isAtEnd = last === undefined || rows.length < limit;
   if (isAtEnd) tx.delete('meta', SWEPT);
   else tx.put('meta', SWEPT, u64ToBytes(bytesToU64(last[0]) + 1));
   return isAtEnd;
+}
+
+/** What the deltas of the log weigh: those that stand, and those that are kept for a while after something took their place. */
+export function* readLogBytes(tx: Transaction): Steps<number> {
+  const { bytes } = yield* readLogEnd(tx);
+  return Math.max(0, bytes - (yield* readDroppedBytes(tx)));
+}
+
+function* readDroppedBytes(tx: Transaction): Steps<number> {
+  const row = yield* tx.get('meta', DROPPED);
+  return row === undefined ? 0 : bytesToU64(row);
 }
 
 /** Rows say how large their deltas are, so that no more is read than goes into a page; one at least. */

@@ -18,16 +18,18 @@ export function attachSocket(socket: WebSocket, room: RelayRoom, origin: string 
   // A frame that `ws` cannot read ends its connection by itself; unheard, the error would end the process.
   socket.on('error', () => {});
   socket.on('close', () => link.closed());
-  socket.on('message', (data: RawData, isBinary) => {
-    const bytes = toBytes(data);
-    if (!isBinary && isPing(bytes)) {
-      socket.send(PONG, { binary: false });
-      return;
-    }
-    const ready = link.receive(bytes);
+  const holdBack = (ready: Promise<void> | undefined): void => {
     if (ready === undefined) return;
     socket.pause();
     ready.then(() => socket.resume());
+  };
+  // `ws` answers it.
+  socket.on('ping', (data: Buffer) => holdBack(link.heard(data.length)));
+  socket.on('message', (data: RawData, isBinary) => {
+    const bytes = toBytes(data);
+    if (isBinary || !isPing(bytes)) return holdBack(link.receive(bytes));
+    socket.send(PONG, { binary: false });
+    holdBack(link.heard(bytes.length));
   });
 }
 
@@ -60,6 +62,8 @@ class SocketConnection implements Connection {
   }
 
   close(code: number, reason: string): void {
+    // Its answer is read like anything else.
+    this.#socket.resume();
     this.#socket.close(code, reason);
     this.#wake(Number.NEGATIVE_INFINITY);
   }

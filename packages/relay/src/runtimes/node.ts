@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { defaultLimits, type Limits } from '@mangrove/protocol';
+import { defaultLimits, type Limits, NO_QUOTA, type Quota } from '@mangrove/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Counters } from '../counters.js';
 import type { Authenticate, RelayPorts } from '../ports.js';
+import { type RateOptions, ratesOf } from '../rates.js';
 import { Rooms } from '../rooms.js';
 import { type Environment, openMemory } from '../storage/environment.js';
 import { lockFolder } from '../storage/folder-lock.js';
@@ -14,6 +15,7 @@ import { answerHttp, readRoomName } from './node-http.js';
 import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
 
 export type { Authenticate, Authentication, AuthenticationRequest } from '../ports.js';
+export type { RateOptions } from '../rates.js';
 
 const ROOM_PATH = /^\/parties\/relay\/([^/]+)$/;
 const SWEEP_INTERVAL_MS = 5_000;
@@ -27,6 +29,10 @@ export interface RelayOptions {
   /** Without it everybody may read and write every room. */
   readonly authenticate?: Authenticate | undefined;
   readonly limits?: Partial<Limits> | undefined;
+  /** What is taken in a second of a connection, a replica and a room; what is left out is as in the guide. `OPTION_INVALID` for what is no rate. */
+  readonly rates?: RateOptions | undefined;
+  /** What each room may take up; without it as much as the disk has. */
+  readonly quota?: Partial<Quota> | undefined;
   /** Origins whose pages may connect; without it all may. What is no browser sends none and is not held up by this. */
   readonly allowedOrigins?: readonly string[] | undefined;
   /** A fault for a developer to look at; written to the standard error output without it. */
@@ -192,6 +198,8 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     clock: { nowMs: Date.now },
     random: nodeRandom,
     limits: { ...defaultLimits, ...options.limits },
+    rates: ratesOf(options.rates),
+    quota: { ...NO_QUOTA, ...options.quota },
     authenticate: options.authenticate,
     counters: new Counters(),
     turns: new Turns((run) => void setImmediate(run)),
