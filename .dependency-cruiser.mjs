@@ -77,6 +77,9 @@ export default {
     onlyIn('yjs', ['packages/client/src/documents/', 'packages/client/src/awareness/'], ['yjs', 'y-protocols']),
     onlyIn('fflate', 'packages/client/src/deflate.ts'),
     onlyIn('lmdb', 'packages/relay/src/storage/lmdb-store.ts'),
+    onlyIn('jose', 'packages/relay/src/auth.ts'),
+    onlyIn('pino', 'packages/relay/src/runtimes/node-log.ts'),
+    onlyIn('prom-client', 'packages/relay/src/runtimes/node-metrics.ts'),
     onlyIn('ws', 'packages/relay/src/runtimes/', ['ws', '@types/ws']),
   ],
   options: {

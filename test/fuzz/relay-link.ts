@@ -216,6 +216,8 @@ class World {
       counters: this.counters,
       rates: defaultRates,
       quota: NO_QUOTA,
+      recheckMs: undefined,
+      once: async () => true,
       turns: new Turns((run) => void setImmediate(run)),
       report: (error) => this.faults.push(error),
     };

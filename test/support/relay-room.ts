@@ -32,6 +32,7 @@ import { Counters } from '../../packages/relay/src/counters.js';
 import type { Link } from '../../packages/relay/src/link.js';
 import type { Authenticate, Connection, RelayPorts } from '../../packages/relay/src/ports.js';
 import { type RateOptions, ratesOf } from '../../packages/relay/src/rates.js';
+import { onceOnly } from '../../packages/relay/src/once-only.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
 import { Turns } from '../../packages/relay/src/turns.js';
 import { nodeHash } from '../../packages/relay/src/runtimes/node-crypto.js';
@@ -58,10 +59,17 @@ export class RoomWorld {
   /** `authenticate`: what a token gives; without it everybody may read and write. */
   constructor({
     authenticate,
+    recheckMs,
     limits,
     rates,
     quota,
-  }: { authenticate?: Authenticate; limits?: Partial<Limits>; rates?: RateOptions; quota?: Partial<Quota> } = {}) {
+  }: {
+    authenticate?: Authenticate;
+    recheckMs?: number;
+    limits?: Partial<Limits>;
+    rates?: RateOptions;
+    quota?: Partial<Quota>;
+  } = {}) {
     const memory = openMemory();
     this.environment = { ...memory, room: (id) => this.#failing(memory.room(id)) };
     this.ports = {
@@ -79,6 +87,8 @@ export class RoomWorld {
       rates: ratesOf(rates),
       quota: { ...NO_QUOTA, ...quota },
       authenticate,
+      recheckMs,
+      once: onceOnly(this.environment, nodeHash),
       counters: this.counters,
       turns: new Turns((run) => void this.later(run)),
       report: (error) => this.faults.push(error),

@@ -305,6 +305,12 @@ const ERRORS = {
     remedy:
       'Nothing is lost: it waits on this device and is tried again now and then. Delete something, or ask the operator for more room.',
   },
+  TOKEN_EXPIRED: {
+    wire: 50,
+    retryable: true,
+    message: 'The token, or the ticket, does not count any more: {reason}.',
+    remedy: 'It is tried again with a fresh one: pass a function as `token`, which fetches one for each connection.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

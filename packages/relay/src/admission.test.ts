@@ -50,6 +50,7 @@ test('[SY1] who does not prove to hold the key is denied, whatever their token s
   const ports = (isValid: boolean) =>
     ({
       identity: { relayKey: new Uint8Array(32), storeId },
+      clock: { nowMs: () => 0 },
       verifier: { verify: async () => isValid },
     }) as unknown as RelayPorts;
   const hello = { publicKey, proof: new Uint8Array(64).fill(1), token: 'token' } as unknown as Parameters<

@@ -6,6 +6,7 @@ import {
   type Hello,
   helloMessage,
   isCursorValid,
+  isMangroveError,
   isStrictSignature,
   type LastTaken,
   readAhead,
@@ -13,12 +14,13 @@ import {
   readPosition,
   type RelayEvent,
   type ReplicaId,
+  type Right,
   type RoomRef,
   type Steps,
   type Transaction,
 } from '@mangrove/protocol';
 import { readCertificates } from './certificates.js';
-import type { Authentication, RelayPorts } from './ports.js';
+import type { Authentication, AuthenticationRequest, RelayPorts } from './ports.js';
 
 type Denied = RelayEvent & { kind: 'denied' };
 
@@ -31,7 +33,7 @@ export async function authenticate(
   hello: Hello,
   challenge: Uint8Array,
   origin: string | undefined,
-): Promise<({ kind: 'allowed'; replica: ReplicaId } & Authentication) | Denied> {
+): Promise<({ kind: 'allowed'; replica: ReplicaId; access: Access } & Authentication) | Denied> {
   const { relayKey, storeId } = ports.identity;
   const replica = deriveReplicaId(room.hash, room.roomId, hello.publicKey);
   const message = helloMessage(room.roomId, relayKey, storeId, challenge);
@@ -39,22 +41,63 @@ export async function authenticate(
     isStrictSignature(hello.publicKey, hello.proof) &&
     (await ports.verifier.verify(hello.publicKey, message, hello.proof));
   if (!isProven) return { kind: 'denied', code: 'SIGNATURE_INVALID', facts: { replica } };
-  const authentication = await askWhoItIs(ports, {
+  const request = {
     room: room.name,
     replica,
     ...(hello.token === undefined ? {} : { token: hello.token }),
     ...(origin === undefined ? {} : { origin }),
-  });
+  };
+  let authentication: Authentication | null;
+  try {
+    authentication = await askWhoItIs(ports, request);
+  } catch (error) {
+    if (!isMangroveError(error) || error.code !== 'TOKEN_EXPIRED') throw error;
+    return { kind: 'denied', code: error.code, facts: { reason: String(error.facts.reason) } };
+  }
   if (authentication === null || authentication.rights.length === 0)
     return { kind: 'denied', code: 'UNAUTHORIZED', facts: { reason: 'the token gives no right to this room' } };
-  return { kind: 'allowed', replica, ...authentication };
+  return { kind: 'allowed', replica, ...authentication, access: accessOf(authentication, request, ports) };
 }
 
-function askWhoItIs(
-  { authenticate }: RelayPorts,
-  request: Parameters<NonNullable<RelayPorts['authenticate']>>[0],
+/** By what a connection is open. */
+export interface Access {
+  readonly request: AuthenticationRequest;
+  readonly rights: readonly Right[];
+  readonly expiresAtMs: number;
+  readonly subject: string | undefined;
+  readonly checkedAtMs: number;
+}
+
+function accessOf(
+  { rights, expiresAtMs, subject }: Authentication,
+  request: AuthenticationRequest,
+  { clock }: RelayPorts,
+): Access {
+  const checkedAtMs = clock.nowMs();
+  return { request, rights, expiresAtMs: expiresAtMs ?? Number.POSITIVE_INFINITY, subject, checkedAtMs };
+}
+
+/** What the connection may do by now: `less` where the client has to come back to be told of it. Rejects where nobody can tell now. */
+export async function recheck(ports: RelayPorts, access: Access): Promise<Access | 'nothing' | 'less'> {
+  const { request, rights } = access;
+  let now: Authentication | null;
+  try {
+    now = await askWhoItIs(ports, { ...request, isRecheck: true });
+  } catch (error) {
+    if (!isMangroveError(error) || error.code !== 'TOKEN_EXPIRED') throw error;
+    return 'less';
+  }
+  if (now === null || now.rights.length === 0) return 'nothing';
+  return rights.every((right) => now.rights.includes(right)) ? accessOf({ ...now, rights }, request, ports) : 'less';
+}
+
+export async function askWhoItIs(
+  { authenticate, clock, once }: RelayPorts,
+  request: AuthenticationRequest,
 ): Promise<Authentication | null> {
-  return authenticate === undefined ? Promise.resolve(EVERYBODY) : authenticate(request);
+  if (authenticate === undefined) return EVERYBODY;
+  const nowMs = clock.nowMs();
+  return await authenticate(request, { nowMs, once: (id, untilMs) => once(id, untilMs, nowMs) });
 }
 
 export interface Welcoming extends LastTaken {

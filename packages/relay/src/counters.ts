@@ -3,6 +3,7 @@ const COUNTERS = {
   connections_opened: 'Connections that were accepted.',
   connections_admitted: 'Connections that were admitted to a room.',
   connections_denied: 'Connections that were denied by their proof, token or room configuration.',
+  connections_revoked: 'Connections that were closed because they may not be here any more.',
   connections_failed: 'Connections that were closed by a fault of the relay or its storage.',
   connections_displaced: 'Connections that ended because the same replica came over another.',
   connections_slow: 'Connections that were closed because they did not read what they were sent.',

@@ -1,5 +1,6 @@
 import {
   bytesToReplicaMessage,
+  CLOSE,
   errorToFacts,
   FrameJoiner,
   greeting,
@@ -17,6 +18,7 @@ import {
   ShownKeys,
   stepSync,
 } from '@mangrove/protocol';
+import type { Access } from './admission.js';
 import { Intake } from './intake.js';
 import { DEBT_MS_MAX } from './rates.js';
 import type { RoomAllowances } from './allowance.js';
@@ -57,7 +59,8 @@ export class Link {
   readonly number: number;
   readonly openedAtMs: number;
   readonly shown: ShownKeys;
-  expiresAtMs = Number.POSITIVE_INFINITY;
+  /** Once it was admitted. */
+  access: Access | undefined;
   readonly #host: LinkHost;
   #joiner: FrameJoiner;
   /** What was told over this connection, by the peer and to it [SY21]. */
@@ -180,6 +183,14 @@ export class Link {
     this.connection.close(code, reason);
     this.#release(this.#waitingBytes);
     this.#host.left(this);
+  }
+
+  /** It may not be here any more, and does not come back by itself. */
+  revoke(): void {
+    if (!this.#isOpen) return;
+    this.#host.ports.counters.add('connections_revoked');
+    this.#send({ kind: 'fault', code: 'UNAUTHORIZED', facts: { reason: 'the access was revoked' } });
+    this.shut(CLOSE.revoked, 'revoked');
   }
 
   /** [SY26] The room has as many connections as it may have. */

@@ -38,16 +38,33 @@ export interface AuthenticationRequest {
   readonly room: string;
   readonly replica: ReplicaId;
   readonly origin?: string;
+  /** True where the connection is open already, and is asked about again: a ticket was used by it. */
+  readonly isRecheck?: boolean;
 }
 
 export interface Authentication {
   readonly rights: readonly Right[];
   /** From then on the connection is let go; the client comes back with a fresh token. */
   readonly expiresAtMs?: number;
+  /** Whose token it is: what `revoke` takes, and what logs name. */
+  readonly subject?: string;
 }
 
-/** Null: not allowed, for good. A throw: cannot tell now, try again. */
-export type Authenticate = (request: AuthenticationRequest) => Promise<Authentication | null>;
+/** What a relay gives its `authenticate` hook. */
+export interface AuthenticationContext {
+  readonly nowMs: number;
+  /**
+   * True the first time that it is asked for this id before `untilMs`, which is at most {@link ONCE_MS_MAX} ahead; false from then on. It is on
+   * disk before it is true, so a restart forgets nothing.
+   */
+  once(id: string, untilMs: number): Promise<boolean>;
+}
+
+/** Null: not allowed, for good. A `TOKEN_EXPIRED` that is thrown: come back with another token. Any other throw: cannot tell now, try again. */
+export type Authenticate = (
+  request: AuthenticationRequest,
+  context: AuthenticationContext,
+) => Promise<Authentication | null>;
 
 /** All that a runtime gives a room. */
 export interface RelayPorts {
@@ -63,6 +80,10 @@ export interface RelayPorts {
   readonly quota: Quota;
   /** Without it everybody may read and write. */
   readonly authenticate: Authenticate | undefined;
+  /** An open connection is asked about again this often; never without it. */
+  readonly recheckMs: number | undefined;
+  /** Shared by all rooms; see {@link AuthenticationContext}. */
+  readonly once: (id: string, untilMs: number, nowMs: number) => Promise<boolean>;
   readonly counters: Counters;
   /** Shared by all rooms. */
   readonly turns: Turns;

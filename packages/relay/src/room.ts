@@ -25,8 +25,7 @@ import { authenticate, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
 import type { OpenedRoom } from './opened-room.js';
 import type { Connection, RelayPorts } from './ports.js';
-
-const HELLO_WITHIN_MS = 30_000;
+import { type Revocation, revokeLinks, sweepLinks } from './watch.js';
 
 export interface RoomVersion {
   readonly offset: number;
@@ -114,14 +113,14 @@ export class RelayRoom implements LinkHost {
     return standing && { ...standing.position, vector: standing.vector };
   }
 
-  /** Now and then: lets go of those who never say hello and of those whose token has expired. */
+  /** Now and then: lets go of those who may not be here. */
   sweep(): void {
-    const nowMs = this.ports.clock.nowMs();
-    for (const link of this.#links) {
-      if (link.expiresAtMs <= nowMs) link.shut(RETRY.policy, 'the token has expired');
-      else if (link.replica === undefined && nowMs - link.openedAtMs > HELLO_WITHIN_MS)
-        link.shut(RETRY.policy, 'no hello came');
-    }
+    sweepLinks(this.#links, this.ports);
+  }
+
+  /** How many connections were let go. */
+  revoke(selector: Revocation): number {
+    return revokeLinks(this.#links, selector);
   }
 
   /** Now and then, also while it is in use. */
@@ -212,7 +211,7 @@ export class RelayRoom implements LinkHost {
     const { origin } = link.connection;
     const answer = await authenticate(ports, { ...room, name: this.name }, hello, link.challenge, origin);
     if (answer.kind === 'denied') return this.#deny(answer);
-    const { replica, rights, expiresAtMs } = answer;
+    const { replica, rights, access } = answer;
     const opened = await this.#beginning.begin(rights, roomConfig);
     if (opened === undefined) return this.#deny({ kind: 'denied', code: 'ROOM_NOT_BEGUN', facts: {} });
     if (opened.ref.roomId !== hello.roomId)
@@ -221,7 +220,7 @@ export class RelayRoom implements LinkHost {
     const admission = await this.#admit(link, replica, opened, hello);
     if (admission === undefined) return { kind: 'displaced', replica };
     const { welcoming, present } = admission;
-    link.expiresAtMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
+    link.access = access;
     ports.counters.add('connections_admitted');
     const certificate = rights.includes('write') ? welcoming.certificate : undefined;
     return { kind: 'authenticated', replica, rights, present, ...welcoming, certificate };

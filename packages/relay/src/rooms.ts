@@ -1,6 +1,7 @@
 import { Janitor } from './janitor.js';
 import type { RelayPorts } from './ports.js';
 import { RelayRoom, type RoomVersion } from './room.js';
+import type { Revocation } from './watch.js';
 
 /** A room without connections is kept this long: people reload pages. */
 const IDLE_MS = 60_000;
@@ -50,6 +51,16 @@ export class Rooms {
     } finally {
       await room.close();
     }
+  }
+
+  /** Lets go of connections; how many. Whether they may come back is for `authenticate` to say. */
+  async revoke(selector: Revocation): Promise<number> {
+    let count = 0;
+    for (const [name, { room: opening }] of this.#rooms) {
+      if (selector.room !== undefined && selector.room !== name) continue;
+      count += (await opening.catch(() => undefined))?.revoke(selector) ?? 0;
+    }
+    return count;
   }
 
   /** To be called every few seconds. */

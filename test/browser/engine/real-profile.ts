@@ -164,6 +164,8 @@ export async function openRelay(room: string, store: MemoryStore): Promise<Relay
     counters: new Counters(),
     rates: defaultRates,
     quota: NO_QUOTA,
+    recheckMs: undefined,
+    once: async () => true,
     turns: new Turns((run) => void setTimeout(run)),
     report: (error) => reportError(error),
   });

@@ -103,10 +103,12 @@ export class WorldRelay {
       clock: { nowMs: () => this.#world.nowMs + this.skewMs },
       random: { bytes: (count) => this.#world.bytes(count) },
       limits: this.#world.limits,
-      authenticate: async (request) =>
-        this.authenticate === undefined ? { rights: ['read', 'write'] } : this.authenticate(request),
+      authenticate: async (request, context) =>
+        this.authenticate === undefined ? { rights: ['read', 'write'] } : this.authenticate(request, context),
       counters: this.counters,
       rates: this.rates,
+      recheckMs: undefined,
+      once: async () => true,
       get quota() {
         return relay.quota;
       },

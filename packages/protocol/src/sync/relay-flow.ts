@@ -19,7 +19,9 @@ export type Admitted = Extract<RelayState, { rights: unknown }>;
 export const CLOSE = {
   displaced: 4000,
   roomNotBegun: 4001,
+  tokenExpired: 4002,
   notAllowed: 4401,
+  revoked: 4403,
   versionUnsupported: 4406,
   roomConfigMismatch: 4409,
   tooManyFaults: 4429,

@@ -42,6 +42,7 @@ const WRITES: ReadonlySet<ReplicaMessage['kind']> = new Set(['push', 'certificat
 const DENIAL_CLOSES: Readonly<Partial<Record<MangroveError['code'], number>>> = {
   ROOM_CONFIG_MISMATCH: CLOSE.roomConfigMismatch,
   ROOM_NOT_BEGUN: CLOSE.roomNotBegun,
+  TOKEN_EXPIRED: CLOSE.tokenExpired,
   VERSION_UNSUPPORTED: CLOSE.versionUnsupported,
 };
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { assertName, bytesToHex, type ReplicaId } from '@mangrove/protocol';
+import { assertName, bytesToHex, isMangroveError, type ReplicaId } from '@mangrove/protocol';
+import { askWhoItIs } from '../admission.js';
 import type { RelayPorts } from '../ports.js';
 import type { Rooms } from '../rooms.js';
 
@@ -72,20 +73,19 @@ async function readVersion(host: HttpHost, name: string, request: IncomingMessag
   return { status: 200, body: { room: name, offset, vector: Object.fromEntries(vector), root: bytesToHex(root) } };
 }
 
-async function denialOf(
-  { authenticate }: RelayPorts,
-  room: string,
-  request: IncomingMessage,
-): Promise<Reply | undefined> {
-  if (authenticate === undefined) return undefined;
+async function denialOf(ports: RelayPorts, room: string, request: IncomingMessage): Promise<Reply | undefined> {
+  if (ports.authenticate === undefined) return undefined;
   const { authorization, origin } = request.headers;
   const token = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1];
-  const authentication = await authenticate({
+  const authentication = await askWhoItIs(ports, {
     room,
     // Nobody proves a key here.
     replica: '' as ReplicaId,
     ...(token === undefined ? {} : { token }),
     ...(origin === undefined ? {} : { origin }),
+  }).catch((error: unknown) => {
+    if (isMangroveError(error) && error.code === 'TOKEN_EXPIRED') return null;
+    throw error;
   });
   if (authentication === null) return { status: 401, body: 'A token with the right to read is needed.' };
   return authentication.rights.includes('read') ? undefined : { status: 403, body: 'The token has no right to read.' };

@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { defaultLimits, type Limits, NO_QUOTA, type Quota } from '@mangrove/protocol';
+import { defaultLimits, type Limits, MangroveError, NO_QUOTA, type Quota } from '@mangrove/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Counters } from '../counters.js';
+import { onceOnly } from '../once-only.js';
 import type { Authenticate, RelayPorts } from '../ports.js';
+import type { Revocation } from '../watch.js';
 import { type RateOptions, ratesOf } from '../rates.js';
 import { Rooms } from '../rooms.js';
 import { type Environment, openMemory } from '../storage/environment.js';
@@ -14,7 +16,8 @@ import { Turns } from '../turns.js';
 import { answerHttp, readRoomName } from './node-http.js';
 import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
 
-export type { Authenticate, Authentication, AuthenticationRequest } from '../ports.js';
+export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
+export type { Revocation } from '../watch.js';
 export type { RateOptions } from '../rates.js';
 
 const ROOM_PATH = /^\/parties\/relay\/([^/]+)$/;
@@ -28,6 +31,8 @@ export interface RelayOptions {
   readonly storage?: string | undefined;
   /** Without it everybody may read and write every room. */
   readonly authenticate?: Authenticate | undefined;
+  /** `authenticate` is asked again about each open connection this often, in ms; without it once. It is told `isRecheck` then. */
+  readonly recheckMs?: number | undefined;
   readonly limits?: Partial<Limits> | undefined;
   /** What is taken in a second of a connection, a replica and a room; what is left out is as in the guide. `OPTION_INVALID` for what is no rate. */
   readonly rates?: RateOptions | undefined;
@@ -47,6 +52,11 @@ export interface Relay {
   /** For a server of your own: false, and nothing done, when the path is none of the relay's. */
   handle(request: IncomingMessage, response: ServerResponse): boolean;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /**
+   * Closes every open connection for which all that is given holds, with 4403: its client does not come back by itself. Resolves to how many. It
+   * is `authenticate` that keeps them out from then on. Rejects with `OPTION_INVALID` where nothing is given.
+   */
+  revoke(selector: Revocation): Promise<number>;
   /** Drains: no new connections, what was pushed is on disk and acknowledged, then every connection is closed. */
   close(): Promise<void>;
 }
@@ -136,6 +146,12 @@ class NodeRelay implements Relay {
     });
   }
 
+  async revoke(selector: Revocation): Promise<number> {
+    if (selector.room === undefined && selector.replica === undefined && selector.subject === undefined)
+      throw new MangroveError('OPTION_INVALID', { option: 'revoke', reason: 'it names no room, replica or subject' });
+    return await (await this.#opening).rooms.revoke(selector);
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
@@ -201,6 +217,8 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     rates: ratesOf(options.rates),
     quota: { ...NO_QUOTA, ...options.quota },
     authenticate: options.authenticate,
+    recheckMs: options.recheckMs,
+    once: onceOnly(environment, nodeHash),
     counters: new Counters(),
     turns: new Turns((run) => void setImmediate(run)),
     report,
