@@ -358,6 +358,8 @@ export { proveByHead } from './room/prove.js';
 export { readKnown } from './room/reach.js';
 export { resetClock, settleTrash, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';
 export { asImport, takeIdentity } from './room/identity.js';
+export { putWreckage, readWreckage, type Salvaged, takeWreckage, type Wreckage } from './room/salvage.js';
+export { FAILED, type TolerantSteps } from './store/tolerant.js';
 export {
   makeVersionId,
   packVersion,

@@ -6,6 +6,8 @@ import type { Database } from '../../../packages/client/src/stores/database.js';
 import { unavailable } from '../../../packages/client/src/stores/places.js';
 import type { Leadership } from '../../../packages/client/src/tabs/leadership.js';
 import { createEngine } from '../../../packages/client/src/worker/engine.js';
+// Loaded before a test begins: the time of a world does not wait for it.
+import '../../../packages/client/src/worker/on-demand.js';
 import type { EngineApi } from '../../../packages/client/src/worker/engine-api.js';
 import { hash } from '../keys.js';
 import { crossing } from './crossing.js';
@@ -36,8 +38,8 @@ export class Tab {
   /** Where they are when the device's storage has failed. */
   readonly #refuge: Profile;
   readonly #inMemory: boolean;
-  /** Where its rows are now. */
-  #place: Profile;
+  /** Where the rows and keys of a database are. */
+  readonly #places = new WeakMap<Database, Profile>();
   #onLost: ((error: MangroveError) => void) | undefined;
   #isGone = false;
   /** What waits for a frozen tab, in the order in which it came; undefined where the tab is awake. */
@@ -48,7 +50,6 @@ export class Tab {
     this.relays = relays;
     this.#device = profile;
     this.#refuge = profile.refuge();
-    this.#place = profile;
     this.#inMemory = inMemory;
     this.engine = crossing(createEngine(this.#environment(), 'world', profile.world.limits));
     profile.world.opened(this);
@@ -140,11 +141,13 @@ export class Tab {
         if (place === 'main' && this.#inMemory)
           throw new MangroveError('STORAGE_UNAVAILABLE', { reason: 'a test denies it', failure: 'denied' });
         this.#onLost = onLost;
-        this.#place = place === 'main' ? this.#device : this.#refuge;
-        return this.#database(this.#place);
+        const from = place === 'main' ? this.#device : this.#refuge;
+        const database = this.#database(from);
+        this.#places.set(database, from);
+        return database;
       },
-      openIdentity: async (_, roomId, spent) => {
-        const { replica, signer, isNew } = this.#place.identity(roomId, spent);
+      openIdentity: async (database, roomId, spent) => {
+        const { replica, signer, isNew } = (this.#places.get(database) as Profile).identity(roomId, spent);
         const sign = async (message: Uint8Array): Promise<Uint8Array> => {
           await this.beforeSign();
           await this.awake();

@@ -21,6 +21,8 @@ export interface Carried {
   readonly row: number;
   /** Writes that somebody may ask for, and that were on the failed store alone. */
   readonly lost: readonly number[];
+  /** Set where they were read from the failed store afterwards: how many could not be, as far as there is a trace of them. */
+  readonly salvaged?: { readonly lost: number } | undefined;
 }
 
 /** Their numbers in the new store, in the order of `rows`. */

@@ -13,7 +13,7 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
 
   /** Loaded with the first backup: few pages ever make one. */
   const loadBackups = (): Promise<Backups> => {
-    backups ??= import('./backup/backups.js').then(
+    backups ??= import('./on-demand.js').then(
       (module) => new module.Backups({ hash: env.hash, borrow: (name, history) => rooms.borrow(name, history) }),
     );
     return backups;
@@ -21,7 +21,7 @@ export function createEngine(env: Environment, databaseName: string, limits: Lim
 
   /** Loaded when an application first asks for earlier states. */
   const keep = async <Answer>(name: string, use: (keeper: VersionKeeper) => Promise<Answer>): Promise<Answer> => {
-    const { VersionKeeper } = await import('./versions/version-keeper.js');
+    const { VersionKeeper } = await import('./on-demand.js');
     return rooms.ask(name, ({ writes, backupHost: { options } }) => {
       const put: VersionsHost['put'] = (collection, id, payload) => writes.put(collection, id, payload);
       return use(new VersionKeeper({ env, options, put }));

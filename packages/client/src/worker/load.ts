@@ -80,8 +80,10 @@ function* loadRoom(
   carried: Carried | undefined,
 ): Steps<LoadedRoom> {
   yield* assertRootSound(tx, room);
+  // Another tab has salvaged the same meanwhile, in the transaction in which it made the rows this replica's.
+  const isThere = carried?.salvaged !== undefined && (yield* readOwnReplica(tx)) !== undefined;
   yield* takeIdentity(tx, room, replica);
-  const numbers = carried === undefined ? [] : yield* carry(tx, carried);
+  const numbers = carried === undefined || isThere ? [] : yield* carry(tx, carried);
   return { ...(yield* readRoom(tx, replica)), carried: numbers };
 }
 

@@ -2,13 +2,14 @@ import {
   deriveRoomId,
   type ErrorCode,
   errorToFacts,
-  type ErrorFacts,
   HealingStore,
   isMangroveError,
   type Limits,
   MangroveError,
+  readOwnReplica,
   type ReplicaId,
   type RoomConfig,
+  type RoomRef,
   type Steps,
   type Transaction,
 } from '@mangrove/protocol';
@@ -70,8 +71,8 @@ export class Rooms {
     this.#env = env;
     this.#name = databaseName;
     this.#limits = limits;
-    this.#databases = new Databases(env, databaseName, (failure) => {
-      for (const room of this.#rooms.values()) this.#moveRoom(room, failure);
+    this.#databases = new Databases(env, databaseName, () => {
+      for (const room of this.#rooms.values()) this.#moveRoom(room);
     });
   }
 
@@ -147,7 +148,6 @@ export class Rooms {
     try {
       const runtime = await this.#openIn(opened, room, opening);
       room.opened = opened;
-      if (opened.failure !== undefined) runtime.fault(opened.failure);
       if (room.isPaused) runtime.pause(true);
       return runtime;
     } catch (error) {
@@ -171,7 +171,10 @@ export class Rooms {
     const rescued = opened.rescued?.room(roomId);
     const leave = (reason: MangroveError): void => void this.#databases.failed(opened, reason);
     const read = (tx: Transaction) => readRescued(tx, ref, identity.replica);
-    const carried = opening.carried ?? (await rescued?.transact(read, { mode: 'write' }));
+    const carried =
+      opening.carried ??
+      (await rescued?.transact(read, { mode: 'write' })) ??
+      (await this.#salvage(opened, ref, options, identity.replica));
     const runtime = await RoomRuntime.open(
       env,
       {
@@ -200,8 +203,35 @@ export class Rooms {
       await runtime.close();
       return this.#openIn(opened, room, { loss });
     }
+    if (opened.failure !== undefined) runtime.fault(opened.failure);
     if (loss !== undefined) runtime.lost(loss);
+    if (carried?.salvaged !== undefined && carried.salvaged.lost !== 0)
+      runtime.lost(new MangroveError('STORAGE_LOST', { writes: carried.salvaged.lost }));
     return runtime;
+  }
+
+  /**
+   * [JS12] What the database before this one holds of a room that was never open there, or not whole, and has never been open here. Without a
+   * mark the page knows of nothing that a relay has not: what was salvaged at an earlier visit has been sent.
+   */
+  async #salvage(
+    { database, left }: Opened,
+    ref: RoomRef,
+    { mark }: RoomOptions,
+    heir: ReplicaId,
+  ): Promise<Carried | undefined> {
+    if (left === undefined || mark === undefined) return undefined;
+    if ((await database.room(ref.roomId).transact(readOwnReplica, { mode: 'read' })) !== undefined) return undefined;
+    const source = {
+      open: () => this.#databases.openLeft(left),
+      nowMs: () => this.#env.clock.nowMs(),
+      room: ref,
+      writes: mark.writes,
+    };
+    // Loaded when a database is left: hardly any ever is.
+    const salvaged = await import('./on-demand.js').then((module) => module.salvage(source, heir)).catch(reportError);
+    const { rows = [], lost = mark.writes } = salvaged ?? {};
+    return { rows, row: 0, lost: [], salvaged: { lost } };
   }
 
   #takeNewIdentity(room: OpenRoom, spent: ReplicaId): void {
@@ -214,13 +244,12 @@ export class Rooms {
   }
 
   /** [JS8] Into the next database, with what this tab has written and nobody else has. */
-  #moveRoom(room: OpenRoom, failure: ErrorFacts): void {
+  #moveRoom(room: OpenRoom): void {
     this.#replace(room, async (former) => {
       // It was being opened when the database failed, and has been opened in the next one.
       if (former !== undefined && room.opened === (await this.#databases.current())) return former;
       const carried = await former?.leave();
       const runtime = await this.#open(room, { carried });
-      runtime.fault(failure);
       if (carried !== undefined && carried.lost.length > 0)
         runtime.lost(new MangroveError('STORAGE_LOST', { writes: carried.lost.length }));
       return runtime;
