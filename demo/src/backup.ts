@@ -4,6 +4,9 @@ import { roomHref } from './address.ts';
 import { el, setText } from './dom.ts';
 import { describeError, formatCount } from './format.ts';
 
+/** What each copy begins with. */
+const MAGIC = 'mangrove:backup';
+
 export interface BackupElements {
   readonly save: HTMLButtonElement;
   readonly restore: HTMLButtonElement;
@@ -44,7 +47,10 @@ export function mountBackup({ save, restore, file, said }: BackupElements, clien
     // The same file can be chosen again.
     file.value = '';
     if (chosen === undefined) return;
-    void run('Restoring…', async () => describeRestored(await client.restore(chosen.stream()), room.name));
+    void run('Restoring…', async () => {
+      if ((await chosen.slice(0, MAGIC.length).text()) !== MAGIC) return 'This file is no copy that was saved here.';
+      return describeRestored(await client.restore(chosen.stream()), room.name);
+    });
   });
 }
 

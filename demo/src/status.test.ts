@@ -113,6 +113,18 @@ describe('trouble', () => {
     expect(detail).toMatch(/^Not kept on this device/);
   });
 
+  test('while nothing is kept here, why and what helps stays, also in sync', () => {
+    const lastError = {
+      ...{ code: 'STORAGE_NEWER', message: 'Another tab has a newer version.', remedy: 'Reload this tab.' },
+      ...{ retryable: false, atMs: 1 },
+    };
+    for (const storage of ['memory', 'lost'] as const)
+      expect(describeIt({ storage, lastError }).detail).toContain('Reload this tab.');
+    expect(describeIt({ storage: 'indexeddb', lastError }).detail).not.toContain('Reload');
+    expect(describeIt({ storage: 'lost' }).detail).toContain('All of it is at the relay');
+    expect(describeIt({ storage: 'lost', sync: 'behind', ...waiting(3, 0) }).detail).toContain('keep it open');
+  });
+
   test('a refusal stands above everything but storage', () => {
     expect(describeIt({ connection: 'refused', sync: 'behind', ...waiting(2, 0) })).toEqual({
       tone: 'trouble',

@@ -32,7 +32,11 @@ function describeTrouble(status: RoomStatus): Description | undefined {
     return {
       tone: 'trouble',
       headline: 'The storage of this device was lost',
-      detail: ['What you write is only in this tab: keep it open until it is in sync'],
+      detail: [
+        status.sync === 'in-sync' && pending.writes === 0
+          ? 'All of it is at the relay: reload this tab'
+          : 'What you write is only in this tab: keep it open until it is in sync',
+      ],
     };
   }
   if (storage === 'full') {
@@ -74,7 +78,7 @@ function describeNetwork(status: RoomStatus): Description {
 
 function describeSync(status: RoomStatus): Description {
   const { pending, progress, sync } = status;
-  const unkept = status.storage === 'memory' ? ['Not kept on this device: this browser gives no storage here'] : [];
+  const unkept = status.storage === 'memory' ? ['Not kept on this device'] : [];
   if (sync === 'in-sync') return { tone: 'ok', headline: `In sync, root ${formatRoot(status.root)}`, detail: unkept };
   const detail = pending.writes > 0 ? [waiting(status), ...unkept] : unkept;
   if (progress && progress.deltasTotal > 0) {
@@ -107,10 +111,12 @@ function describeAges(status: RoomStatus, elapsedMs: number): string[] {
 /** What does not come back is told until something else is to be told. */
 const LASTING: readonly string[] = ['STORAGE_LOST', 'DELTA_LOST'];
 
-function describeFaults({ lastError, sync, staleness }: RoomStatus): string[] {
+function describeFaults({ lastError, storage, sync, staleness }: RoomStatus): string[] {
   const parts: string[] = [];
   // An error from before the last time that all was well is history, and history is in the inspector.
-  const isOver = sync === 'in-sync' && (staleness.lastSyncedAtMs ?? 0) >= (lastError?.atMs ?? 0);
+  // While nothing is kept here the reason of that is no history, and may be mended by who reads it.
+  const isKept = storage !== 'lost' && storage !== 'memory';
+  const isOver = isKept && sync === 'in-sync' && (staleness.lastSyncedAtMs ?? 0) >= (lastError?.atMs ?? 0);
   if (lastError && (!isOver || LASTING.includes(lastError.code)))
     parts.push(`${lastError.message} ${lastError.remedy}`.trim());
   return parts;

@@ -23,6 +23,8 @@ export async function keepPage(elements: UpdateElements, room: Room, isBeingType
   let isFirst = serviceWorker.controller === null;
   const takeover = new PageTakeover(elements, room, isBeingTyped);
   serviceWorker.addEventListener('controllerchange', () => {
+    // Who clears the data of the site takes the worker away: there is no other version.
+    if (serviceWorker.controller === null) return;
     if (!isFirst) takeover.ready(undefined);
     isFirst = false;
   });

@@ -25,19 +25,18 @@ export interface OpenedDocument {
 
 export const documentName = (id: string): KeyName => ({ kind: 'document', collection: '', id });
 
-/** Reads a document: siblings and journal, merged. A fresh nonce for every opening, as Yjs must never meet its own clientID. */
+/** Siblings and journal, merged. A fresh nonce for every opening, as Yjs must never meet its own clientID. */
 export async function openDocument(
-  store: Store,
+  read: (keyId: KeyId) => Promise<readonly Uint8Array[]>,
   room: RoomRef,
   replica: ReplicaId,
   id: string,
   nonce: number,
 ): Promise<OpenedDocument> {
   const keyId = keyIdOf(room, id);
-  const updates = await store.transact((tx) => readUpdates(tx, room, keyId), { mode: 'read' });
   return {
     keyId,
-    updates: updatesToOpen(updates),
+    updates: updatesToOpen(await read(keyId)),
     nonce,
     clientId: deriveClientId(room.hash, room.roomId, replica, nonce),
   };
@@ -58,7 +57,7 @@ function keyIdOf(room: RoomRef, id: string): KeyId {
 }
 
 /** What is quarantined is no part of what is shown; one bad delta does not keep the others from opening. */
-function* readUpdates(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Uint8Array[]> {
+export function* readUpdates(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Uint8Array[]> {
   const updates = yield* readWholeDocument(tx, room, keyId);
   const rows = yield* readJournalOf(tx, keyId);
   return [...updates, ...rows.map((row) => row.payload)];

@@ -1,7 +1,8 @@
 import { bytesToHex, errorToFacts } from '@mangrove/protocol';
 import type { ReceivedKey } from '../tabs/room-channel.js';
 import type { ChangeOrigin } from '../types.js';
-import { openDocument } from './documents.js';
+import { updatesToOpen } from '../documents/merge.js';
+import { readDocumentUpdates } from './documents.js';
 import { toReceivedKey } from './row-notices.js';
 import { readRoom } from './load.js';
 import type { RoomParts } from './room-parts.js';
@@ -43,8 +44,8 @@ export class Rereading {
     if (root !== status.link.root) {
       status.set({ root, ...loaded.marks });
       for (const id of documents.names()) {
-        const { updates } = await openDocument(shown, config.room, identity.replica, id, 0);
-        documents.deliver([{ document: id, updates }]);
+        const updates = await readDocumentUpdates(shown, config.room, id);
+        documents.deliver([{ document: id, updates: updatesToOpen(updates) }]);
       }
     }
     rungs.lookAgain();

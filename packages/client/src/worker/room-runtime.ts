@@ -18,6 +18,7 @@ import type { ChangeOrigin, RoomStatus } from '../types.js';
 import type { BackupHost } from './backup/backup-host.js';
 import type { Carried } from './carried.js';
 import { Collections } from './collections.js';
+import { DocumentReader } from './document-reader.js';
 import { documentName, type OpenedDocument, openDocument } from './documents.js';
 import type { ReachedWait, RoomListener, Vitals, WriteResult } from './engine-api.js';
 import { type LoadedRoom, openRows } from './load.js';
@@ -50,6 +51,7 @@ export class RoomRuntime {
   /** What was collected here, in every tab. */
   readonly trash: Trash;
   readonly #env: Environment;
+  readonly #reader: DocumentReader;
   readonly #options: RuntimeOptions;
   readonly #parts: RoomParts;
   readonly #ownership: Ownership;
@@ -89,6 +91,7 @@ export class RoomRuntime {
     this.#options = options;
     this.#parts = this.#makeParts(listener, channel, loaded);
     this.collections = this.#parts.collections;
+    this.#reader = new DocumentReader(this.#parts.shown, options.config.room);
     const owner = (): Owner | undefined => this.#ownership.owner;
     const deliver = (keys: readonly ReceivedKey[], origin: ChangeOrigin) => this.#deliver(keys, origin);
     this.#presences = new Presences(env, this.#parts, owner);
@@ -117,7 +120,8 @@ export class RoomRuntime {
     const { config, identity } = this.#options;
     // Open before reading: what is committed meanwhile is told, and applying it twice changes nothing.
     this.#parts.documents.open(id, this.#keyIdOf(id));
-    return openDocument(this.#parts.shown, config.room, identity.replica, id, this.#env.random.u32());
+    const read = (keyId: KeyId) => this.#reader.read(keyId);
+    return openDocument(read, config.room, identity.replica, id, this.#env.random.u32());
   }
 
   closeDocument(id: string): void {
