@@ -26,6 +26,7 @@ import type { Link } from '../../packages/relay/src/link.js';
 import type { Connection, RelayPorts } from '../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
 import { defaultRates } from '../../packages/relay/src/rates.js';
+import { SILENT } from '../../packages/relay/src/log.js';
 import { Turns } from '../../packages/relay/src/turns.js';
 import { bytesToReplicaMessage } from '../../packages/protocol/src/wire/codec.js';
 import { publicKeyOf, replicaOf, room, sha256 } from '../interop/fixture.js';
@@ -218,6 +219,7 @@ class World {
       quota: NO_QUOTA,
       recheckMs: undefined,
       once: async () => true,
+      log: SILENT,
       turns: new Turns((run) => void setImmediate(run)),
       report: (error) => this.faults.push(error),
     };

@@ -34,6 +34,7 @@ import type { Authenticate, Connection, RelayPorts } from '../../packages/relay/
 import { type RateOptions, ratesOf } from '../../packages/relay/src/rates.js';
 import { onceOnly } from '../../packages/relay/src/once-only.js';
 import { RelayRoom } from '../../packages/relay/src/room.js';
+import { SILENT } from '../../packages/relay/src/log.js';
 import { Turns } from '../../packages/relay/src/turns.js';
 import { nodeHash } from '../../packages/relay/src/runtimes/node-crypto.js';
 import { type Environment, openMemory } from '../../packages/relay/src/storage/environment.js';
@@ -90,6 +91,7 @@ export class RoomWorld {
       recheckMs,
       once: onceOnly(this.environment, nodeHash),
       counters: this.counters,
+      log: SILENT,
       turns: new Turns((run) => void this.later(run)),
       report: (error) => this.faults.push(error),
     };

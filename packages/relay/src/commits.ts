@@ -46,6 +46,7 @@ export interface Push {
 }
 
 interface Waiting extends Push {
+  readonly sinceMs: number;
   readonly done: () => void;
 }
 
@@ -101,7 +102,7 @@ export class CommitQueue {
   /** Resolves, and never rejects, when the push is on disk and announced, or its connection was let go. */
   add(push: Push): Promise<void> {
     return new Promise((done) => {
-      this.#waiting.push({ ...push, done });
+      this.#waiting.push({ ...push, sinceMs: performance.now(), done });
       this.#start();
     });
   }
@@ -158,13 +159,26 @@ export class CommitQueue {
     return this.#waiting.splice(0, count);
   }
 
+  /** Pushes that wait for the transaction after the one that is under way. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   async #commit(batch: readonly Waiting[]): Promise<void> {
+    const { counters } = this.#host.ports;
+    const beganMs = performance.now();
+    for (const { sinceMs } of batch) counters.observe('push_wait_seconds', (beganMs - sinceMs) / 1_000);
     let committed: Committed;
     try {
       committed = await this.#store.transact(this.#plan(batch), { mode: 'write', durability: 'strict' });
     } catch (error) {
       return await this.#failed(batch, error);
     }
+    counters.observe('commit_seconds', (performance.now() - beganMs) / 1_000);
+    counters.observe(
+      'commit_deltas',
+      batch.reduce((sum, { deltas }) => sum + deltas.length, 0),
+    );
     this.#announce(batch, committed);
     for (const push of batch) push.done();
   }
@@ -204,9 +218,11 @@ export class CommitQueue {
     if (arrived.length > 0) this.#host.arrived(arrived);
     const tells = this.#pace.tells(position);
     if (fresh.length > 0) this.#host.announce({ kind: 'committed', deltas: fresh, position, tells });
+    counters.add('deltas_forked', outcomes.flat().filter((outcome) => outcome === 'forked').length);
     counters.add('deltas_known', outcomes.flat().filter((outcome) => outcome === 'known').length);
     for (const { link, seqs, refusals, bytes, isRepair } of answersOf(batch, outcomes)) {
       counters.add('deltas_refused', refusals.length);
+      for (const { code } of refusals) counters.refused(code);
       counters.add('deltas_over_quota', refusals.filter(({ code }) => code === 'QUOTA_EXCEEDED').length);
       // What repairs the relay is a question about its root.
       const logged = fresh.filter(({ via }) => via === link.challenge).length;

@@ -1,5 +1,5 @@
 /** What a relay counts, by the name under which `/metrics` shows it. */
-const COUNTERS = {
+export const COUNTERS = {
   connections_opened: 'Connections that were accepted.',
   connections_admitted: 'Connections that were admitted to a room.',
   connections_denied: 'Connections that were denied by their proof, token or room configuration.',
@@ -15,6 +15,7 @@ const COUNTERS = {
   deltas_known: 'Pushed deltas that were known already.',
   deltas_refused: 'Pushed deltas that were refused.',
   deltas_over_quota: 'Of these, those that found no room in their room.',
+  deltas_forked: 'Deltas that stand beside another one of the same replica and number.',
   deltas_evicted: 'Reported deltas whose signature did not verify and that were taken out again.',
   deltas_verified: 'Signatures of deltas that were verified.',
   deltas_repaired: 'Deltas that were sent to repair a room, by their authors or by others.',
@@ -30,8 +31,32 @@ const COUNTERS = {
 
 export type CounterName = keyof typeof COUNTERS;
 
+const TIMES_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
+
+/** What a relay measures of many, by the name under which `/metrics` shows it. */
+export const HISTOGRAMS = {
+  commit_seconds: {
+    help: 'From the beginning of a transaction that takes pushes until it is on disk.',
+    buckets: TIMES_S,
+  },
+  commit_deltas: { help: 'Deltas that shared one transaction.', buckets: COUNTS },
+  push_wait_seconds: { help: 'How long a push has waited for its transaction to begin.', buckets: TIMES_S },
+  fanout_connections: { help: 'Connections that something committed was told to.', buckets: [0, ...COUNTS] },
+  fanout_seconds: { help: 'How long it took to tell all of them.', buckets: TIMES_S },
+} as const;
+
+export type HistogramName = keyof typeof HISTOGRAMS;
+
+/** How much the newest commit counts in what is taken for how long one takes. */
+const SMOOTHING = 0.2;
+
+/** What a relay counts, whatever shows it. */
 export class Counters {
   readonly #values = new Map<CounterName, number>();
+  readonly refusals = new Map<string, number>();
+  observer: ((name: HistogramName, value: number) => void) | undefined;
+  commitMs = 0;
 
   add(name: CounterName, by = 1): void {
     this.#values.set(name, this.get(name) + by);
@@ -41,17 +66,12 @@ export class Counters {
     return this.#values.get(name) ?? 0;
   }
 
-  /** In the text format of Prometheus, with gauges that the caller measures. */
-  toText(gauges: Readonly<Record<string, number>>): string {
-    const counters = (Object.keys(COUNTERS) as CounterName[]).flatMap((name) => [
-      `# HELP mangrove_${name}_total ${COUNTERS[name]}`,
-      `# TYPE mangrove_${name}_total counter`,
-      `mangrove_${name}_total ${this.get(name)}`,
-    ]);
-    const measured = Object.entries(gauges).flatMap(([name, value]) => [
-      `# TYPE mangrove_${name} gauge`,
-      `mangrove_${name} ${value}`,
-    ]);
-    return `${[...counters, ...measured].join('\n')}\n`;
+  refused(code: string): void {
+    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+  }
+
+  observe(name: HistogramName, value: number): void {
+    if (name === 'commit_seconds') this.commitMs += (value * 1_000 - this.commitMs) * SMOOTHING;
+    this.observer?.(name, value);
   }
 }

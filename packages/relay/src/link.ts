@@ -61,6 +61,8 @@ export class Link {
   readonly shown: ShownKeys;
   /** Once it was admitted. */
   access: Access | undefined;
+  /** While it is admitted and not told all yet. */
+  behindSinceMs: number | undefined;
   readonly #host: LinkHost;
   #joiner: FrameJoiner;
   /** What was told over this connection, by the peer and to it [SY21]. */
@@ -112,6 +114,11 @@ export class Link {
   /** Whose connection it is, once it was admitted. */
   get replica(): ReplicaId | undefined {
     return this.#replica;
+  }
+
+  /** What waits here for its peer to read it, or for its turn. */
+  get queuedBytes(): number {
+    return this.#waitingBytes + this.#queue.toldBytes + this.connection.bufferedBytes();
   }
 
   /** Whether deltas that were committed concern this link: what a catch-up is still going to read need not wait here. */
@@ -180,6 +187,7 @@ export class Link {
     this.#isOpen = false;
     this.#queue.clear();
     this.#state = stepSync(this.#state, { kind: 'closed' }).state;
+    this.#host.ports.log.debug({ replica: this.#replica, code, reason }, 'connection closed');
     this.connection.close(code, reason);
     this.#release(this.#waitingBytes);
     this.#host.left(this);
@@ -296,6 +304,8 @@ export class Link {
     const { state, effects } = stepSync(this.#state, event);
     if ('rights' in state && !('rights' in this.#state)) this.#joiner = new FrameJoiner(this.#host.ports.limits);
     this.#state = state;
+    if (state.kind !== 'replaying') this.behindSinceMs = undefined;
+    else this.behindSinceMs ??= this.#host.ports.clock.nowMs();
     if ('replica' in state && this.#replica === undefined) {
       this.#replica = state.replica;
       this.#intake.isOf(state.replica);

@@ -1,5 +1,6 @@
 import type { Hash, Limits, Quota, ReplicaId, Right, Verifier } from '@mangrove/protocol';
 import type { Counters } from './counters.js';
+import type { RelayLog } from './log.js';
 import type { RateLimits } from './rates.js';
 import type { Turns } from './turns.js';
 import type { Environment } from './storage/environment.js';
@@ -87,6 +88,7 @@ export interface RelayPorts {
   readonly counters: Counters;
   /** Shared by all rooms. */
   readonly turns: Turns;
+  readonly log: RelayLog;
   /** A bug or a failing platform: for a developer to look at. */
   readonly report: (error: unknown) => void;
 }

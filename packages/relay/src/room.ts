@@ -25,7 +25,7 @@ import { authenticate, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
 import type { OpenedRoom } from './opened-room.js';
 import type { Connection, RelayPorts } from './ports.js';
-import { type Revocation, revokeLinks, sweepLinks } from './watch.js';
+import { sweepLinks, tellAll } from './watch.js';
 
 export interface RoomVersion {
   readonly offset: number;
@@ -118,9 +118,13 @@ export class RelayRoom implements LinkHost {
     sweepLinks(this.#links, this.ports);
   }
 
-  /** How many connections were let go. */
-  revoke(selector: Revocation): number {
-    return revokeLinks(this.#links, selector);
+  /** For who watches over the relay: the connections, and what was opened of the room. */
+  get links(): ReadonlySet<Link> {
+    return this.#links;
+  }
+
+  get opened(): OpenedRoom | undefined {
+    return this.#beginning.opened;
   }
 
   /** Now and then, also while it is in use. */
@@ -191,7 +195,7 @@ export class RelayRoom implements LinkHost {
 
   /** Everybody who takes commits; who is still catching up reads them from the log. */
   announce(event: RelayEvent): void {
-    for (const link of this.#present.keys()) if (link.takesCommits) link.deliver(event);
+    tellAll(this.#present.keys(), event, this.ports.counters);
   }
 
   letGo(reason: string): void {
@@ -202,8 +206,6 @@ export class RelayRoom implements LinkHost {
   arrived(trieKeys: readonly Uint8Array[]): void {
     for (const link of this.#present.keys()) if (link.isFetching) link.deliver({ kind: 'arrived', trieKeys });
   }
-
-  // Effects.
 
   async #authenticate(link: Link, hello: Hello): Promise<RelayEvent> {
     const { ports } = this;
@@ -222,12 +224,14 @@ export class RelayRoom implements LinkHost {
     const { welcoming, present } = admission;
     link.access = access;
     ports.counters.add('connections_admitted');
+    ports.log.debug({ room: this.name, replica, rights, subject: access.subject, origin }, 'connection admitted');
     const certificate = rights.includes('write') ? welcoming.certificate : undefined;
     return { kind: 'authenticated', replica, rights, present, ...welcoming, certificate };
   }
 
   #deny(denied: RelayEvent & { kind: 'denied' }): RelayEvent {
     this.ports.counters.add('connections_denied');
+    this.ports.log.info({ room: this.name, code: denied.code }, 'connection denied');
     return denied;
   }
 

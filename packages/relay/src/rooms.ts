@@ -1,7 +1,8 @@
 import { Janitor } from './janitor.js';
+import { RETRY } from './link.js';
 import type { RelayPorts } from './ports.js';
 import { RelayRoom, type RoomVersion } from './room.js';
-import type { Revocation } from './watch.js';
+import { figuresOf, type Revocation, revokeLinks, type RoomFigures } from './watch.js';
 
 /** A room without connections is kept this long: people reload pages. */
 const IDLE_MS = 60_000;
@@ -12,6 +13,7 @@ const UNBORN_IDLE_MS = 2_000;
 export class Rooms {
   readonly #ports: RelayPorts;
   readonly #rooms = new Map<string, { readonly room: Promise<RelayRoom>; usedAtMs: number }>();
+  readonly #opened = new Set<RelayRoom>();
   /** A room that is being let go of has to be gone before it can be opened again. */
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #janitor: Janitor;
@@ -34,7 +36,10 @@ export class Rooms {
       const left = this.#leaving.get(name) ?? Promise.resolve();
       const room = left.then(() => RelayRoom.open(name, this.#ports));
       this.#rooms.set(name, (entry = { room, usedAtMs }));
-      room.catch(() => this.#rooms.delete(name));
+      room.then(
+        (opened) => this.#opened.add(opened),
+        () => this.#rooms.delete(name),
+      );
     }
     entry.usedAtMs = usedAtMs;
     return entry.room;
@@ -53,12 +58,25 @@ export class Rooms {
     }
   }
 
+  /** Of all rooms together. */
+  figures(): RoomFigures {
+    const all = { pushesWaiting: 0, queuedBytes: 0, catchingUp: 0, lagMs: 0 };
+    for (const room of this.#opened) {
+      const figures = figuresOf(room.links, room.opened?.commits.waiting ?? 0, this.#ports.clock.nowMs());
+      all.pushesWaiting += figures.pushesWaiting;
+      all.queuedBytes += figures.queuedBytes;
+      all.catchingUp += figures.catchingUp;
+      all.lagMs = Math.max(all.lagMs, figures.lagMs);
+    }
+    return all;
+  }
+
   /** Lets go of connections; how many. Whether they may come back is for `authenticate` to say. */
   async revoke(selector: Revocation): Promise<number> {
     let count = 0;
     for (const [name, { room: opening }] of this.#rooms) {
       if (selector.room !== undefined && selector.room !== name) continue;
-      count += (await opening.catch(() => undefined))?.revoke(selector) ?? 0;
+      count += revokeLinks((await opening.catch(() => undefined))?.links ?? [], selector);
     }
     return count;
   }
@@ -77,6 +95,20 @@ export class Rooms {
     if (!this.#isClosed) await this.#janitor.visit();
   }
 
+  /** Lets all connections go, spread over this time, so that they do not all come somewhere else in one moment. */
+  async drain(withinMs: number): Promise<void> {
+    const rooms = [...this.#opened];
+    const links = rooms.flatMap((room) => [...room.links]);
+    const beganMs = performance.now();
+    for (const [i, link] of links.entries()) {
+      const waitMs = (withinMs * i) / links.length - (performance.now() - beganMs);
+      if (waitMs > 1) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await link.committed();
+      link.shut(RETRY.goingAway, 'the relay is stopping');
+    }
+    await Promise.all(rooms.map((room) => room.opened?.commits.idle()));
+  }
+
   /** Every room finishes what it has begun. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -86,6 +118,7 @@ export class Rooms {
   }
 
   #leave(name: string, room: RelayRoom): void {
+    this.#opened.delete(room);
     this.#rooms.delete(name);
     const left = room
       .close()

@@ -1,4 +1,4 @@
-import type { ReplicaId } from '@mangrove/protocol';
+import type { RelayEvent, ReplicaId } from '@mangrove/protocol';
 import { recheck } from './admission.js';
 import { type Link, RETRY } from './link.js';
 import type { RelayPorts } from './ports.js';
@@ -46,4 +46,38 @@ export function revokeLinks(links: Iterable<Link>, { replica, subject }: Revocat
   );
   for (const link of meant) link.revoke();
   return meant.length;
+}
+
+/** To everybody who takes commits; who is still catching up reads them from the log. */
+export function tellAll(links: Iterable<Link>, event: RelayEvent, counters: RelayPorts['counters']): void {
+  const beganMs = performance.now();
+  let told = 0;
+  for (const link of links) {
+    if (!link.takesCommits) continue;
+    link.deliver(event);
+    told++;
+  }
+  if (event.kind !== 'committed') return;
+  counters.observe('fanout_connections', told);
+  counters.observe('fanout_seconds', (performance.now() - beganMs) / 1_000);
+}
+
+/** How a room stands, for who watches the relay. */
+export interface RoomFigures {
+  readonly pushesWaiting: number;
+  readonly queuedBytes: number;
+  /** Admitted connections that are still told what was there before, and how long the longest of them has been. */
+  readonly catchingUp: number;
+  readonly lagMs: number;
+}
+
+export function figuresOf(links: Iterable<Link>, pushesWaiting: number, nowMs: number): RoomFigures {
+  let [queuedBytes, catchingUp, lagMs] = [0, 0, 0];
+  for (const link of links) {
+    queuedBytes += link.queuedBytes;
+    if (link.behindSinceMs === undefined) continue;
+    catchingUp++;
+    lagMs = Math.max(lagMs, nowMs - link.behindSinceMs);
+  }
+  return { pushesWaiting, queuedBytes, catchingUp, lagMs };
 }

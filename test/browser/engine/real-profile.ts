@@ -22,6 +22,7 @@ import { webEnvironment } from '../../../packages/client/src/worker/web-environm
 import { Counters } from '../../../packages/relay/src/counters.js';
 import { RelayRoom } from '../../../packages/relay/src/room.js';
 import { defaultRates } from '../../../packages/relay/src/rates.js';
+import { SILENT } from '../../../packages/relay/src/log.js';
 import { Turns } from '../../../packages/relay/src/turns.js';
 
 /** Soon: a test does not wait for what a disk has spoiled to be come upon. */
@@ -166,6 +167,7 @@ export async function openRelay(room: string, store: MemoryStore): Promise<Relay
     quota: NO_QUOTA,
     recheckMs: undefined,
     once: async () => true,
+    log: SILENT,
     turns: new Turns((run) => void setTimeout(run)),
     report: (error) => reportError(error),
   });

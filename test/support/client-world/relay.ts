@@ -3,6 +3,7 @@ import { Counters } from '../../../packages/relay/src/counters.js';
 import type { Authenticate, RelayIdentity, RelayPorts } from '../../../packages/relay/src/ports.js';
 import { RelayRoom } from '../../../packages/relay/src/room.js';
 import { defaultRates } from '../../../packages/relay/src/rates.js';
+import { SILENT } from '../../../packages/relay/src/log.js';
 import { Turns } from '../../../packages/relay/src/turns.js';
 import type { Environment as RelayEnvironment } from '../../../packages/relay/src/storage/environment.js';
 import { hash, type Keys } from '../keys.js';
@@ -112,6 +113,7 @@ export class WorldRelay {
       get quota() {
         return relay.quota;
       },
+      log: SILENT,
       turns: new Turns((run) => void setImmediate(run)),
       report: (error) => this.#world.bugs.push(error),
     };

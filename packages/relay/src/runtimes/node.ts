@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { defaultLimits, type Limits, MangroveError, NO_QUOTA, type Quota } from '@mangrove/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Counters } from '../counters.js';
+import { type RelayLog, SILENT } from '../log.js';
 import { onceOnly } from '../once-only.js';
 import type { Authenticate, RelayPorts } from '../ports.js';
 import type { Revocation } from '../watch.js';
@@ -14,9 +16,11 @@ import { lockFolder } from '../storage/folder-lock.js';
 import { createVerifier, nodeHash, nodeRandom, openIdentity } from './node-crypto.js';
 import { Turns } from '../turns.js';
 import { answerHttp, readRoomName } from './node-http.js';
+import type { Metrics } from './node-metrics.js';
 import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
 
 export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
+export type { RelayLog } from '../log.js';
 export type { Revocation } from '../watch.js';
 export type { RateOptions } from '../rates.js';
 
@@ -25,6 +29,7 @@ const SWEEP_INTERVAL_MS = 5_000;
 /** A socket that has not answered by the next beat is dead: its other end is gone without a word. */
 const HEARTBEAT_INTERVAL_MS = 30_000;
 const GOODBYE_MS_MAX = 1_000;
+const DRAIN_MS = 5_000;
 
 export interface RelayOptions {
   /** Folder of the data; in memory, gone with the process, without one. */
@@ -40,15 +45,28 @@ export interface RelayOptions {
   readonly quota?: Partial<Quota> | undefined;
   /** Origins whose pages may connect; without it all may. What is no browser sends none and is not held up by this. */
   readonly allowedOrigins?: readonly string[] | undefined;
+  /** What happened, for an operator; nothing without it. The command logs by pino. */
+  readonly log?: RelayLog | undefined;
+  /** A secret that opens `POST /admin/drain`; beside it the right `admin` does, for a token of the room `*`. */
+  readonly adminToken?: string | undefined;
+  /** The address of a client is the last one in `X-Forwarded-For`: only behind a proxy of your own, which writes it. */
+  readonly trustProxy?: boolean | undefined;
   /** A fault for a developer to look at; written to the standard error output without it. */
   readonly onFault?: ((error: unknown) => void) | undefined;
+}
+
+export interface ListenOptions {
+  readonly port: number;
+  readonly host?: string | undefined;
+  /** Certificate chain and private key in PEM: https and wss. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer } | undefined;
 }
 
 export interface Relay {
   /** Resolves when the storage is open. Rejects, as everything does from then on, where it cannot be: `STORAGE_UNAVAILABLE`. */
   ready(): Promise<void>;
   /** Serves on a port of its own. Rejects when the port is taken or the storage cannot be opened. */
-  listen(options: { readonly port: number; readonly host?: string | undefined }): Promise<{ readonly url: string }>;
+  listen(options: ListenOptions): Promise<{ readonly url: string }>;
   /** For a server of your own: false, and nothing done, when the path is none of the relay's. */
   handle(request: IncomingMessage, response: ServerResponse): boolean;
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -57,6 +75,11 @@ export interface Relay {
    * is `authenticate` that keeps them out from then on. Rejects with `OPTION_INVALID` where nothing is given.
    */
   revoke(selector: Revocation): Promise<number>;
+  /**
+   * No new connections, and those that are open are let go one after the other within `withinMs` (5,000), with 1001: their clients come back, to another
+   * relay where a balancer has taken this one out, as `/readyz` is 503 from now on. What was pushed is on disk and acknowledged. Rooms can still be asked for their version.
+   */
+  drain(options?: { readonly withinMs?: number | undefined }): Promise<void>;
   /** Drains: no new connections, what was pushed is on disk and acknowledged, then every connection is closed. */
   close(): Promise<void>;
 }
@@ -78,19 +101,27 @@ class NodeRelay implements Relay {
   readonly #alive = new WeakSet<WebSocket>();
   readonly #timers: NodeJS.Timeout[];
   readonly #report: (error: unknown) => void;
+  readonly #log: RelayLog;
+  readonly #options: RelayOptions;
+  #draining: Promise<void> | undefined;
+  #metrics: Metrics | undefined;
   #rooms: Rooms | undefined;
   #server: Server | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: RelayOptions) {
     this.#allowedOrigins = options.allowedOrigins;
+    this.#options = options;
     this.#report = options.onFault ?? reportToStandardError;
+    this.#log = options.log ?? SILENT;
     this.#opening = open(options, this.#report);
     // Whoever needs it is told; here it must only not count as unhandled.
     this.#opening.then(
       ({ rooms }) => (this.#rooms = rooms),
       () => {},
     );
+    // From the beginning, as what nobody has asked for yet is counted too.
+    this.#openMetrics().catch(() => {});
     this.#sockets = new WebSocketServer({
       noServer: true,
       // Deltas are compressed by whoever makes them: compressing them again costs nine times the CPU.
@@ -108,13 +139,14 @@ class NodeRelay implements Relay {
     await this.#opening;
   }
 
-  async listen({ port, host = '127.0.0.1' }: { port: number; host?: string | undefined }): Promise<{ url: string }> {
+  async listen({ port, host = '127.0.0.1', tls }: ListenOptions): Promise<{ url: string }> {
     await this.#opening;
-    const server = createServer((request, response) => {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       if (this.handle(request, response)) return;
       response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8' });
       response.end('There is nothing at this address.\n');
-    });
+    };
+    const server = tls === undefined ? createServer(answer) : createTlsServer({ ...tls }, answer);
     server.on('upgrade', (request, socket, head) => this.handleUpgrade(request, socket, head));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -122,15 +154,20 @@ class NodeRelay implements Relay {
     });
     this.#server = server;
     const address = server.address() as AddressInfo;
-    return { url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}` };
+    return {
+      url: `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
+    };
   }
 
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     return answerHttp(
       {
-        isClosing: this.#closing !== undefined,
+        isClosing: this.#isLeaving,
+        adminToken: this.#options.adminToken,
+        log: this.#log,
         ready: () => this.#opening,
-        gauges: () => ({ connections: this.#sockets.clients.size, rooms: this.#rooms?.size ?? 0 }),
+        metrics: () => this.#openMetrics(),
+        drain: () => this.drain(),
       },
       request,
       response,
@@ -144,6 +181,32 @@ class NodeRelay implements Relay {
       this.#report(error);
       refuse(socket, 503);
     });
+  }
+
+  drain({ withinMs = DRAIN_MS }: { readonly withinMs?: number | undefined } = {}): Promise<void> {
+    return (this.#draining ??= this.#drain(withinMs));
+  }
+
+  get #isLeaving(): boolean {
+    return this.#closing !== undefined || this.#draining !== undefined;
+  }
+
+  async #drain(withinMs: number): Promise<void> {
+    this.#log.info({ connections: this.#sockets.clients.size, withinMs }, 'draining');
+    await (await this.#opening).rooms.drain(withinMs);
+    this.#log.info({}, 'drained');
+  }
+
+  async #openMetrics(): Promise<Metrics> {
+    const { ports, rooms } = await this.#opening;
+    if (this.#metrics !== undefined) return this.#metrics;
+    const { createMetrics } = await import('./node-metrics.js');
+    return (this.#metrics ??= createMetrics(ports.counters, () => ({
+      ...rooms.figures(),
+      connections: this.#sockets.clients.size,
+      rooms: rooms.size,
+      commitMs: ports.counters.commitMs,
+    })));
   }
 
   async revoke(selector: Revocation): Promise<number> {
@@ -163,12 +226,16 @@ class NodeRelay implements Relay {
     if (name === null) return refuse(socket, 400);
     if (origin !== undefined && this.#allowedOrigins?.includes(origin) === false) return refuse(socket, 403);
     const { rooms } = await this.#opening;
-    if (this.#closing !== undefined) return refuse(socket, 503);
+    if (this.#isLeaving) return refuse(socket, 503);
     const room = await rooms.open(name);
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.#alive.add(webSocket);
       // Behind a long upload a pong comes late; what comes before it is a sign of life too.
       for (const sign of ['pong', 'message']) webSocket.on(sign, () => this.#alive.add(webSocket));
+      this.#log.debug(
+        { room: name, origin, address: addressOf(request, this.#options.trustProxy) },
+        'connection opened',
+      );
       attachSocket(webSocket, room, origin);
     });
   }
@@ -182,6 +249,7 @@ class NodeRelay implements Relay {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
+    this.#log.info({ connections: this.#sockets.clients.size }, 'stopping');
     const server = this.#server;
     const isServerClosed = server && new Promise((resolve) => server.close(resolve));
     const opened = await this.#opening.catch(() => undefined);
@@ -189,6 +257,7 @@ class NodeRelay implements Relay {
     await this.#sayGoodbye();
     server?.closeAllConnections();
     await isServerClosed;
+    this.#metrics?.close();
     await opened?.environment.close();
   }
 
@@ -204,7 +273,14 @@ class NodeRelay implements Relay {
   }
 }
 
+/** It comes as one word of a header. */
+const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
+
 async function open(options: RelayOptions, report: (error: unknown) => void): Promise<Opened> {
+  if (options.adminToken !== undefined && !ADMIN_TOKEN.test(options.adminToken)) {
+    const reason = 'it is to be 16 characters of ASCII or more, without a space';
+    throw new MangroveError('OPTION_INVALID', { option: 'adminToken', reason });
+  }
   const environment = await openEnvironment(options.storage);
   const ports: RelayPorts = {
     environment,
@@ -219,6 +295,7 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     authenticate: options.authenticate,
     recheckMs: options.recheckMs,
     once: onceOnly(environment, nodeHash),
+    log: options.log ?? SILENT,
     counters: new Counters(),
     turns: new Turns((run) => void setImmediate(run)),
     report,
@@ -244,6 +321,12 @@ async function openEnvironment(storage: string | undefined): Promise<Environment
     await lock.release();
     throw error;
   }
+}
+
+/** What a proxy in front of our own one says, anybody could have written. */
+function addressOf(request: IncomingMessage, trustProxy = false): string | undefined {
+  const forwarded = trustProxy ? [request.headers['x-forwarded-for']].flat().at(-1) : undefined;
+  return forwarded?.split(',').at(-1)?.trim() ?? request.socket.remoteAddress;
 }
 
 function refuse(socket: Duplex, status: number): void {
