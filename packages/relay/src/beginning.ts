@@ -5,6 +5,7 @@ import {
   type LinkConfig,
   type Right,
   type RoomConfig,
+  type RoomId,
   type RoomRef,
   roomConfigToByte,
 } from '@mangrove/protocol';
@@ -71,9 +72,12 @@ export class Beginning {
 
   /** A hash stands for the name, so that any name makes a key of one length. */
   #configKey(): string {
-    return `room:${deriveRoomId(this.#host.ports.hash, this.#name, DEFAULT_CONFIG)}`;
+    return configKeyOf(deriveRoomId(this.#host.ports.hash, this.#name, DEFAULT_CONFIG));
   }
 }
+
+/** Where the configuration is kept of the room whose name has this id by default. */
+export const configKeyOf = (idByDefault: RoomId): string => `room:${idByDefault}`;
 
 /** Undefined for a configuration that says what this relay knows nothing of: a room under it is one that nobody could open. */
 function servedConfig(byte: number): RoomConfig | undefined {
