@@ -218,6 +218,8 @@ export class Owner {
       // Some of it may be set aside now.
       void this.stored([], undefined).catch((error: unknown) => this.#fault(errorToFacts(error)));
     }
+    // What stood in the way of reading an own delta may be mended: what waits is looked for once more [SY6].
+    this.#link.post({ kind: 'sealed', deltas: [], fromSeq: 1 });
     this.#link.checkNow();
   }
 
