@@ -66,6 +66,19 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      // What holds for a relay in Node holds on Cloudflare, also where the object is made anew after whatever it does.
+      ...['workerd', 'workerd-forgetful'].map((name) => ({
+        test: {
+          name,
+          include: [
+            'test/runtimes/{admission,catch-up,floors,forwarding,refusals,transfer}.test.ts',
+            ...(name === 'workerd' ? ['test/workerd/**/*.test.ts'] : []),
+          ],
+          env: { MANGROVE_RELAY: name },
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      })),
       {
         resolve: sources,
         // Found by scanning the sources up front: a dependency discovered while a test runs would reload its page.

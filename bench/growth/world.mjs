@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'no
 import { defaultLimits, deriveReplicaId, deriveRoomId, MemoryStore, TABLES } from '@mangrove/protocol';
 import { createEngine } from '../../packages/client/dist/worker/engine.js';
 import { Counters } from '../../packages/relay/dist/counters.js';
+import { portDefaults } from '../../packages/relay/dist/port-defaults.js';
 import { Turns } from '../../packages/relay/dist/turns.js';
 import { createVerifier, nodeHash, nodeRandom } from '../../packages/relay/dist/runtimes/node-crypto.js';
 import { RelayRoom } from '../../packages/relay/dist/room.js';
@@ -108,18 +109,20 @@ export class GrowthWorld {
 
   #ports() {
     const keys = makeKeys();
-    return {
-      environment: {
-        room: (roomId) => {
-          let store = this.#relayStores.get(roomId);
-          if (store === undefined) this.#relayStores.set(roomId, (store = new MemoryStore()));
-          return { transact: store.transact.bind(store), close: async () => {} };
-        },
-        rooms: () => [...this.#relayStores.keys()],
-        getMeta: async () => undefined,
-        putMeta: async () => {},
-        close: async () => {},
+    const environment = {
+      room: (roomId) => {
+        let store = this.#relayStores.get(roomId);
+        if (store === undefined) this.#relayStores.set(roomId, (store = new MemoryStore()));
+        return { transact: store.transact.bind(store), close: async () => {} };
       },
+      rooms: () => [...this.#relayStores.keys()],
+      getMeta: async () => undefined,
+      putMeta: async () => {},
+      close: async () => {},
+    };
+    return {
+      ...portDefaults(environment, nodeHash),
+      environment,
       identity: {
         relayKey: keys.publicKey,
         storeId: nodeRandom.bytes(8),
@@ -132,6 +135,7 @@ export class GrowthWorld {
       limits: defaultLimits,
       authenticate: async () => ({ rights: ['read', 'write'] }),
       counters: new Counters(),
+      later: (delayMs, run) => void setTimeout(run, delayMs),
       turns: new Turns((run) => void setImmediate(run)),
       report: (error) => {
         throw error;

@@ -8,6 +8,8 @@ const PROJECTS = [
   // Bugs that the tests must notice; all of them in the long run, each a bug of its own in a copy of the tree.
   { name: 'planted', needs: [], script: 'scripts/planted.mjs' },
   { name: 'runtimes', needs: ['packages'] },
+  { name: 'workerd', needs: ['packages'] },
+  { name: 'workerd-forgetful', needs: ['packages'] },
   { name: 'engine', needs: [], isInBrowser: true },
   { name: 'browser', needs: ['packages', 'demo'], isInBrowser: true },
   // Of a run of everything only where it is a long one: they install the peers.
@@ -16,6 +18,7 @@ const PROJECTS = [
 /** Short runs of the benches, to see that they still work: they call what is inside of the packages, which no type checks. */
 const BENCHES = [
   { name: 'growth', scriptArgs: ['--smoke'], needs: ['packages'] },
+  { name: 'cost', scriptArgs: ['--smoke'], needs: ['packages'] },
   { name: 'failover', scriptArgs: ['--smoke'], needs: ['packages', 'demo', 'chromium'] },
   { name: 'e2e', scriptArgs: ['--smoke'], needs: ['packages', 'chromium'] },
   { name: 'browser', scriptArgs: ['--quick'], needs: ['packages', 'chromium'] },

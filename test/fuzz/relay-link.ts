@@ -211,6 +211,7 @@ class World {
       hash: sha256,
       verifier,
       clock: { nowMs: () => NOW_MS },
+      later: (delayMs, run) => void setTimeout(run, delayMs),
       random: { bytes: (count) => new Uint8Array(count).fill(7) },
       limits: defaultLimits,
       authenticate: undefined,

@@ -11,6 +11,7 @@ import {
   valueToBytes,
 } from '@mangrove/protocol';
 import { WebSocket } from 'ws';
+import * as Y from 'yjs';
 import type { Environment } from '../../packages/client/dist/environment.js';
 import type { Transport, TransportEvents } from '../../packages/client/dist/transports/transport.js';
 import { leadAlone } from '../../packages/client/dist/tabs/leadership.js';
@@ -22,6 +23,12 @@ import { hash, type Keys, makeKeys } from './keys.js';
 
 const RETRY_MS = 200;
 const COLLECTION = 'notes';
+
+export interface Typist {
+  /** Resolves when the key is on disk. */
+  type(key: string): Promise<void>;
+  moveCursor(state: Uint8Array): Promise<void>;
+}
 
 /** The client's engine as it ships, in this process: its rows are in memory, its sockets and its clock are real. */
 export class NodeReplica {
@@ -69,6 +76,24 @@ export class NodeReplica {
 
   async read(): Promise<string[]> {
     return (await this.#engine.entries(this.#room, COLLECTION, 'lww', {})).map(([id]) => id);
+  }
+
+  /** Opens a document as a page does; what is typed there goes to the relay, and the cursor to everybody. */
+  async typist(document: string): Promise<Typist> {
+    const { nonce, clientId } = await this.#engine.openDocument(this.#room, document);
+    const ydoc = new Y.Doc();
+    ydoc.clientID = clientId;
+    const text = ydoc.getText('t');
+    const updates: Uint8Array[] = [];
+    ydoc.on('update', (update: Uint8Array) => updates.push(update));
+    return {
+      type: async (key) => {
+        text.insert(text.length, key);
+        const edit = { updates: updates.splice(0), nonce, clientId, imported: false, isShown: true };
+        await this.#engine.edit(this.#room, document, edit);
+      },
+      moveCursor: (state) => this.#engine.presence(this.#room, document, state),
+    };
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRelay, type Relay, type RelayOptions } from '@mangrove/relay/node';
 import { onTestFinished } from 'vitest';
+import { startWorkerd } from './workerd/workerd-relay.js';
 
+const RUNTIME = process.env.MANGROVE_RELAY ?? 'node';
 const CLI = fileURLToPath(new URL('../../packages/relay/dist/cli.js', import.meta.url));
 
 /** A folder that is gone when the test is over. */
@@ -16,16 +18,26 @@ export async function makeFolder(): Promise<string> {
 }
 
 export interface RunningRelay {
-  readonly relay: Relay;
+  readonly relay: Pick<Relay, 'close' | 'revoke' | 'drain'>;
   readonly url: string;
   readonly faults: readonly unknown[];
 }
 
-/** A relay in this process, over a disk and real sockets; closed when the test is over. */
+/**
+ * A relay over a disk and real sockets; closed when the test is over. In this process, or in workerd where the environment says so: what is
+ * tested here holds for both.
+ */
 export async function startRelay(options: RelayOptions = {}): Promise<RunningRelay> {
   const faults: unknown[] = [];
   const storage = 'storage' in options ? options.storage : await makeFolder();
-  const relay = createRelay({ onFault: (error) => faults.push(error), ...options, storage });
+  const withFaults = { onFault: (error: unknown) => faults.push(error), ...options, storage };
+  if (RUNTIME !== 'node') {
+    const relay = await startWorkerd(withFaults, { forgetful: RUNTIME === 'workerd-forgetful' });
+    onTestFinished(() => relay.close());
+    const missing = () => Promise.reject(new Error('there is no such thing on Cloudflare'));
+    return { relay: { close: relay.close, revoke: missing, drain: missing }, url: relay.url, faults };
+  }
+  const relay = createRelay(withFaults);
   onTestFinished(() => relay.close());
   const { url } = await relay.listen({ port: 0 });
   return { relay, url, faults };

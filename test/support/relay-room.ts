@@ -83,6 +83,7 @@ export class RoomWorld {
       hash: nodeHash,
       verifier: { verify: async () => true },
       clock: { nowMs: () => this.nowMs },
+      later: (delayMs, run) => void setTimeout(run, delayMs),
       random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
       limits: { ...defaultLimits, ...limits },
       rates: ratesOf(rates),
@@ -130,7 +131,7 @@ export class RoomWorld {
 export class RoomPeer implements Connection {
   readonly origin = undefined;
   readonly messages: RelayMessage[] = [];
-  readonly link: Link;
+  link: Link;
   readonly replica: ReplicaId;
   closeCode: number | undefined;
   /** What it was sent lies in its buffer until somebody waits for it to be read. */
@@ -149,6 +150,14 @@ export class RoomPeer implements Connection {
     this.publicKey = new Uint8Array(32).fill(17 + seed);
     this.replica = deriveReplicaId(nodeHash, roomId, this.publicKey);
     this.link = room.connect(this);
+  }
+
+  /** Goes on with another instance of the room, which is told what can be cloned and nothing else. */
+  async moveTo(room: RelayRoom): Promise<void> {
+    await this.link.settled();
+    const remembered = this.link.remember();
+    if (remembered === undefined) throw new Error('in the middle of something');
+    this.link = room.resume(this, structuredClone(remembered));
   }
 
   send(frame: Uint8Array): void {
@@ -216,7 +225,7 @@ export class RoomPeer implements Connection {
     });
   }
 
-  draft(header: { context?: Delta['context'] } = {}, body: Uint8Array = Uint8Array.of(1, 2, 3)): Delta {
+  draft(header: { context?: Delta['context']; prev?: Hlc } = {}, body: Uint8Array = Uint8Array.of(1, 2, 3)): Delta {
     const seq = ++this.#seq;
     const hlc = (hlcFromMs(NOW_MS) + seq) as Hlc;
     const unsigned = makeUnsignedDelta(

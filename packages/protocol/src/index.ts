@@ -100,6 +100,7 @@ export {
   bytesToDeltaId,
   bytesToKeyId,
   bytesToReplicaId,
+  REPLICA_ID_BYTES,
   bytesToRoomId,
   byteToRoomConfig,
   type DeltaId,
@@ -153,7 +154,7 @@ export { readKeysByStamp, readReplacedKeys, readRuns, readUpdatesUpTo } from './
 export { commitMerged, type MergeSources, readWholeDocument, readMergeSources } from './room/merge.js';
 export type { Arrival } from './room/arrival.js';
 export type { CompareUpdates, Judgement } from './room/judge.js';
-export { cleanRoom, type CleanLimits } from './room/clean.js';
+export { cleanRoom, type CleanLimits, readCleanDueMs } from './room/clean.js';
 export { pruneRetained, readRetainedKeys, readRetainedOf, settleRetained } from './room/retained.js';
 export { type Folding, type FoldOptions, foldJournal } from './room/fold.js';
 export {
@@ -299,7 +300,8 @@ export { bytesToValue, type Value, valueToBytes } from './value.js';
 export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-vector.js';
 export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToBytes } from './wire/codec.js';
 export { FrameJoiner, messageToFrames } from './wire/frames.js';
-export { LinkMemory } from './wire/link-memory.js';
+export { partsOfDelta } from './wire/delta-parts.js';
+export { LinkMemory, SLOTS } from './wire/link-memory.js';
 export { certificateMessages, headMessages } from './sync/chunk.js';
 export { HeadPace, type HeadPaceHost } from './sync/head-pace.js';
 export { type PaceHost, PositionPace } from './sync/position-pace.js';

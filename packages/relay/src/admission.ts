@@ -91,8 +91,10 @@ export async function recheck(ports: RelayPorts, access: Access): Promise<Access
   return rights.every((right) => now.rights.includes(right)) ? accessOf({ ...now, rights }, request, ports) : 'less';
 }
 
+export type Asking = Pick<RelayPorts, 'authenticate' | 'clock' | 'once'>;
+
 export async function askWhoItIs(
-  { authenticate, clock, once }: RelayPorts,
+  { authenticate, clock, once }: Asking,
   request: AuthenticationRequest,
 ): Promise<Authentication | null> {
   if (authenticate === undefined) return EVERYBODY;

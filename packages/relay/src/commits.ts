@@ -90,10 +90,10 @@ export class CommitQueue {
     this.#host = host;
     this.#store = store;
     this.#room = room;
-    const { clock, limits } = host.ports;
+    const { clock, later, limits } = host.ports;
     const pace = {
       nowMs: () => clock.nowMs(),
-      later: (delayMs: number, run: () => void) => void setTimeout(run, delayMs),
+      later,
       due: (position: Position) => host.announce({ kind: 'position-due', position }),
     };
     this.#pace = new PositionPace(pace, limits);

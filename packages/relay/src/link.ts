@@ -3,14 +3,11 @@ import {
   CLOSE,
   errorToFacts,
   FrameJoiner,
-  greeting,
   type Hello,
   isMangroveError,
   type LinkConfig,
   LinkMemory,
   type Message,
-  messageToBytes,
-  messageToFrames,
   type RelayEffect,
   type RelayEvent,
   type RelayState,
@@ -22,8 +19,10 @@ import type { Access } from './admission.js';
 import { Intake } from './intake.js';
 import { DEBT_MS_MAX } from './rates.js';
 import type { RoomAllowances } from './allowance.js';
+import { framesOf } from './link-frames.js';
 import { EVENT_BYTES, LinkQueue } from './link-queue.js';
 import type { Connection, RelayPorts } from './ports.js';
+import { recallMemory, recallState, type RememberedLink, rememberLink } from './remembered.js';
 
 /** Bytes of messages that may wait on one link before its socket is asked to read no further. */
 const WAITING_BYTES_MAX = 4 * 1024 * 1024;
@@ -66,7 +65,7 @@ export class Link {
   readonly #host: LinkHost;
   #joiner: FrameJoiner;
   /** What was told over this connection, by the peer and to it [SY21]. */
-  readonly #heard = new LinkMemory();
+  readonly #heard: LinkMemory;
   readonly #told = new LinkMemory();
   #state: RelayState;
   #replica: ReplicaId | undefined;
@@ -74,6 +73,8 @@ export class Link {
   readonly #intake: Intake;
   #isRunning = false;
   #isHeld = false;
+  #ran = Promise.resolve();
+  #changes = 0;
   #isOpen = true;
   #isReadingLog = false;
   #waitingBytes = 0;
@@ -83,24 +84,51 @@ export class Link {
   /** Up to here the log was read to the peer. */
   #readTo = 0;
 
-  constructor(host: LinkHost, connection: Connection, number: number) {
-    const { identity, random, limits, clock } = host.ports;
+  constructor(host: LinkHost, connection: Connection, number: number, remembered?: RememberedLink) {
+    const { limits, clock } = host.ports;
+    const config = host.configFor(undefined);
     this.#host = host;
     this.connection = connection;
     this.number = number;
-    this.openedAtMs = clock.nowMs();
+    this.openedAtMs = remembered?.openedAtMs ?? clock.nowMs();
+    this.access = remembered?.access;
     this.shown = new ShownKeys(limits.shownKeysMax);
     this.#intake = new Intake(host.ports, host.allowances, {
       tell: (facts) => this.#send({ kind: 'fault', code: 'RATE_LIMITED', facts }),
       end: () => this.shut(RETRY.tryAgainLater, 'RATE_LIMITED'),
     });
+    this.shown.add(config.room, remembered?.shown ?? []);
+    this.#heard = recallMemory(remembered?.heard);
+    this.#readTo = remembered?.readTo ?? 0;
+    this.#state = recallState(remembered?.state, config, host.ports);
+    if ('replica' in this.#state) {
+      this.#replica = this.#state.replica;
+      this.#intake.isOf(this.#replica);
+    }
     // Nobody has said who they are yet: a hello fits into a frame, and nothing larger is gathered for strangers.
-    this.#joiner = new FrameJoiner({ ...limits, messageBytesMax: limits.frameBytesMax });
-    this.#state = greeting(host.configFor(undefined), {
-      relayKey: identity.relayKey,
-      storeId: identity.storeId,
-      challenge: random.bytes(32),
-    });
+    const messageBytesMax = 'rights' in this.#state ? limits.messageBytesMax : limits.frameBytesMax;
+    this.#joiner = new FrameJoiner({ ...limits, messageBytesMax });
+  }
+
+  /** Rises with whatever {@link remember} tells of. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** For a runtime that forgets: resolves when nothing is under way on this connection. */
+  async settled(): Promise<void> {
+    for (;;) {
+      const commits = this.#commits;
+      await this.#ran;
+      await commits;
+      if (!this.#isRunning && this.#commits === commits) return;
+    }
+  }
+
+  /** What it takes to go on with this connection after forgetting all else; undefined in the middle of something. */
+  remember(): RememberedLink | undefined {
+    if (this.#isRunning || !this.#joiner.isWhole) return undefined;
+    return rememberLink(this, this.#state, this.#heard, this.#readTo);
   }
 
   get challenge(): Uint8Array {
@@ -137,6 +165,7 @@ export class Link {
    */
   receive(frame: Uint8Array): Promise<void> | undefined {
     if (!this.#isOpen || this.#host.isClosing) return undefined;
+    this.#changes++;
     const { counters, clock } = this.#host.ports;
     this.#intake.frame(frame.length);
     try {
@@ -259,7 +288,7 @@ export class Link {
   #enqueue(event: RelayEvent, bytes: number): void {
     this.#queue.add(event, bytes);
     this.#waitingBytes += bytes;
-    if (!this.#isRunning) void this.#run();
+    if (!this.#isRunning) this.#ran = this.#run();
   }
 
   async #run(): Promise<void> {
@@ -304,6 +333,7 @@ export class Link {
     const { state, effects } = stepSync(this.#state, event);
     if ('rights' in state && !('rights' in this.#state)) this.#joiner = new FrameJoiner(this.#host.ports.limits);
     this.#state = state;
+    this.#changes++;
     if (state.kind !== 'replaying') this.behindSinceMs = undefined;
     else this.behindSinceMs ??= this.#host.ports.clock.nowMs();
     if ('replica' in state && this.#replica === undefined) {
@@ -362,29 +392,4 @@ export class Link {
     this.#resume?.();
     this.#resume = undefined;
   }
-}
-
-interface Encoded {
-  /** What the frames depend on beside the message. */
-  readonly context: readonly unknown[];
-  readonly frames: readonly Uint8Array[];
-}
-
-const encodedByMessage = new WeakMap<Message, Encoded>();
-
-/** A message that goes to many is one object, and is encoded once for all who were told the same before [SY21]. */
-function framesOf(message: Message, limits: RelayPorts['limits'], told: LinkMemory): readonly Uint8Array[] {
-  const context = told.contextOf(message);
-  const encoded = encodedByMessage.get(message);
-  if (encoded !== undefined && isSame(encoded.context, context)) {
-    told.note(message);
-    return encoded.frames;
-  }
-  const frames = messageToFrames(messageToBytes(message, told), limits);
-  encodedByMessage.set(message, { context, frames });
-  return frames;
-}
-
-function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((each, i) => each === b[i]);
 }

@@ -2,6 +2,7 @@ import {
   addFindings,
   bytesToDelta,
   bytesToHeadStatement,
+  type DiffPlace,
   hasFound,
   HealingStore,
   type HeadStatement,
@@ -17,12 +18,15 @@ import {
   hlcFromMs,
   type Part,
   type Plan,
+  planDiffPart,
   type Position,
   type PushedDelta,
   type PushedStub,
   readJoined,
   readPosition,
   readVectorRows,
+  type RelayEffect,
+  type RelayEvent,
   removeDelta,
   type ReplicaId,
   type RoomConfig,
@@ -124,6 +128,34 @@ export class OpenedRoom {
     );
   }
 
+  /** The statements that were made since, by the clocks of those who made them. */
+  headsSince(sinceMs: number): Promise<readonly HeadStatement[]> {
+    return this.read(function* (tx) {
+      const rows = yield* tx.rows('heads', { from: new Uint8Array() });
+      return rows.map(([, row]) => bytesToHeadStatement(row)).filter(({ timeMs }) => timeMs >= sinceMs);
+    });
+  }
+
+  /** In parts, each in a turn of its own. Undefined where its peer has left meanwhile. */
+  async answerDiff(
+    effect: RelayEffect & { kind: 'answer-diff' },
+    isWanted: () => boolean,
+  ): Promise<RelayEvent | undefined> {
+    const { counters, turns } = this.#host.ports;
+    let place: DiffPlace | undefined;
+    for (;;) {
+      await turns.take();
+      if (!isWanted()) return undefined;
+      const from = place;
+      const part = await this.read(planDiffPart(this.ref, effect, from));
+      if (!('next' in part)) {
+        counters.add('deltas_compared', part.deltas.length);
+        return part;
+      }
+      place = part.next;
+    }
+  }
+
   /** [SY18] Keeps verified stubs until their parts are here. A power cut may take them: their sender offers them again. */
   keepStubs(
     stubs: readonly PushedStub[],
@@ -149,7 +181,7 @@ export class OpenedRoom {
     const { ref } = this;
     const delta = bytesToDelta(ref.hash, ref.roomId, bytes);
     if ((await this.verifier.isSigned(delta)) !== false) return;
-    this.verifier.distrust(delta.replica);
+    await this.verifier.distrust(delta.replica);
     await this.commits.alone(async () => {
       const position = await this.store.transact(
         function* (tx) {

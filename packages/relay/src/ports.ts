@@ -22,6 +22,9 @@ export interface Clock {
   nowMs(): number;
 }
 
+/** Runs something once, so much later; never, if the room ends before. It keeps no process alive: nobody waits for it. */
+export type Later = (delayMs: number, run: () => void) => void;
+
 export interface Random {
   bytes(count: number): Uint8Array;
 }
@@ -74,6 +77,7 @@ export interface RelayPorts {
   readonly hash: Hash;
   readonly verifier: Verifier;
   readonly clock: Clock;
+  readonly later: Later;
   readonly random: Random;
   readonly limits: Limits;
   readonly rates: RateLimits;

@@ -2,13 +2,11 @@ import {
   assert,
   type Certificate,
   certificateMessages,
-  type DiffPlace,
   headMessages,
   HeadPace,
   type HeadStatement,
   type Hello,
   type LinkConfig,
-  planDiffPart,
   planFor,
   readIntroduction,
   readLogPage,
@@ -25,18 +23,14 @@ import { authenticate, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
 import type { OpenedRoom } from './opened-room.js';
 import type { Connection, RelayPorts } from './ports.js';
-import { sweepLinks, tellAll } from './watch.js';
+import type { RememberedLink } from './remembered.js';
+import { dueMs, sweepLinks, tellAll } from './watch.js';
+import { Writers } from './writers.js';
 
 export interface RoomVersion {
   readonly offset: number;
   readonly vector: VersionVector;
   readonly root: Uint8Array;
-}
-
-interface Writer {
-  readonly number: number;
-  /** While it is open. */
-  readonly link: Link | undefined;
 }
 
 type Forwarded = Extract<RelayEvent, { kind: 'forward' }>['message'];
@@ -53,8 +47,7 @@ export class RelayRoom implements LinkHost {
   readonly #links = new Set<Link>();
   /** The admitted ones, and whose they are. */
   readonly #present = new Map<Link, ReplicaId>();
-  /** The connection of each replica that was opened last, also where it has ended: only what came over this one is taken [SY24]. */
-  readonly #writers = new Map<ReplicaId, Writer>();
+  readonly #writers = new Writers<Link>();
   #linkCount = 0;
   readonly #headPace: HeadPace;
   readonly #beginning: Beginning;
@@ -70,8 +63,7 @@ export class RelayRoom implements LinkHost {
       get connected() {
         return present.size;
       },
-      // Nobody waits for it, so it keeps no process alive.
-      later: (delayMs: number, run: () => void) => void setTimeout(run, delayMs).unref?.(),
+      later: ports.later,
       tell: (of: (replica: ReplicaId) => readonly HeadStatement[]) => this.#tellHeads(of),
     };
     this.#headPace = new HeadPace(pace, ports.limits);
@@ -107,6 +99,17 @@ export class RelayRoom implements LinkHost {
     return link;
   }
 
+  /** Goes on with a connection that this room had before it forgot everything but its disk and its sockets. */
+  resume(connection: Connection, remembered: RememberedLink): Link {
+    const link = new Link(this, connection, remembered.number, remembered);
+    this.#linkCount = Math.max(this.#linkCount, link.number);
+    this.#links.add(link);
+    if (link.replica === undefined) return link;
+    this.#writers.enter(link.replica, link);
+    this.#present.set(link, link.replica);
+    return link;
+  }
+
   /** Undefined for a room that nobody was ever admitted to. */
   async version(): Promise<RoomVersion | undefined> {
     const standing = await this.#beginning.opened?.standing();
@@ -125,6 +128,17 @@ export class RelayRoom implements LinkHost {
 
   get opened(): OpenedRoom | undefined {
     return this.#beginning.opened;
+  }
+
+  /** When `sweep` has something to do with those who were admitted. */
+  get sweepAtMs(): number {
+    return dueMs(this.#links, this.ports);
+  }
+
+  /** [SY23] For who has forgotten what was still to be told: all that was said of replicas since then. */
+  async tellHeadsSince(sinceMs: number): Promise<void> {
+    const heads = (await this.#beginning.opened?.headsSince(sinceMs)) ?? [];
+    this.#tellHeads((replica) => heads.filter((statement) => statement.replica !== replica));
   }
 
   /** Now and then, also while it is in use. */
@@ -183,8 +197,7 @@ export class RelayRoom implements LinkHost {
 
   left(link: Link): void {
     this.#links.delete(link);
-    if (link.replica !== undefined && this.#writers.get(link.replica)?.link === link)
-      this.#writers.set(link.replica, { number: link.number, link: undefined });
+    if (link.replica !== undefined) this.#writers.left(link.replica, link);
     const replica = this.#present.get(link);
     if (replica === undefined) return;
     this.#present.delete(link);
@@ -243,10 +256,9 @@ export class RelayRoom implements LinkHost {
     let displaced: Link | undefined;
     try {
       const welcoming = await opened.commits.alone(async () => {
-        const writer = this.#writers.get(replica);
-        if (writer !== undefined && writer.number > link.number) return undefined;
-        displaced = writer?.link;
-        this.#writers.set(replica, { number: link.number, link: link.isOpen ? link : undefined });
+        const place = this.#writers.enter(replica, link);
+        if (place === undefined) return undefined;
+        displaced = place.before;
         return opened.read((tx) => readWelcoming(tx, this.ports.identity.storeId, replica, hello.cursor));
       });
       return welcoming && { welcoming, present: this.#enter(link, replica) };
@@ -259,7 +271,7 @@ export class RelayRoom implements LinkHost {
   }
 
   takes({ link, replica }: Push): boolean {
-    return this.#writers.get(replica)?.number === link.number;
+    return this.#writers.takes(replica, link);
   }
 
   /** Who is there already [SY12]. In one turn with being there itself, so that of two who come at once the later one hears of the other. */
@@ -319,24 +331,9 @@ export class RelayRoom implements LinkHost {
     const { ref } = this.#room();
     await link.committed();
     await link.drained();
-    if (effect.kind === 'answer-diff') return this.#answerDiff(link, effect);
+    if (effect.kind === 'answer-diff') return this.#room().answerDiff(effect, () => link.isOpen);
     await this.ports.turns.take();
     return this.#room().read(planFor(ref, effect));
-  }
-
-  async #answerDiff(link: Link, effect: EffectOf<'answer-diff'>): Promise<RelayEvent | undefined> {
-    const { ref } = this.#room();
-    let place: DiffPlace | undefined;
-    for (;;) {
-      await this.ports.turns.take();
-      if (!link.isOpen) return undefined;
-      const part = await this.#room().read(planDiffPart(ref, effect, place));
-      if (!('next' in part)) {
-        this.ports.counters.add('deltas_compared', part.deltas.length);
-        return part;
-      }
-      place = part.next;
-    }
   }
 
   async #readPosition(): Promise<RelayEvent> {

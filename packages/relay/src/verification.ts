@@ -1,5 +1,7 @@
 import {
   bytesToCertificate,
+  bytesToReplicaId,
+  concatBytes,
   type Delta,
   deltaMessage,
   type HeadStatement,
@@ -9,6 +11,7 @@ import {
   type PushedDelta,
   type PushedStub,
   type Refusal,
+  REPLICA_ID_BYTES,
   type ReplicaId,
   type RoomId,
   type ShownKeys,
@@ -19,6 +22,7 @@ import type { RelayPorts } from './ports.js';
 
 /** Public keys that are kept at hand for one room. */
 const KEYS_MAX = 4_096;
+const DISTRUSTED_MAX = 1_024;
 
 export interface Sifted<Pushed> {
   readonly passed: readonly Pushed[];
@@ -40,8 +44,8 @@ export class RoomVerifier {
   readonly #roomId: RoomId;
   readonly #store: Store;
   readonly #keys = new Map<ReplicaId, Uint8Array>();
-  /** Replicas that sent a bad signature over a proven connection: their word alone does not count any more. */
-  readonly #distrusted = new Set<ReplicaId>();
+  /** Replicas that sent a bad signature over a proven connection: their word alone does not count any more. Kept, as a room is opened often. */
+  #distrusted: Promise<Set<ReplicaId>> | undefined;
 
   constructor(ports: RelayPorts, roomId: RoomId, store: Store) {
     this.#ports = ports;
@@ -54,7 +58,8 @@ export class RoomVerifier {
     pushed: readonly Pushed[],
     shown: ShownKeys | undefined,
   ): Promise<Sifted<Pushed>> {
-    const isVerified = (item: Pushed): boolean => item.verify || this.#distrusted.has(signedOf(item).replica);
+    const distrusted = await (this.#distrusted ??= this.#readDistrusted());
+    const isVerified = (item: Pushed): boolean => item.verify || distrusted.has(signedOf(item).replica);
     if (!pushed.some(isVerified)) return { passed: pushed, refusals: [], proven: [] };
     const checked = await Promise.all(
       pushed.map(async (item) => ({
@@ -69,8 +74,14 @@ export class RoomVerifier {
     };
   }
 
-  distrust(replica: ReplicaId): void {
-    this.#distrusted.add(replica);
+  async distrust(replica: ReplicaId): Promise<void> {
+    const distrusted = await (this.#distrusted ??= this.#readDistrusted());
+    if (distrusted.has(replica)) return;
+    // The one that was caught first has had most time to come back as another.
+    const [first] = distrusted;
+    if (first !== undefined && distrusted.size >= DISTRUSTED_MAX) distrusted.delete(first);
+    distrusted.add(replica);
+    await this.#ports.environment.putMeta(this.#distrustedName(), concatBytes(...[...distrusted].map(idToBytes)));
   }
 
   /** Undefined without a certificate: then nobody can say. */
@@ -82,6 +93,20 @@ export class RoomVerifier {
   async isHeadSigned(statement: HeadStatement): Promise<boolean> {
     const { signature, ...claim } = statement;
     return (await this.#verify(claim.replica, headMessage(this.#roomId, claim), signature)) === true;
+  }
+
+  async #readDistrusted(): Promise<Set<ReplicaId>> {
+    const row = (await this.#ports.environment.getMeta(this.#distrustedName())) ?? new Uint8Array();
+    const count = row.length / REPLICA_ID_BYTES;
+    return new Set(
+      Array.from({ length: count }, (_, i) =>
+        bytesToReplicaId(row.slice(i * REPLICA_ID_BYTES, (i + 1) * REPLICA_ID_BYTES)),
+      ),
+    );
+  }
+
+  #distrustedName(): string {
+    return `distrusted:${this.#roomId}`;
   }
 
   async #judge(delta: Delta | Stub, shown: ShownKeys | undefined): Promise<Verdict> {

@@ -36,6 +36,14 @@ export function sweepLinks(links: Iterable<Link>, ports: RelayPorts): void {
   }
 }
 
+/** When the first of them is to be let go or looked at again; `Infinity` where that is never. */
+export function dueMs(links: Iterable<Link>, { recheckMs = Number.POSITIVE_INFINITY }: RelayPorts): number {
+  const dues = [...links].map(({ access }) =>
+    access === undefined ? Number.POSITIVE_INFINITY : Math.min(access.expiresAtMs, access.checkedAtMs + recheckMs),
+  );
+  return Math.min(...dues);
+}
+
 /** How many were let go. */
 export function revokeLinks(links: Iterable<Link>, { replica, subject }: Revocation): number {
   const meant = [...links].filter(

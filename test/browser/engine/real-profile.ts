@@ -159,6 +159,7 @@ export async function openRelay(room: string, store: MemoryStore): Promise<Relay
     hash: sha256,
     verifier: webVerifier,
     clock,
+    later: (delayMs, run) => void setTimeout(run, delayMs),
     random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
     limits: defaultLimits,
     authenticate: undefined,

@@ -102,6 +102,7 @@ export class WorldRelay {
       hash,
       verifier,
       clock: { nowMs: () => this.#world.nowMs + this.skewMs },
+      later: (delayMs, run) => void setTimeout(run, delayMs),
       random: { bytes: (count) => this.#world.bytes(count) },
       limits: this.#world.limits,
       authenticate: async (request, context) =>

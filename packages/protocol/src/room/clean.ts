@@ -1,3 +1,4 @@
+import { bytesToU64 } from '../bytes.js';
 import { hlcFromMs } from '../hlc.js';
 import type { Limits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
@@ -17,4 +18,15 @@ export function* cleanRoom(tx: Transaction, nowMs: number, limits: CleanLimits, 
   const emptied = yield* pruneTrash(tx, nowMs - limits.trashMs, rowsMax);
   const isLogDone = yield* sweepLog(tx, hlcFromMs(Math.max(0, beforeMs)), rowsMax);
   return pruned === rowsMax || emptied === rowsMax || !isLogDone;
+}
+
+/** When there is something for {@link cleanRoom} to do; undefined where nothing waits for its time. */
+export function* readCleanDueMs(tx: Transaction, limits: CleanLimits): Steps<number | undefined> {
+  const first = { from: new Uint8Array(), limit: 1 };
+  const [retained] = yield* tx.keys('retained', first);
+  const [trashed] = yield* tx.keys('trash', first);
+  const dues: number[] = [];
+  if (retained !== undefined) dues.push(bytesToU64(retained) + limits.retainSupersededMs);
+  if (trashed?.[0] === 0) dues.push(bytesToU64(trashed, 1) + limits.trashMs);
+  return dues.length === 0 ? undefined : Math.min(...dues);
 }

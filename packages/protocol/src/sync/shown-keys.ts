@@ -17,6 +17,11 @@ export class ShownKeys {
     return this.#keys.size;
   }
 
+  /** All of them, in the order in which they were shown. */
+  get all(): readonly Uint8Array[] {
+    return [...this.#keys.values()];
+  }
+
   /** Those for which there is no room any more. */
   add({ hash, roomId }: Pick<RoomRef, 'hash' | 'roomId'>, publicKeys: readonly Uint8Array[]): readonly ReplicaId[] {
     const left: ReplicaId[] = [];

@@ -41,6 +41,11 @@ export class FrameJoiner {
     this.#limits = limits;
   }
 
+  /** Whether no message is in the middle of its frames. */
+  get isWhole(): boolean {
+    return this.#parts === undefined && this.#skipping <= 0;
+  }
+
   /**
    * The message that this frame completes, if any.
    * Throws `FRAME_TOO_LARGE`, `BODY_TOO_LARGE` (a message in parts that is larger than any body) and `FRAME_MALFORMED`.

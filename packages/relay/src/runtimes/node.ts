@@ -15,7 +15,8 @@ import { type Environment, openMemory } from '../storage/environment.js';
 import { lockFolder } from '../storage/folder-lock.js';
 import { createVerifier, nodeHash, nodeRandom, openIdentity } from './node-crypto.js';
 import { Turns } from '../turns.js';
-import { answerHttp, readRoomName } from './node-http.js';
+import { readRoomName, ROOM_PATH } from '../http.js';
+import { answerHttp, pathOf } from './node-http.js';
 import type { Metrics } from './node-metrics.js';
 import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
 
@@ -24,7 +25,6 @@ export type { RelayLog } from '../log.js';
 export type { Revocation } from '../watch.js';
 export type { RateOptions } from '../rates.js';
 
-const ROOM_PATH = /^\/parties\/relay\/([^/]+)$/;
 const SWEEP_INTERVAL_MS = 5_000;
 /** A socket that has not answered by the next beat is dead: its other end is gone without a word. */
 const HEARTBEAT_INTERVAL_MS = 30_000;
@@ -221,7 +221,7 @@ class NodeRelay implements Relay {
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { origin } = request.headers;
-    const name = readRoomName(request.url, ROOM_PATH);
+    const name = readRoomName(pathOf(request.url), ROOM_PATH);
     if (name === undefined) return refuse(socket, 404);
     if (name === null) return refuse(socket, 400);
     if (origin !== undefined && this.#allowedOrigins?.includes(origin) === false) return refuse(socket, 403);
@@ -288,6 +288,7 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     hash: nodeHash,
     verifier: createVerifier(),
     clock: { nowMs: Date.now },
+    later: (delayMs, run) => void setTimeout(run, delayMs).unref(),
     random: nodeRandom,
     limits: { ...defaultLimits, ...options.limits },
     rates: ratesOf(options.rates),

@@ -16,16 +16,18 @@ export interface SqlDatabase {
   sync(): Promise<void>;
 }
 
-/** What is paid for: rows that were looked at, and rows that were written or deleted. */
+/** What is paid for: rows that were read, and rows that were written or deleted. */
 export interface RowCount {
   read: number;
   written: number;
+  /** Rows that plans have written: what would be paid for if each were a row of the database. */
+  planned: number;
 }
 
 /** Runs statements and counts their rows. */
 export class Statements {
   readonly database: SqlDatabase;
-  readonly count: RowCount = { read: 0, written: 0 };
+  readonly count: RowCount = { read: 0, written: 0, planned: 0 };
 
   constructor(database: SqlDatabase) {
     this.database = database;

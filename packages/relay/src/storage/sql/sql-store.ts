@@ -97,6 +97,7 @@ class OpenSql implements SqlEnvironment {
     const { result, writes } = runPlan(plan, (read) => this.#guarded(() => this.#answer(read)));
     assert(options.mode === 'write' || writes.length === 0, () => `a read plan wrote ${writes.length} rows`);
     if (writes.length === 0) return result;
+    this.#statements.count.planned += writes.length;
     this.#write(() => {
       if (this.#roomId === undefined) this.#putSetting(ROOM, idToBytes(roomId));
       this.#commit(writes);

@@ -1,0 +1,82 @@
+import { denialOf, readRoomName, REPLIES, ROOM_PATH, VERSION_PATH } from '../http.js';
+import { type RelayObjectOptions, respond, RoomObject } from './room-object.js';
+import type { ObjectNamespace, ObjectSocket, ObjectState } from './workers-platform.js';
+
+export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
+export type { RateOptions } from '../rates.js';
+export type { RelayObjectOptions } from './room-object.js';
+
+/** What Cloudflare calls of a room's object; the class is to be exported by the Worker's module. */
+export interface RoomObjectHandlers {
+  fetch(request: Request): Promise<Response>;
+  webSocketMessage(socket: ObjectSocket, message: ArrayBuffer | string): Promise<void>;
+  webSocketClose(socket: ObjectSocket): Promise<void>;
+  webSocketError(socket: ObjectSocket): Promise<void>;
+  alarm(): Promise<void>;
+}
+
+export interface RelayObject<Env> {
+  /** One object a room; its binding is named by `binding`. */
+  readonly MangroveRoom: new (
+    state: ObjectState,
+    env: Env,
+  ) => RoomObjectHandlers;
+  /** Answers `/parties/relay/<room>`, `/rooms/<room>/version` and `/healthz`, with 404 for all else. */
+  fetch(request: Request, env: Env): Promise<Response>;
+}
+
+/**
+ * A relay on Cloudflare: a Durable Object per room. `options` may be a function of the Worker's environment, where secrets are.
+ * `binding` names the namespace of the objects in that environment: `ROOMS` without it.
+ */
+export function createRelayObject<Env = unknown>(
+  options: RelayObjectOptions | ((env: Env) => RelayObjectOptions) = {},
+  { binding = 'ROOMS' }: { readonly binding?: string } = {},
+): RelayObject<Env> {
+  const optionsFor = (env: Env): RelayObjectOptions => (typeof options === 'function' ? options(env) : options);
+  return {
+    MangroveRoom: class MangroveRoom extends RoomObject {
+      constructor(state: ObjectState, env: Env) {
+        super(state, optionsFor(env));
+      }
+    },
+    fetch: (request, env) =>
+      answer(request, optionsFor(env), (env as Readonly<Record<string, ObjectNamespace>>)[binding]),
+  };
+}
+
+/** What is used once is remembered by a room's object: whoever asks where a room stands comes with a token. */
+const onlyInRooms = (): Promise<boolean> => Promise.resolve(false);
+
+/** What can be answered without the room's object does not wake it. */
+async function answer(
+  request: Request,
+  { allowedOrigins, authenticate }: RelayObjectOptions,
+  rooms: ObjectNamespace | undefined,
+): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const origin = request.headers.get('Origin') ?? undefined;
+  const isSocket = request.headers.get('Upgrade')?.toLowerCase() === 'websocket';
+  const isRoom = pathname.startsWith('/parties/');
+  const isKnown = isRoom || pathname.startsWith('/rooms/') || pathname === '/healthz';
+  if (!isKnown) return respond(REPLIES.nothing);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return respond(REPLIES.onlyGet);
+  if (pathname === '/healthz') return respond(REPLIES.healthy);
+  if (isRoom && !isSocket) return respond(REPLIES.noSocket);
+  const name = readRoomName(pathname, isRoom ? ROOM_PATH : VERSION_PATH);
+  if (name === undefined) return respond(REPLIES.nothing);
+  if (name === null) return respond(REPLIES.noName);
+  if (rooms === undefined) return respond(REPLIES.unable);
+  if (isRoom) {
+    const isAllowed = origin === undefined || allowedOrigins?.includes(origin) !== false;
+    if (!isAllowed) return respond({ status: 403, body: 'Pages of this origin may not connect.' });
+  } else {
+    const authorization = request.headers.get('Authorization') ?? undefined;
+    const denial = await denialOf({ authenticate, clock: { nowMs: Date.now }, once: onlyInRooms }, name, {
+      authorization,
+      origin,
+    });
+    if (denial !== undefined) return respond(denial);
+  }
+  return await rooms.get(rooms.idFromName(name) as never).fetch(request);
+}
