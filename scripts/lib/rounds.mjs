@@ -2,7 +2,8 @@
  * runner that crashes or hangs takes down its own round only. */
 
 const PROJECTS = [
-  { name: 'unit', needs: [] },
+  // The benches that it tries in short drive the built packages.
+  { name: 'unit', needs: ['packages'] },
   { name: 'simulation', needs: [] },
   { name: 'fuzz', needs: [] },
   // Bugs that the tests must notice; all of them in the long run, each a bug of its own in a copy of the tree.

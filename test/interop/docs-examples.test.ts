@@ -46,6 +46,8 @@ const SOURCES = {
   '@mangrove/client': ['packages/client/src/index.ts'],
   '@mangrove/client/worker': ['packages/client/src/worker/entry.ts'],
   '@mangrove/relay/node': ['packages/relay/src/runtimes/node.ts'],
+  '@mangrove/relay/auth': ['packages/relay/src/auth.ts'],
+  '@mangrove/relay/durable-object': ['packages/relay/src/runtimes/durable-object.ts'],
 };
 
 /**
