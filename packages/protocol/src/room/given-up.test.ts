@@ -1,15 +1,20 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { record, replicaOf, room, signStub } from '../../../../test/interop/fixture.js';
+import { floorOver } from '../../../../test/interop/floor-world.js';
 import { recordPayloadToBytes } from '../body.js';
 import { utf8ToBytes } from '../bytes.js';
+import { parseTrieKey } from '../delta.js';
+import { floorToBytes, standingOf } from '../floor.js';
 import type { ReplicaId } from '../ids.js';
 import { MemoryTables } from '../store/memory-store.js';
 import type { Plan } from '../store/plan.js';
+import { acceptDeltas } from './accept.js';
 import { giveUpLost, readGivenUp } from './given-up.js';
 import { takeIdentity } from './identity.js';
 import { appendToJournal } from './journal.js';
 import { scrubStep } from './scrub.js';
 import { acknowledge, commitSeal, draftSeal, readOutboxEntries } from './seal.js';
+import { dropSettled } from './unsent.js';
 
 const [me] = [replicaOf(0)] as [ReplicaId];
 const NOW = 1_000_000_000;
@@ -95,4 +100,38 @@ test('[AE7] where the relay has acknowledged it there is nothing to give up', ()
   run((tx) => acknowledge(tx, room, me, [1]));
   loseAll();
   expect(run((tx) => giveUpLost(tx, room, me))).toEqual([]);
+});
+
+describe('lost here, and reached by a floor that somebody wrote who had it from a relay', () => {
+  /** What `write` has made, lost before any acknowledgement came, and then the floor of another over it. */
+  function loseUnderFloor({ stands }: { stands: boolean }) {
+    const replica = createReplica();
+    replica.write('a', 'at the relay', NOW);
+    const [trieKey] = replica.run((tx) => tx.keys('deltas', { from: new Uint8Array() }));
+    const { id, hlc } = parseTrieKey(trieKey as Uint8Array);
+    replica.loseAll();
+    replica.run((tx) => scrubStep(tx, room));
+    const reach = new Map([[me, { seq: 1, hlc }]]);
+    const standing = standingOf(stands ? [id] : []);
+    const floor = floorOver(reach, replicaOf(1), hlc + 1, floorToBytes({ reach, standing, witnesses: [] }));
+    replica.run((tx) => acceptDeltas(tx, room, [floor], { nowMs: NOW, from: 'others', retain: () => false }));
+    return replica;
+  }
+
+  test('[AE7] one that the floor has swept counts as acknowledged', () => {
+    const { run, outbox } = loseUnderFloor({ stands: false });
+    expect(
+      run((tx) => giveUpLost(tx, room, me)),
+      'nothing of it is lost',
+    ).toEqual([]);
+    expect(run((tx) => dropSettled(tx, room, me))).toEqual([1]);
+    expect(outbox()).toEqual([]);
+  });
+
+  test('[AE7] one that the floor lets stand is waited for, as whoever wrote that has it', () => {
+    const { run, outbox } = loseUnderFloor({ stands: true });
+    expect(run((tx) => dropSettled(tx, room, me))).toEqual([]);
+    expect(run((tx) => giveUpLost(tx, room, me))).toEqual([]);
+    expect(outbox()).toEqual([1]);
+  });
 });

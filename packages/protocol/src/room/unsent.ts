@@ -3,7 +3,7 @@ import { type Hlc, msAhead } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
-import { isAnyCovered, type RoomRef } from './accept.js';
+import { isAnyCovered, isGone, type RoomRef } from './accept.js';
 import { isReached } from './floor-rows.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 import { type OutboxPlace, readOutboxRow } from './outbox.js';
@@ -74,14 +74,21 @@ function* unsentBelow(
   if (row === undefined) return undefined;
   const seq = bytesToU64(row[0]);
   const dot = yield* tx.get('dots', dotKey({ replica, seq }));
-  if (dot !== undefined && (yield* isAnyHeld(tx, splitTrieKeys(dot)))) return undefined;
+  const trieKeys = dot === undefined ? [] : splitTrieKeys(dot);
+  if (yield* isAnyHeld(tx, trieKeys)) return undefined;
   const place = readOutboxRow(row[1]);
   const isCovered =
     (yield* isAnyCovered(tx, [{ ...place, replica }])) ||
-    (dot === undefined && (yield* isReached(tx, room, replica, place.hlc)));
+    (dot === undefined ? yield* isReached(tx, room, replica, place.hlc) : yield* isEachGone(tx, room, trieKeys));
   // Of what was lost the dot stays until a scrub; a relay may have it, and it may come back [AE7].
   if (dot !== undefined && !isCovered) return undefined;
   return { seq, place, isCovered, isCheckpoint: place.writes === 0 };
+}
+
+/** What a floor has swept was known to all whose word it counts: the relay had it, though its acknowledgement was lost, and then its bytes. */
+function* isEachGone(tx: Transaction, room: RoomRef, trieKeys: readonly Uint8Array[]): Steps<boolean> {
+  for (const trieKey of trieKeys) if (!(yield* isGone(tx, room, trieKey))) return false;
+  return true;
 }
 
 /** Only whether they are there: the largest bodies need not be read for that. */

@@ -189,8 +189,21 @@ describe('greeting', () => {
     replica.goLive(50);
     replica.step({ kind: 'acknowledged', standing: standingAt(50) });
     const waiting = standingAt(50, 1);
-    expect(replica.step({ kind: 'check', standing: waiting, nowMs: 0 })).toEqual([]);
+    expect(kindsOf(replica.step({ kind: 'check', standing: waiting, nowMs: 0 }))).toEqual(['acknowledge']);
     expect(replica.step({ kind: 'check', standing: standingAt(9), nowMs: 0 })).toEqual([{ kind: 'open-diff' }]);
+  });
+
+  test('[AE7] where all was pushed and yet something waits, a check looks whether it was superseded or swept, and pushes nothing', () => {
+    const replica = createReplica();
+    replica.goLive(50);
+    replica.step({ kind: 'acknowledged', standing: standingAt(50, 1) });
+    const check = { kind: 'check', standing: standingAt(50, 1), nowMs: 0 } as const;
+    expect(replica.step(check)).toEqual([{ kind: 'acknowledge', seqs: [], cursor: undefined }]);
+    const reader = createReplica();
+    reader.connect({ resumed: true, rights: ['read'] });
+    reader.hear({ kind: 'caught-up', position: positionAt(3, 50), vector: new Map() });
+    reader.step({ kind: 'acknowledged', standing: standingAt(50, 1) });
+    expect(reader.step(check), 'who may not write waits for nothing').toEqual([]);
   });
 
   test('[SY1] another version is refused by either side, and refused stays refused', () => {

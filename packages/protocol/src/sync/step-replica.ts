@@ -294,10 +294,20 @@ function stepCheck(state: InSession, event: ReplicaEvent & { kind: 'check' }): R
     const isSilent = nowMs - state.movedAtMs > 2 * state.config.limits.positionEveryMs;
     const rested = { ...state, movedAtMs: nowMs };
     if (rested.kind !== 'live') return stay(rested);
-    return probe(settle({ ...rested, passes: 0, isBehind: rested.isBehind && !isSilent }, standing));
+    const looked = probe(settle({ ...rested, passes: 0, isBehind: rested.isBehind && !isSilent }, standing));
+    return standing.outbox > 0 ? lookAgain(looked) : looked;
   }
   if (nowMs - state.movedAtMs <= state.config.limits.stallMsMax) return stay(state);
   return { state: { ...state, movedAtMs: nowMs }, effects: [{ kind: 'reconnect' }] };
+}
+
+/**
+ * [AE7] What waits may have been superseded or swept since: an empty acknowledgement looks through the outbox. Nothing is pushed again, as an
+ * answer may be on its way.
+ */
+function lookAgain({ state, effects }: Result): Result {
+  const isWriter = isInSession(state) && state.rights.includes('write');
+  return { state, effects: isWriter ? [...effects, { kind: 'acknowledge', seqs: [], cursor: undefined }] : effects };
 }
 
 /** [AE4] Roots that were equal at the last look: what the relay says now may be something else, as it may have lost something since. */
