@@ -255,7 +255,7 @@ describe('holes', () => {
       },
     ],
     [
-      1715,
+      1714,
       '[HLC4] who has only checkpoints to write sets its clock right as well',
       {
         replicaCount: 2,
