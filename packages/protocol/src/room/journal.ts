@@ -29,7 +29,7 @@ import {
   writeKeyName,
 } from '../ids.js';
 import { defaultLimits } from '../limits.js';
-import { type Steps, together, type Transaction } from '../store/plan.js';
+import { type Row, type Steps, together, type Transaction } from '../store/plan.js';
 import type { RoomRef } from './room-ref.js';
 import { readGrounds } from './ground.js';
 import { alone, readReadable } from './readable.js';
@@ -37,6 +37,7 @@ import { readClock, readNumber, writeNumber } from './meta.js';
 import { rowToDelta } from './set-rows.js';
 import { nameKey } from './name-key.js';
 import { readPresent } from './past.js';
+import { isPassedSooner, readRowsOf, STEP_KEYS } from './rows-of-keys.js';
 import { takeFromTrash, type Trashed } from './trash.js';
 
 /** How many rows and how many bytes of payload one plan looks at: bounded work, bounded memory. */
@@ -44,9 +45,6 @@ const PAGE_ROWS_MAX = 4_096;
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** A row may weigh as much as a body, and what a step reads is only known afterwards. */
 const STEP_ROWS_MAX = 64;
-
-/** Edits of which one step of a plan reads what their writers hold. */
-const STEP_EDITS_MAX = 128;
 
 /** Room for what rows that are sealed together saw, each a little later than the one before. */
 const JOINED_ENTRIES = 64;
@@ -118,20 +116,37 @@ export function* appendToJournal(
 
 /** What the writers of these edits hold of their keys now [CX5], edit by edit. Throws `BODY_TOO_LARGE`. */
 export function* readHeldBy(tx: Transaction, room: RoomRef, edits: readonly Edit[]): Steps<readonly Context[]> {
+  const keyIds = edits.map((edit) => {
+    assertBodyFits(edit);
+    const { name } = edit;
+    return name.kind === 'record' ? deriveKeyId(room.hash, room.roomId, name) : undefined;
+  });
+  const wanted = new Set(keyIds.filter((keyId) => keyId !== undefined));
+  const passed = (yield* isPassedSooner(tx, room, wanted.size)) ? yield* readRowsOf(tx, 'deltas', wanted) : undefined;
   const contexts: Context[] = [];
-  for (let i = 0; i < edits.length; i += STEP_EDITS_MAX) {
-    const page = edits.slice(i, i + STEP_EDITS_MAX).map((edit) => readHeld(tx, room, edit));
+  for (let i = 0; i < keyIds.length; i += STEP_KEYS) {
+    const page = keyIds.slice(i, i + STEP_KEYS).map((keyId) => readHeld(tx, room, keyId, passed));
     contexts.push(...(yield* together(page)));
   }
   return contexts;
 }
 
-function* readHeld(tx: Transaction, room: RoomRef, edit: Edit): Steps<Context> {
-  assertBodyFits(edit);
-  const { name } = edit;
-  return name.kind === 'record'
-    ? yield* readContextOfKey(tx, room, deriveKeyId(room.hash, room.roomId, name))
-    : EMPTY_CONTEXT;
+function* readHeld(
+  tx: Transaction,
+  room: RoomRef,
+  keyId: KeyId | undefined,
+  passed: ReadonlyMap<KeyId, readonly Row[]> | undefined,
+): Steps<Context> {
+  if (keyId === undefined) return EMPTY_CONTEXT;
+  if (passed === undefined) return yield* readContextOf(tx, room, keyId, yield* readSiblings(tx, room, keyId));
+  const rows = passed.get(keyId);
+  if (rows === undefined) return EMPTY_CONTEXT;
+  return yield* readContextOf(
+    tx,
+    room,
+    keyId,
+    rows.map(([trieKey, row]) => rowToDelta(room, trieKey, row)),
+  );
 }
 
 /** A row as it will be, all but its number. `context`: of {@link readHeldBy}. */
@@ -152,8 +167,8 @@ export function writeRow(tx: Transaction, row: JournalRow): void {
   tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context }));
 }
 
-function* readContextOfKey(tx: Transaction, room: RoomRef, keyId: KeyId): Steps<Context> {
-  const siblings = yield* readSiblings(tx, room, keyId);
+/** `siblings`: all of the key. */
+function* readContextOf(tx: Transaction, room: RoomRef, keyId: KeyId, siblings: readonly Delta[]): Steps<Context> {
   const { usable, repaired } = yield* readReadable(tx, room, keyId, siblings);
   const isUsable = new Set(usable);
   const held = [...siblings.map((delta) => (isUsable.has(delta) ? delta : alone(delta))), ...repaired];
