@@ -51,6 +51,8 @@ export class DocumentHandle {
   readonly #stopListening: () => void;
   readonly #outgoing: Outgoing;
   #granted: { readonly nonce: number; readonly clientId: number } | undefined;
+  /** What was handed over last is on disk, and with it all before: rows enter the journal in the order of writing. */
+  #isOnDisk = false;
   #retained = 0;
   #isConnected = true;
   #isSynced = false;
@@ -91,6 +93,8 @@ export class DocumentHandle {
   /** Everything written so far in this document has reached the rung. Rejects: `BODY_TOO_LARGE`, once, when something was left out of it. */
   async reached(rung: Rung, options: ReachedOptions = {}): Promise<void> {
     await this.flush();
+    // The worker has just said so: asking it again would take a hop more for each keystroke.
+    if (this.#isOnDisk && (rung === 'disk' || rung === 'applied') && options.signal?.aborted !== true) return;
     await this.#host.reached(rung, options);
   }
 
@@ -141,6 +145,7 @@ export class DocumentHandle {
     this.#outgoing.handOver();
     this.presence.stop();
     this.#isReleased = true;
+    this.#isOnDisk = false;
     this.#stopListening();
     this.ydoc.off('update', this.#onUpdate);
     this.#host.released();
@@ -215,7 +220,9 @@ export class DocumentHandle {
   /** Without awaiting where the room is open, so that edits reach the worker before whatever is asked of it next. */
   async #send(edit: DocumentEdit): Promise<MangroveError | undefined> {
     if (this.#granted === undefined) await this.#host.ready();
-    const { leftOut } = await this.#host.engine().edit(this.#host.room, this.name, edit);
+    this.#isOnDisk = false;
+    const { leftOut, rung } = await this.#host.engine().edit(this.#host.room, this.name, edit);
+    this.#isOnDisk = rung === 'disk';
     if (leftOut === undefined) return undefined;
     const update = takeOut(this.ydoc, leftOut, this);
     if (update !== undefined) this.#outgoing.add(update, true);
