@@ -81,6 +81,11 @@ export function bytesToU64(bytes: Uint8Array, offset = 0): number {
   return view.getUint32(0) * 2 ** 32 + view.getUint32(4);
 }
 
+/** The least key above this one: where a walk over rows goes on, and the end of a range of one key. */
+export function keyAfter(key: Uint8Array): Uint8Array {
+  return concatBytes(key, new Uint8Array(1));
+}
+
 /** The least key above all keys that start with `prefix`; undefined when there is none. */
 export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
   for (let i = prefix.length - 1; i >= 0; i--) {

@@ -355,6 +355,16 @@ export function isMangroveError(error: unknown): error is MangroveError {
   return error instanceof Error && error.name === 'MangroveError' && 'code' in error;
 }
 
+/** Undefined where it throws a `MangroveError`, as it does over rows that cannot be read. */
+export function attempt<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isMangroveError(error)) return undefined;
+    throw error;
+  }
+}
+
 export function errorCodeToWire(code: ErrorCode): number {
   return ERRORS[code].wire;
 }

@@ -27,6 +27,7 @@ export {
   concatBytes,
   equalBytes,
   hexToBytes,
+  keyAfter,
   prefixEnd,
   successor,
   u64ToBytes,
@@ -248,6 +249,7 @@ export { countParts, PART_BYTES } from './parts.js';
 export { isOnCurve, isStrictSignature, type Signer, type Verifier } from './signature.js';
 export { HealingStore, isDamage, scrubAll } from './store/healing-store.js';
 export { MemoryStore, MemoryTables } from './store/memory-store.js';
+export { RoomHandle } from './store/room-handle.js';
 export {
   isWithin,
   type Plan,

@@ -1,4 +1,4 @@
-import { idToBytes, MangroveError, type Plan, type RoomId, type Store, type TransactOptions } from '@mangrove/protocol';
+import { idToBytes, MangroveError, RoomHandle, type RoomId, type Store } from '@mangrove/protocol';
 import type { Database, DatabaseHooks, StoredIdentity } from './database.js';
 import { deleteDatabase, IDENTITIES, openDatabase, siteDatabases, toMangroveError } from './idb-open.js';
 import { failureOf, unavailable } from './places.js';
@@ -77,7 +77,7 @@ export class IdbDatabase implements Database {
 
   room(roomId: RoomId): Store {
     const prefix = idToBytes(roomId).subarray(0, ROOM_PREFIX_BYTES);
-    return new IdbStore((plan, options) => this.#run((db) => runInTransaction(db, prefix, plan, options)));
+    return new RoomHandle((plan, options) => this.#run((db) => runInTransaction(db, prefix, plan, options)));
   }
 
   async readIdentity(roomId: RoomId): Promise<StoredIdentity | undefined> {
@@ -231,24 +231,6 @@ export class IdbDatabase implements Database {
     });
     connection = { db, isReopened, hasServed: false };
     return connection;
-  }
-}
-
-class IdbStore implements Store {
-  readonly #run: Store['transact'];
-  #isClosed = false;
-
-  constructor(run: Store['transact']) {
-    this.#run = run;
-  }
-
-  async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
-    if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'store' });
-    return await this.#run(plan, options);
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
   }
 }
 

@@ -1,11 +1,4 @@
-import {
-  MangroveError,
-  MemoryStore,
-  type Plan,
-  type RoomId,
-  type Store,
-  type TransactOptions,
-} from '@mangrove/protocol';
+import { MangroveError, MemoryStore, RoomHandle, type RoomId, type Store } from '@mangrove/protocol';
 import type { Database, StoredIdentity } from './database.js';
 
 /** Where a browser denies storage, and in tests: everything works and lasts as long as the process. */
@@ -19,7 +12,11 @@ export class MemoryDatabase implements Database {
   room(roomId: RoomId): Store {
     let store = this.#stores.get(roomId);
     if (store === undefined) this.#stores.set(roomId, (store = new MemoryStore()));
-    return new RoomHandle(store, () => this.#assertOpen());
+    const shared = store;
+    return new RoomHandle((plan, options) => {
+      this.#assertOpen();
+      return shared.transact(plan, options);
+    });
   }
 
   async readIdentity(roomId: RoomId): Promise<StoredIdentity | undefined> {
@@ -44,27 +41,5 @@ export class MemoryDatabase implements Database {
 
   #assertOpen(): void {
     if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'database' });
-  }
-}
-
-/** Closing one handle must leave the room to the others, so the shared store itself is never closed. */
-class RoomHandle implements Store {
-  readonly #store: MemoryStore;
-  readonly #assertDatabaseOpen: () => void;
-  #isClosed = false;
-
-  constructor(store: MemoryStore, assertDatabaseOpen: () => void) {
-    this.#store = store;
-    this.#assertDatabaseOpen = assertDatabaseOpen;
-  }
-
-  async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
-    if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'store' });
-    this.#assertDatabaseOpen();
-    return await this.#store.transact(plan, options);
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
   }
 }

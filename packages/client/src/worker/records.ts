@@ -15,6 +15,7 @@ import {
   hlcToMs,
   isMangroveError,
   KEY_ID_BYTES,
+  keyAfter,
   type KeyName,
   type KeyState,
   collectionPrefix,
@@ -84,7 +85,7 @@ export function* readEntries(
     const last = rows.at(-1);
     if (last === undefined || page === undefined || rows.length < page) break;
     if (reverse) high = last[0];
-    else low = concatBytes(last[0], new Uint8Array(1));
+    else low = keyAfter(last[0]);
   }
   return entries;
 }

@@ -1,4 +1,4 @@
-import { concatBytes } from '../bytes.js';
+import { keyAfter } from '../bytes.js';
 import { TRIE_KEY_BYTES } from '../delta.js';
 import type { RoomRef } from '../room/room-ref.js';
 import { rowToDelta } from '../room/set-rows.js';
@@ -34,7 +34,7 @@ export function* readRowsWithin(
       if (found.length > 0 && bytes + row.length > STEP_BYTES) return { found, next };
       found.push(readFound(room, key.subarray(-TRIE_KEY_BYTES), row));
       bytes += row.length;
-      next = concatBytes(key, new Uint8Array(1));
+      next = keyAfter(key);
     }
     if (rows.length < limit) return { found, next: undefined };
   }

@@ -1,4 +1,4 @@
-import { compareBytes, concatBytes } from '../bytes.js';
+import { compareBytes, keyAfter } from '../bytes.js';
 import { bytesToCertificate, type Certificate } from '../certificate.js';
 import { parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
 import { deriveReplicaId, idToBytes, type RoomConfig } from '../ids.js';
@@ -122,7 +122,7 @@ function* takeCertificates(
   const frames: BackupFrame[] = certificates.length === 0 ? [] : [{ kind: 'certificates', certificates }];
   const last = rows.at(-1);
   if (last !== undefined && rows.length === CERTIFICATES_PER_FRAME)
-    return { frames, state: { ...state, phase: { kind: 'certificates', from: after(last[0]) } } };
+    return { frames, state: { ...state, phase: { kind: 'certificates', from: keyAfter(last[0]) } } };
   return { frames, state: { ...state, phase: { kind: 'retained', from: BEGINNING, isLast: !isOfSet(since) } } };
 }
 
@@ -142,7 +142,7 @@ function* takeRetained(
   const distinct = inOrder.filter(({ trieKey }, i) => !isSame(trieKey, inOrder[i - 1]?.trieKey));
   const mark = isLast && isOfSet(since) ? { roomId: room.roomId, held: state.held, through: AFTER_SET } : since;
   const added = add(state, distinct);
-  const set: BackupPhase = { kind: 'set', from: since?.through ? after(since.through) : BEGINNING };
+  const set: BackupPhase = { kind: 'set', from: since?.through ? keyAfter(since.through) : BEGINNING };
   const phase: BackupPhase = next ? { kind: 'retained', from: next, isLast } : isLast ? { kind: 'news' } : set;
   return closed(room, added, phase, mark);
 }
@@ -248,6 +248,3 @@ const isFull = ({ section }: BackupState): boolean =>
 
 const isSame = (key: Uint8Array, other: Uint8Array | undefined): boolean =>
   other !== undefined && compareBytes(key, other) === 0;
-
-/** The least key above this one. */
-const after = (key: Uint8Array): Uint8Array => concatBytes(key, new Uint8Array(1));

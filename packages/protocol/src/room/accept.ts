@@ -1,4 +1,4 @@
-import { bytesToHex, concatBytes, hexToBytes } from '../bytes.js';
+import { bytesToHex, hexToBytes } from '../bytes.js';
 import { covers, isEmptyContext } from '../context.js';
 import { coverOf, type Delta, FLAG, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { floorOf } from '../floor.js';
@@ -8,6 +8,7 @@ import { PART_BYTES } from '../parts.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { countFloors, forgetFloor, keepFloor, noteArrived, readUnder } from './floor-rows.js';
 import { forgetIncoming } from './incoming.js';
+import { areListed } from './listed.js';
 import type { Outcome } from './outcome.js';
 import { forgetOfPast, notePast } from './past.js';
 import type { RoomRef } from './room-ref.js';
@@ -335,9 +336,7 @@ export function* isAnyCovered(
 
 /** Whether nothing is missing where this delta was: it is held, covered, or under a floor. */
 export function* isFound(tx: Transaction, room: RoomRef, trieKey: Uint8Array): Steps<boolean> {
-  // Only whether it is there: the largest bodies need not be read for that.
-  const to = concatBytes(trieKey, Uint8Array.of(0));
-  if ((yield* tx.keys('deltas', { from: trieKey, to, limit: 1 })).length > 0) return true;
+  if ((yield* areListed(tx, 'deltas', [trieKey])).includes(true)) return true;
   return yield* isGone(tx, room, trieKey);
 }
 

@@ -1,6 +1,7 @@
-import { concatBytes, equalBytes } from '../bytes.js';
-import { type Row, type Steps, together, type Transaction } from '../store/plan.js';
+import { equalBytes, keyAfter } from '../bytes.js';
+import type { Row, Steps, Transaction } from '../store/plan.js';
 import type { Table } from '../store/table.js';
+import { areListed } from './listed.js';
 
 /** Tables whose rows hold whole deltas: a scrub reads those of `deltas` anyway, and the others are asked for without their values. */
 const HEAVY: ReadonlySet<Table> = new Set(['deltas', 'retained', 'trash', 'quarantine', 'incoming', 'merged']);
@@ -24,7 +25,7 @@ export function* settleContradictions(
   limit: number,
 ): Steps<ComparedPage> {
   const forth = yield* tx.keys(table, { from, limit });
-  const end = forth.length === 0 ? from : after(forth.at(-1) as Uint8Array);
+  const end = forth.length === 0 ? from : keyAfter(forth.at(-1) as Uint8Array);
   const back = forth.length === 0 ? [] : yield* readBack(tx, table, from, end, limit);
   // Where the table seems to end: an end that came too soon shows from behind.
   const beyond = forth.length < limit ? (yield* readBack(tx, table, end, undefined, limit)).slice(0, limit) : [];
@@ -75,7 +76,7 @@ export function* readAnyhow(
 ): Steps<Uint8Array | undefined> {
   const value = yield* tx.get(table, key);
   if (value !== undefined) return value;
-  const to = after(key);
+  const to = keyAfter(key);
   for (const range of [
     { from: key, to },
     { from, to, limit: 1, reverse: true },
@@ -93,18 +94,9 @@ function* findEach(tx: Transaction, table: Table, keys: readonly Uint8Array[]): 
   return yield* areListed(tx, table, keys);
 }
 
-/** Only whether they are there: the largest bodies need not be read for that. */
-export function* areListed(tx: Transaction, table: Table, keys: readonly Uint8Array[]): Steps<readonly boolean[]> {
-  const found = yield* together(keys.map((key) => tx.keys(table, { from: key, to: after(key), limit: 1 })));
-  return found.map((listed) => listed.length > 0);
-}
-
 function isSame(some: readonly Uint8Array[], others: readonly Uint8Array[]): boolean {
   return some.length === others.length && some.every((key, i) => equalBytes(key, others[i] as Uint8Array));
 }
 
 const without = (some: readonly Uint8Array[], others: readonly Uint8Array[]): Uint8Array[] =>
   some.filter((key) => !others.some((other) => equalBytes(key, other)));
-
-/** The least key above. */
-const after = (key: Uint8Array): Uint8Array => concatBytes(key, new Uint8Array(1));

@@ -1,4 +1,4 @@
-import { bytesToU64, compareBytes, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToU64, compareBytes, concatBytes, keyAfter, prefixEnd, u64ToBytes } from '../bytes.js';
 import type { Stamped } from '../context.js';
 import { type Delta, FLAG, hasFlag, parseTrieKey } from '../delta.js';
 import { type Floor, isStanding, isUnderFloor, type Place, STANDING_BYTES } from '../floor.js';
@@ -238,7 +238,7 @@ function* readMissingOf(tx: Transaction, floor: DeltaId): Steps<readonly Uint8Ar
 
 function* readStands(tx: Transaction, floor: DeltaId, id: Uint8Array): Steps<boolean> {
   const { from } = under(floor, STANDING);
-  const to = concatBytes(rowKey(floor, STANDING, id.subarray(0, STANDING_BYTES)), Uint8Array.of(0));
+  const to = keyAfter(rowKey(floor, STANDING, id.subarray(0, STANDING_BYTES)));
   const [row] = yield* tx.rows('floors', { from, to, reverse: true, limit: 1 });
   return row !== undefined && isStanding(row[1], id);
 }

@@ -1,4 +1,4 @@
-import { concatBytes } from '../bytes.js';
+import { keyAfter } from '../bytes.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { type JournalRow, journalKey, readJournalPage, writeRow } from './journal.js';
 import { readNumber } from './meta.js';
@@ -49,7 +49,7 @@ export function* foldJournal(
     replaced.push(...run);
   }
   const last = rows.at(-1);
-  const next = isLast || last === undefined ? undefined : concatBytes(journalKey(last), new Uint8Array(1));
+  const next = isLast || last === undefined ? undefined : keyAfter(journalKey(last));
   return { replaced, next };
 }
 

@@ -1,5 +1,5 @@
 import { updateOfDelta } from '../body.js';
-import { bytesToHex, compareBytes, concatBytes, equalBytes, prefixEnd } from '../bytes.js';
+import { bytesToHex, compareBytes, equalBytes, keyAfter, prefixEnd } from '../bytes.js';
 import { type Delta, FLAG, hasFlag, parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
 import type { Hlc } from '../hlc.js';
 import { idToBytes, KEY_ID_BYTES, type KeyId, REPLICA_ID_BYTES } from '../ids.js';
@@ -26,7 +26,7 @@ export function* readKeysByStamp(tx: Transaction, keyId: KeyId): Steps<readonly 
     for (const trieKey of page) all.push(trieKey);
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE_KEYS) return all.sort(byStamp);
-    from = concatBytes(last, Uint8Array.of(0));
+    from = keyAfter(last);
   }
 }
 
@@ -58,7 +58,7 @@ function* readRun(tx: Transaction, room: RoomRef, run: readonly Uint8Array[]): S
   const isOfOne = equalBytes(from.subarray(0, STAMP_AT), last.subarray(0, STAMP_AT));
   const rows: readonly Row[] =
     isOfOne && run.length > 1
-      ? yield* tx.rows('deltas', { from, to: concatBytes(last, Uint8Array.of(0)) })
+      ? yield* tx.rows('deltas', { from, to: keyAfter(last) })
       : (yield* tx.getMany('deltas', run)).flatMap((row, i) =>
           row === undefined ? [] : [[run[i] as Uint8Array, row] as const],
         );
@@ -84,7 +84,7 @@ export function* readUpdatesUpTo(tx: Transaction, room: RoomRef, keyId: KeyId, h
     // What rests on something that it has not got yet takes Yjs many times as long.
     if (last === undefined || rows.length < PAGE_ROWS)
       return told.sort((a, b) => a.hlc - b.hlc).map(({ update }) => update);
-    from = concatBytes(last[0], Uint8Array.of(0));
+    from = keyAfter(last[0]);
   }
 }
 

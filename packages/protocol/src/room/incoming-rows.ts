@@ -1,4 +1,4 @@
-import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, keyAfter, prefixEnd, u64ToBytes } from '../bytes.js';
 import { TRIE_KEY_BYTES } from '../delta.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
 import { type Range, type Steps, type Transaction, together } from '../store/plan.js';
@@ -165,7 +165,7 @@ export function* recount(tx: Transaction, nowMs: number): Steps<Tallies> {
     }
     const last = rows.at(-1);
     if (last === undefined || rows.length < STEP_ROWS) return tallies;
-    from = concatBytes(last[0], Uint8Array.of(0));
+    from = keyAfter(last[0]);
   }
 }
 

@@ -1,7 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { assert } from '../assert.js';
-import { bytesToU64, concatBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, keyAfter, prefixEnd, u64ToBytes } from '../bytes.js';
 import { checksum } from '../checksum.js';
 import { decodeRow, encode, readBytes, readCount, readU64, readVarUint, writeU64 } from '../codec.js';
 import {
@@ -241,7 +241,7 @@ export function* readJournalPage(
     const last = read.at(-1);
     if (last === undefined || read.length < limit) return { rows, isLast: true };
     if (rows.length >= PAGE_ROWS_MAX) return { rows, isLast: false };
-    next = concatBytes(last[0], new Uint8Array(1));
+    next = keyAfter(last[0]);
   }
 }
 

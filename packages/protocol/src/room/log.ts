@@ -9,6 +9,7 @@ import type { Row, Steps, Transaction } from '../store/plan.js';
 import { toEntry } from '../stub.js';
 import type { VersionVector } from '../version-vector.js';
 import { type Acceptance, type AcceptOptions, acceptDeltas, type RoomRef } from './accept.js';
+import { areListed } from './listed.js';
 import { isNews, type Outcome } from './outcome.js';
 import { noteTaken } from './taken.js';
 import { readSeqs } from './vector.js';
@@ -127,9 +128,7 @@ export function* sweepLog(tx: Transaction, before: Hlc, limit: number): Steps<bo
   for (const [key, value] of rows) {
     const trieKey = trieKeyOfRow(value);
     if (parseTrieKey(trieKey).hlc >= before) continue;
-    // Only whether it is there: the largest bodies need not be read for that.
-    const found = yield* tx.keys('deltas', { from: trieKey, to: concatBytes(trieKey, Uint8Array.of(0)), limit: 1 });
-    if (found.length > 0) continue;
+    if ((yield* areListed(tx, 'deltas', [trieKey])).includes(true)) continue;
     tx.delete('log', key);
     droppedBytes += sizeOfRow(value);
   }

@@ -1,8 +1,10 @@
 import * as encoding from 'lib0/encoding';
 import { encode, writeU64 } from '../codec.js';
 import type { Delta } from '../delta.js';
+import { hlcToMs } from '../hlc.js';
 import { idToBytes, shortIdToBytes } from '../ids.js';
 import { readOutboxRow } from './outbox.js';
+import { isWrite } from './readable.js';
 
 /** What an own delta that no relay has acknowledged stands for. */
 export interface OutboxEntry {
@@ -27,6 +29,11 @@ export function outboxEntryToBytes(
     writeU64(encoder, delta.prev);
     encoding.writeUint8Array(encoder, shortIdToBytes(delta.id));
   });
+}
+
+/** The row of a delta whose own row is gone: how many rows it was made of is not known any more. */
+export function outboxEntryOf(delta: Delta): Uint8Array {
+  return outboxEntryToBytes({ writes: isWrite(delta) ? 1 : 0, oldestAtMs: hlcToMs(delta.writtenAt) }, delta);
 }
 
 export function bytesToOutboxEntry(seq: number, bytes: Uint8Array): OutboxEntry {

@@ -1,7 +1,7 @@
 import { bytesToU64, u64ToBytes } from '../bytes.js';
 import { decodeRow, readFixed, readU64, readVarUint } from '../codec.js';
 import { type Delta, parseTrieKey } from '../delta.js';
-import { isMangroveError } from '../errors.js';
+import { attempt } from '../errors.js';
 import type { Hlc } from '../hlc.js';
 import { bytesToKeyId, KEY_ID_BYTES, type KeyId, type ReplicaId, SHORT_ID_BYTES } from '../ids.js';
 import type { Row, Steps, Transaction } from '../store/plan.js';
@@ -30,7 +30,7 @@ export function* readUnsentAmong(
   const waiting = yield* tx.rows('outbox', { from: new Uint8Array() });
   const seqs = new Map(
     waiting.flatMap(([key, row]) => {
-      const place = tryPlace(row);
+      const place = attempt(() => bytesToOutboxPlace(row));
       return place === undefined ? [] : [[`${place.keyId} ${place.hlc}`, bytesToU64(key)] as const];
     }),
   );
@@ -39,16 +39,6 @@ export function* readUnsentAmong(
     const seq = seqs.get(`${keyId} ${hlc}`);
     return seq === undefined ? [] : [{ trieKey, seq }];
   });
-}
-
-/** Undefined for a row that cannot be read. */
-function tryPlace(row: Uint8Array): OutboxPlace | undefined {
-  try {
-    return bytesToOutboxPlace(row);
-  } catch (error) {
-    if (isMangroveError(error)) return undefined;
-    throw error;
-  }
 }
 
 export interface OutboxPage {

@@ -1,5 +1,5 @@
 import { bodyOfDelta } from '../body.js';
-import { concatBytes, equalBytes, prefixEnd, u64ToBytes } from '../bytes.js';
+import { concatBytes, equalBytes, keyAfter, prefixEnd, u64ToBytes } from '../bytes.js';
 import { covers, EMPTY_CONTEXT, isEmptyContext, joinContexts } from '../context.js';
 import { type Delta, FLAG, hasContext, hasFlag, parseTrieKey, trieKeyOf } from '../delta.js';
 import { isMangroveError } from '../errors.js';
@@ -42,7 +42,7 @@ export function* readPresentKeys(tx: Transaction, keyId: KeyId, past: Past | und
       if (!covers(upTo, place)) present.push(trieKey);
     }
     if (isLast || next === undefined) return [...present, ...left];
-    from = concatBytes(next, Uint8Array.of(0));
+    from = keyAfter(next);
   }
 }
 
@@ -133,7 +133,7 @@ export function* rebuildPast(tx: Transaction, room: RoomRef, keyId: KeyId): Step
     upTo = joinContexts([upTo, ...usable.map(({ context }) => context)]);
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE_ROWS) break;
-    from = concatBytes(last[0], Uint8Array.of(0));
+    from = keyAfter(last[0]);
   }
   if (!isEmptyContext(upTo)) putPast(tx, keyId, { kind: 'superseded', upTo, left: [] });
   const after = yield* tx.get('past', key);

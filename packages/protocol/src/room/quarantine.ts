@@ -1,6 +1,6 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { concatBytes, hexToBytes, u64ToBytes } from '../bytes.js';
+import { concatBytes, hexToBytes, keyAfter, u64ToBytes } from '../bytes.js';
 import { decodeRow, encode, readU64, readVarUint } from '../codec.js';
 import { bytesToDelta, type Delta } from '../delta.js';
 import { type ErrorCode, errorCodeFromWire, errorCodeToWire } from '../errors.js';
@@ -44,7 +44,7 @@ export function* readQuarantine(tx: Transaction, room: RoomRef): Steps<readonly 
 
 /** A page of their ids, in the order of these. */
 export function* listQuarantine(tx: Transaction, limit: number, after?: DeltaId): Steps<readonly DeltaId[]> {
-  const from = after === undefined ? new Uint8Array() : concatBytes(hexToBytes(after), Uint8Array.of(0));
+  const from = after === undefined ? new Uint8Array() : keyAfter(hexToBytes(after));
   return (yield* tx.keys('quarantine', { from, limit })).map(bytesToDeltaId);
 }
 

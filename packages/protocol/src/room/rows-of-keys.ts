@@ -1,4 +1,4 @@
-import { concatBytes } from '../bytes.js';
+import { keyAfter } from '../bytes.js';
 import { bytesToKeyId, KEY_ID_BYTES, type KeyId } from '../ids.js';
 import { readRoot } from '../merkle/trie.js';
 import { type Row, type Steps, together, type Transaction } from '../store/plan.js';
@@ -35,7 +35,7 @@ export function* readRowsOf(
   const found = new Map<KeyId, Row[]>();
   for (let from: Uint8Array = new Uint8Array(); ; ) {
     const keys = yield* tx.keys(table, { from, limit: STEP_PASSED });
-    const runs = runsOf(keys, wanted).map(([first, last]) => tx.rows(table, { from: first, to: after(last) }));
+    const runs = runsOf(keys, wanted).map(([first, last]) => tx.rows(table, { from: first, to: keyAfter(last) }));
     for (const row of (yield* together(runs)).flat()) {
       const rows = found.get(keyIdOf(row[0]));
       if (rows === undefined) found.set(keyIdOf(row[0]), [row]);
@@ -43,7 +43,7 @@ export function* readRowsOf(
     }
     const last = keys.at(-1);
     if (last === undefined || keys.length < STEP_PASSED) return found;
-    from = after(last);
+    from = keyAfter(last);
   }
 }
 
@@ -63,6 +63,3 @@ function runsOf(
 }
 
 const keyIdOf = (key: Uint8Array): KeyId => bytesToKeyId(key.subarray(0, KEY_ID_BYTES));
-
-/** The least key above. */
-const after = (key: Uint8Array): Uint8Array => concatBytes(key, new Uint8Array(1));

@@ -1,6 +1,5 @@
 import { bytesToU64, concatBytes, prefixEnd } from '../bytes.js';
 import { type Delta, FLAG, hasFlag, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
-import { hlcToMs } from '../hlc.js';
 import {
   bytesToKeyId,
   bytesToReplicaId,
@@ -19,8 +18,7 @@ import { takeIdentity } from './identity.js';
 import { bytesToJournalRow, type JournalRow, readJournal } from './journal.js';
 import { REPLICA, writeNumber } from './meta.js';
 import { readOutboxRow } from './outbox.js';
-import { outboxEntryToBytes } from './outbox-entry.js';
-import { isWrite } from './readable.js';
+import { outboxEntryOf } from './outbox-entry.js';
 import type { RoomRef } from './room-ref.js';
 import { dotKey, rowToDelta } from './set-rows.js';
 import { compareWritten } from './unkept.js';
@@ -120,7 +118,7 @@ function settle(
     const delta = bySeq.get(toSeq(key) ?? 0);
     const isOfDelta = delta === undefined || (item?.keyId === delta.keyId && item.hlc === delta.hlc);
     if (value && item && isOfDelta) rows.push(['outbox', key, value]);
-    else if (delta !== undefined) rows.push(['outbox', key, outboxEntryToBytes(entryOf(delta), delta)]);
+    else if (delta !== undefined) rows.push(['outbox', key, outboxEntryOf(delta)]);
     else unreadable++;
   }
   const numbers = standing.map(({ item }) => item?.number ?? 0);
@@ -162,8 +160,3 @@ function toSeq(key: Uint8Array): number | undefined {
 }
 
 const writeOf = ({ keyId, writtenAt }: Pick<Delta, 'keyId' | 'writtenAt'>): string => `${keyId} ${writtenAt}`;
-
-const entryOf = (delta: Delta): { writes: number; oldestAtMs: number } => ({
-  writes: isWrite(delta) ? 1 : 0,
-  oldestAtMs: hlcToMs(delta.writtenAt),
-});

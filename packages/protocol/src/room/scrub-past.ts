@@ -1,6 +1,6 @@
 import { includesContext, joinContexts } from '../context.js';
 import { type Delta, hasContext } from '../delta.js';
-import { isMangroveError } from '../errors.js';
+import { attempt } from '../errors.js';
 import { bytesToKeyId, idToBytes, KEY_ID_BYTES, type KeyId } from '../ids.js';
 import type { Row, Steps, Transaction } from '../store/plan.js';
 import { readFaults } from './readable.js';
@@ -71,13 +71,3 @@ export function* scrubMergedRows(tx: Transaction, rows: readonly Row[]): Steps<n
 }
 
 const keyIdOf = (key: Uint8Array): KeyId | undefined => (key.length === KEY_ID_BYTES ? bytesToKeyId(key) : undefined);
-
-/** Undefined for a row that cannot be read. */
-function attempt<Value>(read: () => Value): Value | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (isMangroveError(error)) return undefined;
-    throw error;
-  }
-}

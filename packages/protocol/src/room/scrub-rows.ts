@@ -2,10 +2,11 @@ import { bodyOfDelta } from '../body.js';
 import { bytesToHex, concatBytes, equalBytes, hexToBytes, prefixEnd } from '../bytes.js';
 import { covers, isEmptyContext } from '../context.js';
 import { bytesToDelta, coverOf, type Delta, FLAG, hasFlag, parseTrieKey, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
-import { isMangroveError } from '../errors.js';
+import { attempt } from '../errors.js';
 import { deriveKeyId, idToBytes, type KeyId, type KeyName } from '../ids.js';
 import type { Row, Steps, Transaction } from '../store/plan.js';
-import { areListed, readAnyhow } from './contradiction.js';
+import { readAnyhow } from './contradiction.js';
+import { areListed } from './listed.js';
 import { type ContextualSibling, dotKey, contextsToRow, readContexts } from './set-rows.js';
 import { nextStep, READ_BYTES } from './fetch.js';
 import { readOwnReplica } from './meta.js';
@@ -242,14 +243,4 @@ function groupByKey(deltas: readonly Delta[]): ReadonlyMap<KeyId, readonly Delta
   const byKey = new Map<KeyId, Delta[]>();
   for (const delta of deltas) byKey.set(delta.keyId, [...(byKey.get(delta.keyId) ?? []), delta]);
   return byKey;
-}
-
-/** Undefined for a row that cannot be read. */
-function attempt<Value>(read: () => Value): Value | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (isMangroveError(error)) return undefined;
-    throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { bytesToU64, concatBytes, equalBytes, utf8ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, equalBytes, keyAfter, utf8ToBytes } from '../bytes.js';
 import { parseTrieKey, TRIE_KEY_BYTES } from '../delta.js';
 import { isMangroveError, MangroveError } from '../errors.js';
 import { bytesToReplicaId, idToBytes, REPLICA_ID_BYTES, type ReplicaId } from '../ids.js';
@@ -172,7 +172,7 @@ interface Page extends Partial<ScrubFindings> {
 }
 
 function placeAfter(phase: ScrubPhase, last: Uint8Array | undefined): ScrubPlace | undefined {
-  if (last !== undefined) return { phase, from: concatBytes(last, Uint8Array.of(0)) };
+  if (last !== undefined) return { phase, from: keyAfter(last) };
   const following = PHASES[PHASES.indexOf(phase) + 1];
   return following && { phase: following, from: new Uint8Array() };
 }

@@ -1,5 +1,5 @@
 import * as decoding from 'lib0/decoding';
-import { bytesToHex, bytesToU64, concatBytes, hexToBytes, u64ToBytes } from '../bytes.js';
+import { bytesToHex, bytesToU64, concatBytes, hexToBytes, keyAfter, u64ToBytes } from '../bytes.js';
 import { decodeRow, readFixed, readU64, readU8 } from '../codec.js';
 import { bytesToDelta, type Delta, FLAG, hasFlag, TRIE_KEY_BYTES, trieKeyOf } from '../delta.js';
 import { MangroveError } from '../errors.js';
@@ -50,7 +50,7 @@ export function* putInTrash(tx: Transaction, swept: readonly Swept[], nowMs: num
 
 /** A page of what came into the trash from `fromMs` on, the oldest first; `after`: the last one of the page before. */
 export function* listTrash(tx: Transaction, limit: number, after?: Trashed, fromMs = 0): Steps<readonly Trashed[]> {
-  const from = after === undefined ? at(fromMs) : concatBytes(sinceKey(after.sinceMs, after.trieKey), Uint8Array.of(0));
+  const from = after === undefined ? at(fromMs) : keyAfter(sinceKey(after.sinceMs, after.trieKey));
   const keys = yield* tx.keys('trash', { from, to: Uint8Array.of(DELTA), limit });
   return keys.map((key) => ({ sinceMs: bytesToU64(key, 1), trieKey: key.slice(1 + STAMP_BYTES) }));
 }

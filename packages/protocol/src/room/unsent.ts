@@ -1,10 +1,11 @@
-import { bytesToU64, concatBytes, u64ToBytes } from '../bytes.js';
+import { bytesToU64, u64ToBytes } from '../bytes.js';
 import { type Hlc, msAhead } from '../hlc.js';
 import type { ReplicaId } from '../ids.js';
 import { defaultLimits } from '../limits.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import { isAnyCovered, isGone, type RoomRef } from './accept.js';
 import { isReached } from './floor-rows.js';
+import { areListed } from './listed.js';
 import { dotKey, splitTrieKeys } from './set-rows.js';
 import { type OutboxPlace, readOutboxRow } from './outbox.js';
 import { settleRetained } from './retained.js';
@@ -75,7 +76,7 @@ function* unsentBelow(
   const seq = bytesToU64(row[0]);
   const dot = yield* tx.get('dots', dotKey({ replica, seq }));
   const trieKeys = dot === undefined ? [] : splitTrieKeys(dot);
-  if (yield* isAnyHeld(tx, trieKeys)) return undefined;
+  if ((yield* areListed(tx, 'deltas', trieKeys)).includes(true)) return undefined;
   const place = readOutboxRow(row[1]);
   const isCovered =
     (yield* isAnyCovered(tx, [{ ...place, replica }])) ||
@@ -89,11 +90,4 @@ function* unsentBelow(
 function* isEachGone(tx: Transaction, room: RoomRef, trieKeys: readonly Uint8Array[]): Steps<boolean> {
   for (const trieKey of trieKeys) if (!(yield* isGone(tx, room, trieKey))) return false;
   return true;
-}
-
-/** Only whether they are there: the largest bodies need not be read for that. */
-function* isAnyHeld(tx: Transaction, trieKeys: readonly Uint8Array[]): Steps<boolean> {
-  for (const from of trieKeys)
-    if ((yield* tx.keys('deltas', { from, to: concatBytes(from, Uint8Array.of(0)), limit: 1 })).length > 0) return true;
-  return false;
 }

@@ -1,5 +1,5 @@
 import { bodyOfDelta, updateOfPayload } from '../body.js';
-import { bytesToU64, concatBytes, u64ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, keyAfter, u64ToBytes } from '../bytes.js';
 import {
   type Context,
   contextOfHeld,
@@ -23,10 +23,10 @@ import { readClock, readNumber, writeNumber } from './meta.js';
 import { isAnyHidden } from './past.js';
 import { noteStanding, noteStandingBelow } from './previous.js';
 import { splitTrieKeys } from './set-rows.js';
-import { isAnswer, isWrite } from './readable.js';
+import { isAnswer } from './readable.js';
 import { readRetainedOf, settleRetained } from './retained.js';
 import { forgetTrashed, listTrash, readTrashed, type Trashed } from './trash.js';
-import { outboxEntryToBytes } from './outbox-entry.js';
+import { outboxEntryOf } from './outbox-entry.js';
 import { mayBeHeld, readForgotten } from './unsent.js';
 
 const DOTS_PAGE = 4_096;
@@ -161,8 +161,7 @@ function* awaitAgain(tx: Transaction, room: RoomRef, replica: ReplicaId, seq: nu
   if ((yield* tx.get('outbox', u64ToBytes(seq))) !== undefined) return;
   const held = (yield* readDot(tx, room, { replica, seq })).find(({ hlc }) => !mayBeHeld(hlc, nowMs));
   if (held === undefined) return;
-  const entry = { writes: isWrite(held) ? 1 : 0, oldestAtMs: hlcToMs(held.writtenAt) };
-  tx.put('outbox', u64ToBytes(seq), outboxEntryToBytes(entry, held));
+  tx.put('outbox', u64ToBytes(seq), outboxEntryOf(held));
 }
 
 /**
@@ -195,7 +194,7 @@ export function* resetClock(tx: Transaction, nowMs: number): Steps<void> {
       for (const trieKey of splitTrieKeys(trieKeys)) highest = Math.max(highest, parseTrieKey(trieKey).hlc) as Hlc;
     const last = rows.at(-1);
     if (last === undefined || rows.length < DOTS_PAGE) break;
-    from = concatBytes(last[0], Uint8Array.of(0));
+    from = keyAfter(last[0]);
   }
   const clock = yield* readClock(tx);
   writeNumber(tx, 'clock', Math.min(clock, Math.max(highest, hlcFromMs(nowMs))));

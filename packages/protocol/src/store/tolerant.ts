@@ -1,5 +1,5 @@
-import { bytesToHex, compareBytes, concatBytes } from '../bytes.js';
-import { isMangroveError } from '../errors.js';
+import { bytesToHex, compareBytes, keyAfter } from '../bytes.js';
+import { attempt } from '../errors.js';
 import { isWithin, type Read, type ReadResult, type Row } from './plan.js';
 import type { Table } from './table.js';
 
@@ -56,7 +56,7 @@ export function* readTolerantly<Item>(
   const isWhole = forth || (yield* walk('keys', table, range, false, take)) || back;
   for (const { key, item } of [...found.values()]) {
     if (item !== undefined || take(key, yield* getTolerantly(table, key))) continue;
-    const only = { from: key, to: concatBytes(key, Uint8Array.of(0)) };
+    const only = { from: key, to: keyAfter(key) };
     for (const isReverse of [false, true]) yield* walk('rows', table, only, isReverse, take);
   }
   return { found: [...found.values()].sort((a, b) => compareBytes(a.key, b.key)), isWhole };
@@ -87,17 +87,8 @@ function* walk(
       // Whoever goes on after a row that was not asked for may get it for ever.
       if (!isWithin(key, rest)) return false;
       take(key, value);
-      rest = isReverse ? { ...rest, to: key } : { ...rest, from: concatBytes(key, Uint8Array.of(0)) };
+      rest = isReverse ? { ...rest, to: key } : { ...rest, from: keyAfter(key) };
     }
     if (page.length < limit) return true;
-  }
-}
-
-function attempt<Value>(read: () => Value): Value | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (isMangroveError(error)) return undefined;
-    throw error;
   }
 }

@@ -12,6 +12,7 @@ import {
   type Plan,
   type Read,
   type ReadResult,
+  RoomHandle,
   type Row,
   type RoomId,
   runPlan,
@@ -97,7 +98,7 @@ class OpenLmdb implements LmdbEnvironment {
   }
 
   room(roomId: RoomId): Store {
-    return new LmdbStore((plan, options) => this.#track(() => this.#transact(roomId, plan, options)));
+    return new RoomHandle((plan, options) => this.#track(() => this.#transact(roomId, plan, options)));
   }
 
   rooms(): readonly RoomId[] {
@@ -238,24 +239,6 @@ class OpenLmdb implements LmdbEnvironment {
 /** 0 where there is no file. */
 function inodeOf(path: string): number {
   return statSync(join(path, DATA_FILE), { throwIfNoEntry: false })?.ino ?? 0;
-}
-
-class LmdbStore implements Store {
-  readonly #run: Store['transact'];
-  #isClosed = false;
-
-  constructor(run: Store['transact']) {
-    this.#run = run;
-  }
-
-  async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
-    if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'store' });
-    return await this.#run(plan, options);
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-  }
 }
 
 function rowKey(prefix: Uint8Array, table: Table, key: Uint8Array): Uint8Array {

@@ -9,6 +9,7 @@ import {
   type Plan,
   type Read,
   type ReadResult,
+  RoomHandle,
   type Row,
   type RoomId,
   runPlan,
@@ -69,7 +70,7 @@ class OpenSql implements SqlEnvironment {
 
   room(roomId: RoomId): Store {
     assert(this.#roomId === undefined || this.#roomId === roomId, () => 'an object has one room');
-    return new SqlStore((plan, options) => this.#transact(roomId, plan, options));
+    return new RoomHandle((plan, options) => this.#transact(roomId, plan, options));
   }
 
   rooms(): readonly RoomId[] {
@@ -232,24 +233,6 @@ class OpenSql implements SqlEnvironment {
 
   #assertOpen(): void {
     if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'storage' });
-  }
-}
-
-class SqlStore implements Store {
-  readonly #run: Store['transact'];
-  #isClosed = false;
-
-  constructor(run: Store['transact']) {
-    this.#run = run;
-  }
-
-  async transact<Result>(plan: Plan<Result>, options: TransactOptions): Promise<Result> {
-    if (this.#isClosed) throw new MangroveError('CLOSED', { what: 'store' });
-    return await this.#run(plan, options);
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
   }
 }
 
