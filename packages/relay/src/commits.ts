@@ -313,6 +313,7 @@ function* commitBatch(
     );
     const over = yield* siftByQuota(
       tx,
+      room,
       items.map(({ delta }) => delta),
       quota,
     );

@@ -103,7 +103,7 @@ export class OpenedRoom {
   ): Promise<{ readonly passed: readonly Pushed[]; readonly refusals: readonly Refusal[] }> {
     const stubs = pushed.flatMap((item) => ('stub' in item ? [item.stub] : []));
     if (stubs.length === 0) return { passed: pushed, refusals: [] };
-    const over = await this.read((tx) => siftByQuota(tx, stubs, this.#host.ports.quota));
+    const over = await this.read((tx) => siftByQuota(tx, this.ref, stubs, this.#host.ports.quota));
     const refusals = stubs.flatMap((stub, i) => (over[i] === undefined ? [] : quotaRefusal(stub, over[i])));
     const refused = new Set(stubs.filter((_, i) => over[i] !== undefined));
     return { passed: pushed.filter((item) => !('stub' in item && refused.has(item.stub))), refusals };

@@ -39,7 +39,7 @@ export function isAhead({ aheadMs }: PushedDelta | PushedStub): boolean {
  * For each, whether the set holds it, or held it before it was lost, covered or swept. A number that was used says nothing of which delta had it: a
  * new one would enter the set.
  */
-function* readTaken(tx: Transaction, room: RoomRef, headers: readonly Header[]): Steps<readonly boolean[]> {
+export function* readTaken(tx: Transaction, room: RoomRef, headers: readonly Header[]): Steps<readonly boolean[]> {
   const dots = yield* readDots(tx, headers);
   const seqs: ReadonlyMap<ReplicaId, number> = yield* readSeqs(
     tx,

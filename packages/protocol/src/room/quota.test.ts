@@ -16,7 +16,7 @@ function push(tables: MemoryTables, deltas: readonly Delta[]) {
 
 const usage = (tables: MemoryTables) => tables.transact(readUsage).result;
 const sift = (tables: MemoryTables, deltas: readonly Delta[], quota: Partial<Quota>) =>
-  tables.transact((tx) => siftByQuota(tx, deltas, { ...NO_QUOTA, ...quota })).result;
+  tables.transact((tx) => siftByQuota(tx, room, deltas, { ...NO_QUOTA, ...quota })).result;
 const bytesOf = (deltas: readonly Delta[]): number => deltas.reduce((sum, { bytes }) => sum + bytes.length, 0);
 
 describe('quota', () => {
@@ -57,6 +57,14 @@ describe('quota', () => {
       undefined,
       { what: 'deltas' },
     ]);
+  });
+
+  test('[SY8, SY27] another delta under a number that was used takes up room as any does', () => {
+    const tables = new MemoryTables();
+    const [first, second] = [draft(1), draft(4, { prev: 0, seq: 2, context: contextOf([[a, 1]]) })];
+    push(tables, [first, second]);
+    const others = [draft(7, { seq: 1 }), draft(8, { seq: 2 })];
+    expect(sift(tables, others, { deltasMax: 1 })).toMatchObject([{ what: 'deltas' }, { what: 'deltas' }]);
   });
 
   test('[SY27] a full room takes what lets it shrink, and not without end', () => {

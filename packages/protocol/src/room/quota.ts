@@ -1,10 +1,11 @@
-import { type Delta, FLAG, trieKeyOf } from '../delta.js';
+import { type Delta, FLAG } from '../delta.js';
 import { defaultLimits } from '../limits.js';
 import { readRoot } from '../merkle/trie.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { Stub } from '../stub.js';
+import type { RoomRef } from './accept.js';
+import { readTaken } from './ahead.js';
 import { readLogBytes } from './log.js';
-import { readSeqs } from './vector.js';
 
 /** What one room may take up at a relay. */
 export interface Quota {
@@ -42,6 +43,7 @@ export function* readUsage(tx: Transaction): Steps<Usage> {
 /** [SY27] For each delta, in order, why it finds no room; nothing for those that do, and for what was taken before. */
 export function* siftByQuota(
   tx: Transaction,
+  room: RoomRef,
   deltas: readonly (Delta | Stub)[],
   quota: Quota,
 ): Steps<readonly (OverQuota | undefined)[]> {
@@ -50,15 +52,11 @@ export function* siftByQuota(
   const coming = deltas.reduce((sum, delta) => sum + bytesOf(delta), 0);
   const isNear = before.bytes + coming > quota.bytesMax || before.deltas + deltas.length > quota.deltasMax;
   if (!isNear) return [];
-  const seqs = yield* readSeqs(
-    tx,
-    deltas.map(({ replica }) => replica),
-  );
-  const held = yield* tx.getMany('deltas', deltas.map(trieKeyOf));
+  const taken = yield* readTaken(tx, room, deltas);
   let usage = before;
   return deltas.map((delta, i) => {
     // [SY8] It takes up no room: who sends it again is waiting for an answer.
-    if (held[i] !== undefined || (seqs.get(delta.replica) ?? 0) >= delta.seq) return undefined;
+    if (taken[i]) return undefined;
     const over = overQuota(usage, quota, delta);
     if (over === undefined) usage = { bytes: usage.bytes + bytesOf(delta), deltas: usage.deltas + 1 };
     return over;
