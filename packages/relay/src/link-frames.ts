@@ -1,5 +1,11 @@
 import { type Limits, type LinkMemory, type Message, messageToBytes, messageToFrames } from '@mangrove/protocol';
 
+/**
+ * Above the largest frame of the protocol, so that a frame which is somewhat too large is refused with a reason and the connection lives;
+ * what is larger still is not looked at.
+ */
+export const FRAME_BYTES_READ_MAX = 1024 * 1024;
+
 interface Encoded {
   /** What the frames depend on beside the message. */
   readonly context: readonly unknown[];

@@ -1,10 +1,12 @@
 import { denialOf, readRoomName, REPLIES, ROOM_PATH, VERSION_PATH } from '../http.js';
-import { type RelayObjectOptions, respond, RoomObject } from './room-object.js';
+import type { RoomsOptions } from '../options.js';
+import { respond, RoomObject } from './room-object.js';
 import type { ObjectNamespace, ObjectSocket, ObjectState } from './workers-platform.js';
 
 export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
 export type { RateOptions } from '../rates.js';
-export type { RelayObjectOptions } from './room-object.js';
+/** What an operator says of the relay. `recheckMs` costs an alarm each time. */
+export type RelayObjectOptions = RoomsOptions;
 
 /** What Cloudflare calls of a room's object; the class is to be exported by the Worker's module. */
 export interface RoomObjectHandlers {

@@ -2,12 +2,6 @@ import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../ports.js';
 import type { RelayRoom } from '../room.js';
 
-/**
- * Above the largest frame of the protocol, so that a frame which is somewhat too large is refused with a reason and the connection lives;
- * what is larger still is cut off before it is read.
- */
-export const FRAME_BYTES_READ_MAX = 1024 * 1024;
-
 /** A browser's pages cannot send WebSocket pings, so a text frame stands in for one. */
 const PING = 'ping';
 const PONG = 'pong';

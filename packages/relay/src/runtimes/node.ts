@@ -2,14 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { defaultLimits, type Limits, MangroveError, NO_QUOTA, type Quota } from '@mangrove/protocol';
+import { MangroveError } from '@mangrove/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Counters } from '../counters.js';
 import { type RelayLog, SILENT } from '../log.js';
 import { onceOnly } from '../once-only.js';
-import type { Authenticate, RelayPorts } from '../ports.js';
+import type { RelayPorts } from '../ports.js';
 import type { Revocation } from '../watch.js';
-import { type RateOptions, ratesOf } from '../rates.js';
 import { Rooms } from '../rooms.js';
 import { type Environment, openMemory } from '../storage/environment.js';
 import { lockFolder } from '../storage/folder-lock.js';
@@ -18,7 +17,9 @@ import { Turns } from '../turns.js';
 import { readRoomName, ROOM_PATH } from '../http.js';
 import { answerHttp, pathOf } from './node-http.js';
 import type { Metrics } from './node-metrics.js';
-import { attachSocket, FRAME_BYTES_READ_MAX } from './node-socket.js';
+import { attachSocket } from './node-socket.js';
+import { FRAME_BYTES_READ_MAX } from '../link-frames.js';
+import { portsOf, type RoomsOptions } from '../options.js';
 
 export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
 export type { RelayLog } from '../log.js';
@@ -31,28 +32,15 @@ const HEARTBEAT_INTERVAL_MS = 30_000;
 const GOODBYE_MS_MAX = 1_000;
 const DRAIN_MS = 5_000;
 
-export interface RelayOptions {
+export interface RelayOptions extends RoomsOptions {
   /** Folder of the data; in memory, gone with the process, without one. */
   readonly storage?: string | undefined;
-  /** Without it everybody may read and write every room. */
-  readonly authenticate?: Authenticate | undefined;
-  /** `authenticate` is asked again about each open connection this often, in ms; without it once. It is told `isRecheck` then. */
-  readonly recheckMs?: number | undefined;
-  readonly limits?: Partial<Limits> | undefined;
-  /** What is taken in a second of a connection, a replica and a room; what is left out is as in the guide. `OPTION_INVALID` for what is no rate. */
-  readonly rates?: RateOptions | undefined;
-  /** What each room may take up; without it as much as the disk has. */
-  readonly quota?: Partial<Quota> | undefined;
-  /** Origins whose pages may connect; without it all may. What is no browser sends none and is not held up by this. */
-  readonly allowedOrigins?: readonly string[] | undefined;
   /** What happened, for an operator; nothing without it. The command logs by pino. */
   readonly log?: RelayLog | undefined;
   /** A secret that opens `POST /admin/drain`; beside it the right `admin` does, for a token of the room `*`. */
   readonly adminToken?: string | undefined;
   /** The address of a client is the last one in `X-Forwarded-For`: only behind a proxy of your own, which writes it. */
   readonly trustProxy?: boolean | undefined;
-  /** A fault for a developer to look at; written to the standard error output without it. */
-  readonly onFault?: ((error: unknown) => void) | undefined;
 }
 
 export interface ListenOptions {
@@ -290,11 +278,7 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     clock: { nowMs: Date.now },
     later: (delayMs, run) => void setTimeout(run, delayMs).unref(),
     random: nodeRandom,
-    limits: { ...defaultLimits, ...options.limits },
-    rates: ratesOf(options.rates),
-    quota: { ...NO_QUOTA, ...options.quota },
-    authenticate: options.authenticate,
-    recheckMs: options.recheckMs,
+    ...portsOf(options),
     once: onceOnly(environment, nodeHash),
     log: options.log ?? SILENT,
     counters: new Counters(),

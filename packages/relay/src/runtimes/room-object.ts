@@ -1,20 +1,12 @@
-import {
-  bytesToUtf8,
-  cleanRoom,
-  defaultLimits,
-  type Limits,
-  NO_QUOTA,
-  type Quota,
-  readCleanDueMs,
-  utf8ToBytes,
-} from '@mangrove/protocol';
+import { bytesToUtf8, cleanRoom, readCleanDueMs, utf8ToBytes } from '@mangrove/protocol';
 import { Counters } from '../counters.js';
 import { readRoomName, type Reply, REPLIES, ROOM_PATH, renderReply, VERSION_PATH, versionReply } from '../http.js';
 import { RETRY } from '../link.js';
 import { SILENT } from '../log.js';
-import type { Authenticate, RelayPorts } from '../ports.js';
 import { onceOnly } from '../once-only.js';
-import { type RateOptions, ratesOf } from '../rates.js';
+import { FRAME_BYTES_READ_MAX } from '../link-frames.js';
+import { portsOf, type RoomsOptions } from '../options.js';
+import type { RelayPorts } from '../ports.js';
 import { RelayRoom } from '../room.js';
 import type { Environment } from '../storage/environment.js';
 import { openSql, type SqlEnvironment } from '../storage/sql/sql-store.js';
@@ -24,27 +16,6 @@ import { attachmentOf, connectionOf, ObjectSockets } from './object-sockets.js';
 import { createVerifier, openIdentity, workersHash, workersRandom } from './workers-crypto.js';
 import { autoResponse, type ObjectSocket, type ObjectState, openSocket } from './workers-platform.js';
 
-export interface RelayObjectOptions {
-  /** Without it everybody may read and write every room. */
-  readonly authenticate?: Authenticate | undefined;
-  /** `authenticate` is asked again about each open connection this often, in ms, by an alarm; without it once. It is told `isRecheck` then. */
-  readonly recheckMs?: number | undefined;
-  readonly limits?: Partial<Limits> | undefined;
-  /** What is taken in a second of a connection, a replica and a room; what is left out is as in the guide. `OPTION_INVALID` for what is no rate. */
-  readonly rates?: RateOptions | undefined;
-  /** What each room may take up; without it as much as its object has. */
-  readonly quota?: Partial<Quota> | undefined;
-  /** Origins whose pages may connect; without it all may. What is no browser sends none and is not held up by this. */
-  readonly allowedOrigins?: readonly string[] | undefined;
-  /** A fault for a developer to look at; written to the console without it. */
-  readonly onFault?: ((error: unknown) => void) | undefined;
-}
-
-/**
- * Above the largest frame of the protocol, so that a frame which is somewhat too large is refused with a reason and the connection lives;
- * what is larger still is not looked at.
- */
-const FRAME_BYTES_READ_MAX = 1024 * 1024;
 const TOO_LARGE = 1009;
 const DONE = 1000;
 const CLOSED = 3;
@@ -68,7 +39,7 @@ export class RoomObject {
   readonly #report: (error: unknown) => void;
   #room: RelayRoom | undefined;
 
-  constructor(state: ObjectState, options: RelayObjectOptions) {
+  constructor(state: ObjectState, options: RoomsOptions) {
     this.#state = state;
     this.#report = options.onFault ?? reportToConsole;
     this.#environment = openSql(state.storage);
@@ -126,7 +97,7 @@ export class RoomObject {
     await this.#settle();
   }
 
-  async #open(options: RelayObjectOptions): Promise<RelayPorts> {
+  async #open(options: RoomsOptions): Promise<RelayPorts> {
     const { later } = this.#alarm;
     await this.#alarm.load();
     const identity = await openIdentity(this.#environment);
@@ -156,11 +127,7 @@ export class RoomObject {
       clock: { nowMs: Date.now },
       later,
       random: workersRandom,
-      limits: { ...defaultLimits, ...options.limits },
-      rates: ratesOf(options.rates),
-      quota: { ...NO_QUOTA, ...options.quota },
-      authenticate: options.authenticate,
-      recheckMs: options.recheckMs,
+      ...portsOf(options),
       once: onceOnly(kept, workersHash),
       log: SILENT,
       counters: new Counters(),
