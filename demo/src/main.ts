@@ -15,6 +15,7 @@ import { mountRooms } from './rooms.ts';
 import { mountSetAside } from './set-aside.ts';
 import { mountStatus } from './status.ts';
 import { keepPage } from './update.ts';
+import { mountVersions } from './versions.ts';
 
 declare global {
   // For the console and for whoever drives the page from outside.
@@ -89,6 +90,19 @@ async function start(): Promise<void> {
     note.awareness,
     text,
     (index) => goTo(view, index),
+  );
+  mountVersions(
+    {
+      panel: find('versions', HTMLDetailsElement),
+      form: find('version-form', HTMLFormElement),
+      input: find('version-input', HTMLInputElement),
+      list: find('version-list', HTMLElement),
+      more: find('version-more', HTMLButtonElement),
+      said: find('version-said', HTMLElement),
+      look: find('version-look', HTMLDialogElement),
+    },
+    note.versions,
+    inspector.watch,
   );
   mountRecords(
     {

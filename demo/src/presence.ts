@@ -3,7 +3,15 @@ import type { Awareness } from 'y-protocols/awareness';
 import type * as Y from 'yjs';
 import { el, setText } from './dom.ts';
 import { cursorIndex, readPeers, type Peer } from './peers.ts';
-import { cleanName, loadProfile, nextColor, onProfileElsewhere, saveProfile, type Profile } from './profile.ts';
+import {
+  cleanName,
+  freeColor,
+  loadProfile,
+  nextColor,
+  onProfileElsewhere,
+  saveProfile,
+  type Profile,
+} from './profile.ts';
 
 const AVATARS_MAX = 6;
 
@@ -19,11 +27,12 @@ export function mountPresence(
   text: Y.Text,
   goTo: (index: number) => void,
 ): void {
-  mountMe(elements, awareness);
+  const { giveWay } = mountMe(elements, awareness);
 
   let drawn = '';
   const draw = (): void => {
     const peers = readPeers(awareness, text);
+    giveWay(peers);
     // Cursors move with every key of everybody; the avatars change when somebody comes, goes or is renamed.
     const next = JSON.stringify(peers.map(({ clientId, name, color }) => [clientId, name, color]));
     if (next === drawn) return;
@@ -42,8 +51,9 @@ export function mountPresence(
   draw();
 }
 
-function mountMe({ name, color }: PresenceElements, awareness: Awareness): void {
+function mountMe({ name, color }: PresenceElements, awareness: Awareness) {
   let profile = loadProfile();
+  let isColorChosen = false;
   const announce = (next: Profile): void => {
     profile = next;
     if (name !== document.activeElement) name.value = next.name;
@@ -61,9 +71,22 @@ function mountMe({ name, color }: PresenceElements, awareness: Awareness): void 
   });
   name.addEventListener('blur', () => (name.value = profile.name));
   name.addEventListener('keydown', (event) => event.key === 'Enter' && !event.isComposing && name.blur());
-  color.addEventListener('click', () => change({ ...profile, color: nextColor(profile.color) }));
+  color.addEventListener('click', () => {
+    isColorChosen = true;
+    change({ ...profile, color: nextColor(profile.color) });
+  });
   onProfileElsewhere(announce);
   announce(profile);
+
+  /** Of two who came by the same colour one takes another; who chose it here keeps it. Another tab of one's own has the same name, too. */
+  const giveWay = (peers: readonly Peer[]): void => {
+    const others = peers.filter((peer) => peer.name !== profile.name);
+    const isMine = others.some((peer) => peer.color === profile.color && peer.clientId < awareness.clientID);
+    if (isColorChosen || !isMine) return;
+    const free = freeColor(profile.color, new Set(others.map((peer) => peer.color)));
+    if (free !== undefined) change({ ...profile, color: free });
+  };
+  return { giveWay };
 }
 
 function avatar({ name, color }: Peer, onClick: () => void): HTMLLIElement {

@@ -62,6 +62,16 @@ export function nextColor(color: string): string {
   return COLORS[(COLORS.indexOf(color as (typeof COLORS)[number]) + 1) % COLORS.length] as string;
 }
 
+/** The next one that nobody has; undefined where each is taken. */
+export function freeColor(color: string, taken: ReadonlySet<string>): string | undefined {
+  let free = color;
+  for (let i = 0; i < COLORS.length; i++) {
+    free = nextColor(free);
+    if (!taken.has(free)) return free;
+  }
+  return undefined;
+}
+
 /** No control and no direction characters: a name must not rewrite the text around it. */
 export function cleanName(value: unknown): string {
   if (typeof value !== 'string') return '';
