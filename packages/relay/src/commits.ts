@@ -185,6 +185,7 @@ export class CommitQueue {
 
   /** A bug that one push hits must not take the others of its batch along; a full disk hits them all. */
   async #failed(batch: readonly Waiting[], error: unknown): Promise<void> {
+    this.#host.ports.counters.add('commits_failed');
     if (batch.length > 1 && !isMangroveError(error)) {
       for (const push of batch) await this.#commit([push]);
       return;

@@ -11,6 +11,7 @@ export const COUNTERS = {
   messages_received: 'Messages that were decoded.',
   messages_malformed: 'Frames that were no message.',
   commits: 'Transactions that took pushes, each behind a strict barrier.',
+  commits_failed: 'Transactions that storage did not take: nothing in them was acknowledged.',
   deltas_committed: 'Deltas that became part of a room.',
   deltas_known: 'Pushed deltas that were known already.',
   deltas_refused: 'Pushed deltas that were refused.',

@@ -123,7 +123,11 @@ class Recent {
 
   look(): Pick<Figures, 'failed' | 'holes'> {
     const atMs = performance.now();
-    const now = { atMs, failed: this.#counters.get('connections_failed'), holes: this.#counters.get('holes_found') };
+    const now = {
+      atMs,
+      failed: this.#counters.get('connections_failed') + this.#counters.get('commits_failed'),
+      holes: this.#counters.get('holes_found'),
+    };
     const [oldest = { failed: 0, holes: 0 }] = (this.#before = this.#before.filter((one) => atMs - one.atMs < 60_000));
     this.#before.push(now);
     return { failed: now.failed - oldest.failed, holes: now.holes - oldest.holes };
