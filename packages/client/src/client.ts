@@ -1,4 +1,4 @@
-import { assertName, defaultLimits, type Limits, MangroveError } from '@mangrove/protocol';
+import { assertName, defaultLimits, type Limits, MangroveError, type WeightedRelay } from '@mangrove/protocol';
 import { restoreFrom } from './backup.js';
 import { Room, type RoomHost, type RoomOptions } from './room.js';
 import type { PageWord } from './rpc/expose.js';
@@ -11,8 +11,11 @@ import type { EngineApi } from './worker/engine-api.js';
 export interface ClientOptions {
   /** Name of the IndexedDB database: clients of one name in one browser profile are one replica of each room. */
   readonly name: string;
-  /** Base URL of the relay, e.g. `wss://relay.example.com`. Without one the client is local only. */
-  readonly relay?: string | readonly string[];
+  /**
+   * Base URL of the relay, e.g. `wss://relay.example.com`, or of several that are peers of each other: each room has its own order of them, and goes to
+   * the first that is there. A weight (1) says how large a share of the rooms a relay has. Without any the client is local only.
+   */
+  readonly relay?: string | readonly (string | { readonly url: string; readonly weight?: number })[];
   /** For bundlers that cannot see `new URL('./worker/entry.js', import.meta.url)`. */
   readonly worker?: () => Worker;
   readonly limits?: Partial<Limits>;
@@ -126,14 +129,24 @@ function startWorker(): Worker {
   return new Worker(new URL('./worker/entry.js', import.meta.url), { type: 'module' });
 }
 
-function relaysOf(relay: ClientOptions['relay']): readonly string[] {
-  const relays = relay === undefined ? [] : typeof relay === 'string' ? [relay] : relay;
-  for (const url of relays) {
-    if (!/^(wss?|https?):$/.test(URL.canParse(url) ? new URL(url).protocol : ''))
-      throw new MangroveError('OPTION_INVALID', { option: 'relay', reason: `${url} is no ws:// or wss:// URL` });
+/** Each once, and spelled in one way, as its spelling is what its place in a room's order depends on [FD1]. */
+function relaysOf(relay: ClientOptions['relay']): readonly WeightedRelay[] {
+  const given = relay === undefined ? [] : typeof relay === 'string' ? [relay] : relay;
+  const relays = new Map<string, WeightedRelay>();
+  for (const one of given) {
+    const { url: text, weight = 1 } = typeof one === 'string' ? { url: one } : one;
+    const url = URL.canParse(text) ? new URL(text) : undefined;
+    if (!/^(wss?|https?):$/.test(url?.protocol ?? '')) optionInvalid('relay', `${text} is no ws:// or wss:// URL`);
+    if (!(weight > 0 && weight < Number.POSITIVE_INFINITY))
+      optionInvalid('relay', `${weight} is no weight: it is to be a number above zero`);
+    const spelled = (url as URL).href.replace(/^http/, 'ws').replace(/\/+$/, '');
+    relays.set(spelled, { url: spelled, weight });
   }
-  if (relays.length > 1) throw new MangroveError('NOT_SUPPORTED', { feature: 'More than one relay' });
-  return relays;
+  return [...relays.values()];
+}
+
+function optionInvalid(option: string, reason: string): never {
+  throw new MangroveError('OPTION_INVALID', { option, reason });
 }
 
 /** A room is a segment of a URL, where these two mean something else. */
@@ -150,10 +163,7 @@ function assertOptions(options: ClientOptions): void {
   if (unknown !== undefined) throw new MangroveError('NOT_SUPPORTED', { feature: `The client option ${unknown[0]}` });
   for (const [name, limit] of Object.entries(limits ?? {})) {
     if (!(name in defaultLimits) || !Number.isSafeInteger(limit) || limit < 0)
-      throw new MangroveError('OPTION_INVALID', {
-        option: `limits.${name}`,
-        reason: `${limit} is no bound of this name`,
-      });
+      optionInvalid(`limits.${name}`, `${limit} is no bound of this name`);
   }
 }
 
@@ -164,10 +174,7 @@ function assertSupported(options: RoomOptions): void {
     if (value !== undefined) throw new MangroveError('NOT_SUPPORTED', { feature: `The room option ${feature}` });
   }
   if (history !== undefined && history !== 'current' && history !== 'full')
-    throw new MangroveError('OPTION_INVALID', {
-      option: 'history',
-      reason: `${String(history)} is neither current nor full`,
-    });
+    optionInvalid('history', `${String(history)} is neither current nor full`);
 }
 
 function isSame(a: RoomOptions, b: RoomOptions): boolean {

@@ -39,5 +39,6 @@ export interface Environment {
   /** Whether somebody can see this tab's page. */
   isVisible(): boolean;
   lead(name: string, options?: LeadOptions): Leadership;
+  /** `relays`: in the order of the room [FD1], one at least. */
   connect(relays: readonly string[], room: string, events: TransportEvents): Transport;
 }

@@ -22,7 +22,7 @@ import type {
 import { isAtRisk, UnloadWarning } from './unload.js';
 import { NOTHING_REPAIRED } from './worker/status.js';
 import { Waits } from './waits.js';
-import type { EngineApi, RoomListener, WriteResult } from './worker/engine-api.js';
+import type { EngineApi, Relays, RoomListener, WriteResult } from './worker/engine-api.js';
 
 const TRASH_PAGE = 100;
 
@@ -35,7 +35,7 @@ export interface RoomOptions {
 
 /** What a room needs of the client it belongs to. */
 export interface RoomHost {
-  readonly relays: readonly string[];
+  readonly relays: Relays;
   readonly limits: Limits;
   readonly clock: PageClock;
   readonly marks: Pick<Marks, 'read' | 'write'>;

@@ -1,43 +1,8 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
+import { StandIn } from '../../../../test/support/stand-in-relay.js';
 import { connectSocket } from './socket-transport.js';
 import type { Transport } from './transport.js';
-
-/** A stand-in for a relay over real sockets: it says what a test wants it to say. */
-class StandIn {
-  readonly paths: string[] = [];
-  readonly sockets: WebSocket[] = [];
-  readonly received: string[] = [];
-  /** False: a text `ping` gets no answer, as from a connection that only seems to be open. */
-  answersPings = true;
-  readonly #server: Server = createServer();
-  readonly #sockets = new WebSocketServer({ server: this.#server });
-  port = 0;
-
-  async listen(port = 0): Promise<void> {
-    this.#sockets.on('connection', (socket, request) => {
-      this.paths.push(request.url ?? '');
-      this.sockets.push(socket);
-      socket.on('message', (data: Buffer, isBinary) => {
-        this.received.push(isBinary ? `binary ${data.toString('hex')}` : data.toString());
-        if (!isBinary && data.toString() === 'ping' && this.answersPings) socket.send('pong');
-      });
-    });
-    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
-    this.port = (this.#server.address() as AddressInfo).port;
-  }
-
-  get last(): WebSocket {
-    return this.sockets.at(-1) as WebSocket;
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.sockets) socket.terminate();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-}
 
 const STEP_MS = 5;
 let relay: StandIn;

@@ -7,17 +7,22 @@ const LOOK_EVERY_MS = 500;
 const DELAY_MIN_MS = 200;
 const DELAY_MAX_MS = 5_000;
 const JITTER = 0.5;
+/** How long an attempt may take; where another relay may be there, less. */
+const ATTEMPT_MS_MAX = 8_000;
+const ATTEMPT_ONCE_MS_MAX = 4_000;
 
 /** Close codes from 4400 to 4499 say that trying again will not help. */
 const isFinal = (code: number): boolean => code >= 4400 && code <= 4499;
 
-/** One room at a relay through a WebSocket that reconnects by itself. */
+/** One room at a relay through a WebSocket that reconnects by itself; or `once`: then it is for the caller to try again after `closed`, and to close it. */
 export function connectSocket(
   relay: string,
   room: string,
   events: TransportEvents,
   random: () => number = Math.random,
+  manner: 'again' | 'once' = 'again',
 ): Transport {
+  const isOnce = manner === 'once';
   const jitter = 1 - JITTER * random();
   let isClosed = false;
   let hasGained = false;
@@ -34,7 +39,7 @@ export function connectSocket(
     maxReconnectionDelay: DELAY_MAX_MS * jitter,
     reconnectionDelayGrowFactor: 1.6,
     minUptime: 1_000,
-    connectionTimeout: 8_000,
+    connectionTimeout: isOnce ? ATTEMPT_ONCE_MS_MAX : ATTEMPT_MS_MAX,
     startClosed: true,
     // Asked for when an attempt really begins, after its delay; until then we are offline.
     protocols: () => {
@@ -43,7 +48,7 @@ export function connectSocket(
       return null;
     },
     // Its own delays grow with every connection that ends within a second, which may be all that a weak link ever gives.
-    shouldReconnectOnClose: (event) => !isFinal(event.code) && !hasGained,
+    shouldReconnectOnClose: (event) => !isFinal(event.code) && !hasGained && !isOnce,
   });
   socket.binaryType = 'arraybuffer';
 
@@ -70,7 +75,7 @@ export function connectSocket(
     isOpen = false;
     if (isClosed) return;
     const final = isFinal(event.code);
-    if (hasGained && !final) {
+    if (hasGained && !final && !isOnce) {
       hasGained = false;
       soon = setTimeout(reconnect, DELAY_MIN_MS * jitter);
     }
@@ -82,7 +87,7 @@ export function connectSocket(
     socket.reconnect();
   };
   const hurry = (): void => {
-    if (!isOpen && !isClosed) reconnect();
+    if (!isOpen && !isClosed && !isOnce) reconnect();
   };
   const doubt = (): void => {
     if (!isOpen) return;

@@ -1,4 +1,4 @@
-import type { BuiltInResolver, ErrorFacts, KeyName, RoomConfig } from '@mangrove/protocol';
+import type { BuiltInResolver, ErrorFacts, KeyName, RelayChoice, RoomConfig } from '@mangrove/protocol';
 import type { OperationRange } from '../documents/deletions.js';
 import type {
   EntriesOptions,
@@ -84,9 +84,12 @@ export interface EngineApi {
   shutDown(deleteData: boolean): Promise<void>;
 }
 
+/** In any order: each room has its own [FD1]. */
+export type Relays = readonly RelayChoice[];
+
 export interface RoomOptions {
   readonly room: string;
-  readonly relays: readonly string[];
+  readonly relays: Relays;
   readonly history: RoomConfig['history'];
   /** What the page remembers of the room, where it does. */
   readonly mark?: { readonly writes: number; readonly atMs: number } | undefined;

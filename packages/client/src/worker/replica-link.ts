@@ -21,9 +21,11 @@ import {
   type Plan,
   type Presence,
   PROTOCOL_VERSION,
+  rankRelays,
   readCursor,
   readRoot,
   readVectorRows,
+  type RelayChoice,
   type RelayMessage,
   type Repairs,
   type ReplicaEffect,
@@ -114,8 +116,8 @@ export class ReplicaLink {
     return 'rights' in this.#state && this.#state.rights.includes('read');
   }
 
-  start(relays: readonly string[], room: string, onAttempt: (attempt: Attempt) => void): void {
-    this.#transport = this.#env.connect(relays, room, {
+  start(relays: readonly RelayChoice[], room: string, onAttempt: (attempt: Attempt) => void): void {
+    this.#transport = this.#env.connect(rankRelays(this.#env.hash, room, relays), room, {
       connecting: () => onAttempt('trying'),
       opened: () => {
         this.#endSession();

@@ -1,4 +1,4 @@
-import type { HealingStore, LinkConfig, MangroveError, ReplicaId } from '@mangrove/protocol';
+import type { HealingStore, LinkConfig, MangroveError, RelayChoice, ReplicaId } from '@mangrove/protocol';
 import type { Identity } from '../environment.js';
 import type { Place } from '../stores/places.js';
 import type { RoomStatus } from '../types.js';
@@ -7,7 +7,7 @@ import type { Carried } from './carried.js';
 /** What a room's runtime is made of, besides the environment. */
 export interface RuntimeOptions {
   readonly room: string;
-  readonly relays: readonly string[];
+  readonly relays: readonly RelayChoice[];
   readonly config: LinkConfig;
   readonly identity: Identity;
   readonly store: HealingStore;

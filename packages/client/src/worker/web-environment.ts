@@ -6,7 +6,7 @@ import { openIdbDatabase } from '../stores/idb-store.js';
 import { MemoryDatabase } from '../stores/memory-database.js';
 import { leadByLock } from '../tabs/leadership.js';
 import { openBroadcastChannel } from '../tabs/room-channel.js';
-import { connectSocket } from '../transports/socket-transport.js';
+import { connectRelays } from '../transports/several-relays.js';
 import { startWebShadow } from './guard/web-shadow.js';
 import { openWebIdentity, webVerifier } from './web-crypto.js';
 
@@ -39,6 +39,6 @@ export function webEnvironment(): Environment {
     startShadow: startWebShadow,
     isVisible: () => isVisible,
     lead: (name, options) => leadByLock(navigator.locks, name, options),
-    connect: (relays, room, events) => connectSocket(relays[0] as string, room, events),
+    connect: connectRelays,
   };
 }
