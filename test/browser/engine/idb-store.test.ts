@@ -2,6 +2,7 @@ import { bytesToRoomId, bytesToU64, type Plan, type RoomId, u64ToBytes, utf8ToBy
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { cdp, server } from 'vitest/browser';
 import { type IdbDatabase, openIdbDatabase } from '../../../packages/client/src/stores/idb-store.js';
+import { generateKeys } from '../../../packages/client/src/worker/web-crypto.js';
 import { describeStore, type StoreUnderTest } from '../../contracts/store-contract.js';
 
 // The first sixteen bytes are neighbours in byte order, so a range that runs over its end meets the other room.
@@ -60,7 +61,7 @@ describe('as in WebKit', () => {
 describe('identity', () => {
   test('a key that cannot be exported survives opening again and signs', async () => {
     const name = makeName();
-    const keys = (await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])) as CryptoKeyPair;
+    const keys = await generateKeys();
     const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', keys.publicKey));
     const database = await open(name);
     expect(await database.readIdentity(room)).toBeUndefined();
@@ -78,7 +79,7 @@ describe('identity', () => {
 
   test('identities of two rooms are apart', async () => {
     const database = await open(makeName());
-    const { privateKey } = (await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])) as CryptoKeyPair;
+    const { privateKey } = await generateKeys();
     await database.writeIdentity(room, { publicKey: u64ToBytes(1), privateKey });
     expect(await database.readIdentity(neighbour)).toBeUndefined();
     await database.writeIdentity(room, { publicKey: u64ToBytes(2), privateKey });

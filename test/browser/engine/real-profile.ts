@@ -17,7 +17,7 @@ import type { Transport, TransportEvents } from '../../../packages/client/src/tr
 import type { RoomStatus } from '../../../packages/client/src/types.js';
 import { createEngine } from '../../../packages/client/src/worker/engine.js';
 import type { EngineApi, RoomListener } from '../../../packages/client/src/worker/engine-api.js';
-import { webVerifier } from '../../../packages/client/src/worker/web-crypto.js';
+import { generateKeys, webVerifier } from '../../../packages/client/src/worker/web-crypto.js';
 import { webEnvironment } from '../../../packages/client/src/worker/web-environment.js';
 import { Counters } from '../../../packages/relay/src/counters.js';
 import { RelayRoom } from '../../../packages/relay/src/room.js';
@@ -140,7 +140,7 @@ export class Profile {
 
 /** A room of a real relay in this page, whose disk is `store`. */
 export async function openRelay(room: string, store: MemoryStore): Promise<RelayRoom> {
-  const pair = (await crypto.subtle.generateKey({ name: 'Ed25519' }, false, ['sign', 'verify'])) as CryptoKeyPair;
+  const pair = await generateKeys();
   const meta = new Map<string, Uint8Array>();
   return RelayRoom.open(room, {
     environment: {
