@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { fromRoot } from '../../scripts/lib/paths.mjs';
 
@@ -46,9 +46,10 @@ export function treeInWords({ packagesTree, packages, commit, isDirty }) {
   return packages === undefined ? `commit ${commit}${changes}` : `packages as of commit ${packages}${changes}`;
 }
 
+/** Of a package of ours, of a peer, or of what the root has. */
 export function versionOf(name) {
-  const file = name.startsWith('@mangrove/')
-    ? fromRoot('packages', name.slice('@mangrove/'.length), 'package.json')
-    : fromRoot('bench/node_modules', name, 'package.json');
-  return JSON.parse(readFileSync(file, 'utf8')).version;
+  const files = name.startsWith('@mangrove/')
+    ? [fromRoot('packages', name.slice('@mangrove/'.length), 'package.json')]
+    : ['bench/node_modules', 'node_modules'].map((folder) => fromRoot(folder, name, 'package.json'));
+  return JSON.parse(readFileSync(files.find(existsSync) ?? files[0], 'utf8')).version;
 }

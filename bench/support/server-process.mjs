@@ -4,10 +4,10 @@ import { within } from './clock.mjs';
 /**
  * Starts a server in a process of its own, so that its work does not share an event loop with the proxies.
  *
- * The script gets `args`, listens on a free port of 127.0.0.1 and prints `port <number>`; SIGTERM ends it.
+ * The script gets `args`, Node itself `ofNode`; it listens on a free port of 127.0.0.1 and prints `port <number>`; SIGTERM ends it.
  */
-export async function startServer(script, args = []) {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function startServer(script, args = [], ofNode = []) {
+  const child = spawn(process.execPath, [...ofNode, script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const listening = new Promise((resolve, reject) => {
     let output = '';
@@ -21,6 +21,7 @@ export async function startServer(script, args = []) {
   const port = await within(20_000, 'starting a server', listening);
   return {
     port,
+    pid: child.pid,
     stop: async () => {
       child.kill('SIGTERM');
       const killing = setTimeout(() => child.kill('SIGKILL'), 5_000);
