@@ -80,6 +80,8 @@ export default {
     onlyIn('jose', 'packages/relay/src/auth.ts'),
     onlyIn('pino', 'packages/relay/src/runtimes/node-log.ts'),
     onlyIn('prom-client', 'packages/relay/src/runtimes/node-metrics.ts'),
+    onlyIn('nats', 'packages/relay/src/fleet/nats/', ['@nats-io/[^/]+']),
+    onlyIn('pg', 'packages/relay/src/fleet/postgres/', ['pg', '@types/pg']),
     onlyIn('ws', 'packages/relay/src/runtimes/', ['ws', '@types/ws']),
   ],
   options: {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { buildDemo, buildPackages } from './lib/build.mjs';
 import { ensureBrowser } from './lib/ensure-browser.mjs';
+import { ensureServer } from './lib/ensure-server.mjs';
 import { ensureInstall } from './lib/ensure-install.mjs';
 import { fromRoot, root } from './lib/paths.mjs';
 import { planRounds } from './lib/rounds.mjs';
@@ -26,6 +27,9 @@ const needs = {
   chromium: once(() => ensureBrowser('chromium')),
   firefox: once(() => ensureBrowser('firefox')),
   webkit: once(() => ensureBrowser('webkit')),
+  servers: once(async () => {
+    for (const name of ['nats', 'postgres']) await ensureServer(name);
+  }),
 };
 
 const results = [];

@@ -8,7 +8,7 @@ const PROJECTS = [
   { name: 'fuzz', needs: [] },
   // Bugs that the tests must notice; all of them in the long run, each a bug of its own in a copy of the tree.
   { name: 'planted', needs: [], script: 'scripts/planted.mjs' },
-  { name: 'runtimes', needs: ['packages'] },
+  { name: 'runtimes', needs: ['packages', 'servers'] },
   { name: 'workerd', needs: ['packages'] },
   { name: 'workerd-forgetful', needs: ['packages'] },
   { name: 'engine', needs: [], isInBrowser: true },

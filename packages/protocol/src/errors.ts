@@ -311,6 +311,24 @@ const ERRORS = {
     message: 'The token, or the ticket, does not count any more: {reason}.',
     remedy: 'It is tried again with a fresh one: pass a function as `token`, which fetches one for each connection.',
   },
+  ENGINE_UNAVAILABLE: {
+    wire: 56,
+    retryable: true,
+    message: 'The engine of the fleet cannot be reached: {reason}.',
+    remedy: 'Nothing is lost: relays go on by themselves when it can be reached again. Look whether it runs.',
+  },
+  ENGINE_UNSUITABLE: {
+    wire: 57,
+    retryable: false,
+    message: 'The engine of the fleet cannot be relied on: {reason}.',
+    remedy: 'Give the fleet a server that keeps what it acknowledges; the guide says what it asks for.',
+  },
+  ENGINE_REFUSED: {
+    wire: 58,
+    retryable: false,
+    message: 'The engine of the fleet does not take this: {reason}.',
+    remedy: 'Raise the limit of the engine that it names.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

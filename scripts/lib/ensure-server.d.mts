@@ -1,0 +1,2 @@
+export function findServer(name: 'nats' | 'postgres'): string | undefined;
+export function ensureServer(name: 'nats' | 'postgres'): Promise<void>;
