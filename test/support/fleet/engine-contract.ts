@@ -164,13 +164,13 @@ export function describeEngine(name: string, makeWorld: () => Promise<EngineWorl
           acknowledged.push(`${i}`);
         }
       })();
-      const after = async (count: number) =>
+      const until = async (count: number) =>
         await expect.poll(() => acknowledged.length, { timeout: 40_000 }).toBeGreaterThan(count);
-      await after(100);
+      await until(100);
       for (let round = 0; round < 3; round++) {
         await server.kill();
         await server.start();
-        await after(acknowledged.length + 50);
+        await until(acknowledged.length + 50);
       }
       isDone = true;
       await writing;
