@@ -154,8 +154,15 @@ function isAboutRows(request: Request): boolean {
   return new URL(request.url).pathname.endsWith('/rows');
 }
 
+/** As a Worker's own code would, for who may. */
+async function govern(request: Request, env: Env): Promise<Response> {
+  const { call, room, selector } = (await request.json()) as { call: string; room: string; selector?: object };
+  return Response.json(call === 'revoke' ? await relay.revoke(env, room, selector) : await relay.figures(env, room));
+}
+
 export default {
   fetch: (request: Request, env: Env): Promise<Response> => {
+    if (new URL(request.url).pathname === '/govern') return govern(request, env);
     if (!isAboutRows(request)) return relay.fetch(request, env);
     const name = decodeURIComponent(new URL(request.url).pathname.split('/')[2] ?? '');
     return env.ROOMS.get(env.ROOMS.idFromName(name)).fetch(request);

@@ -70,3 +70,12 @@ export async function readRows(url: string, room: string): Promise<ObjectRows> {
   const response = await fetch(`${url}/rooms/${encodeURIComponent(room)}/rows`);
   return (await response.json()) as ObjectRows;
 }
+
+/** What the Worker's own code may ask of a room. */
+export async function askWorker<Answer>(
+  url: string,
+  asked: { readonly call: 'revoke' | 'figures'; readonly room: string; readonly selector?: object },
+): Promise<Answer> {
+  const response = await fetch(`${url}/govern`, { method: 'POST', body: JSON.stringify(asked) });
+  return (await response.json()) as Answer;
+}

@@ -1,10 +1,13 @@
+import { assertName, MangroveError } from '@mangrove/protocol';
 import { denialOf, readRoomName, REPLIES, ROOM_PATH, VERSION_PATH } from '../http.js';
 import type { RoomsOptions } from '../options.js';
 import { respond, RoomObject } from './room-object.js';
+import { figuresRequest, type ObjectFigures, revokeRequest, type RoomRevocation } from './room-object-admin.js';
 import type { ObjectNamespace, ObjectSocket, ObjectState } from './workers-platform.js';
 
 export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
 export type { RateOptions } from '../rates.js';
+export type { ObjectFigures, RoomRevocation } from './room-object-admin.js';
 /** What an operator says of the relay. `recheckMs` costs an alarm each time. */
 export type RelayObjectOptions = RoomsOptions;
 
@@ -25,6 +28,13 @@ export interface RelayObject<Env> {
   ) => RoomObjectHandlers;
   /** Answers `/parties/relay/<room>`, `/rooms/<room>/version` and `/healthz`, with 404 for all else. */
   fetch(request: Request, env: Env): Promise<Response>;
+  /**
+   * Lets go of connections to one room with 4403; how many. For the Worker's own code, which looks first who asks: `fetch` answers no path that leads
+   * here. Whether they may come back is for `authenticate` to say.
+   */
+  revoke(env: Env, room: string, selector?: RoomRevocation): Promise<number>;
+  /** How a room stands, and what its object has counted since it was made. It wakes the object. */
+  figures(env: Env, room: string): Promise<ObjectFigures>;
 }
 
 /**
@@ -36,7 +46,25 @@ export function createRelayObject<Env = unknown>(
   { binding = 'ROOMS' }: { readonly binding?: string } = {},
 ): RelayObject<Env> {
   const optionsFor = (env: Env): RelayObjectOptions => (typeof options === 'function' ? options(env) : options);
+  const objectOf = (env: Env, room: string) => {
+    assertName('room', room);
+    const rooms = (env as Readonly<Record<string, ObjectNamespace>>)[binding];
+    if (rooms === undefined)
+      throw new MangroveError('OPTION_INVALID', {
+        option: 'binding',
+        reason: `there is no ${binding} in the environment`,
+      });
+    return rooms.get(rooms.idFromName(room) as never);
+  };
   return {
+    revoke: async (env, room, selector = {}) => {
+      const response = await objectOf(env, room).fetch(revokeRequest(room, selector));
+      return (await response.json()) as number;
+    },
+    figures: async (env, room) => {
+      const response = await objectOf(env, room).fetch(figuresRequest(room));
+      return (await response.json()) as ObjectFigures;
+    },
     MangroveRoom: class MangroveRoom extends RoomObject {
       constructor(state: ObjectState, env: Env) {
         super(state, optionsFor(env));

@@ -12,6 +12,7 @@ import type { Environment } from '../storage/environment.js';
 import { openSql, type SqlEnvironment } from '../storage/sql/sql-store.js';
 import { Turns } from '../turns.js';
 import { ObjectAlarm } from './object-alarm.js';
+import { govern } from './room-object-admin.js';
 import { attachmentOf, connectionOf, ObjectSockets } from './object-sockets.js';
 import { createVerifier, openIdentity, workersHash, workersRandom } from './workers-crypto.js';
 import { autoResponse, type ObjectSocket, type ObjectState, openSocket } from './workers-platform.js';
@@ -58,9 +59,14 @@ export class RoomObject {
     const { pathname } = new URL(request.url);
     const name = readRoomName(pathname, ROOM_PATH);
     if (name) return await this.#connect(name, request.headers.get('Origin') ?? undefined);
+    const ports = await this.#opening;
+    const governed = await govern(request, { room: this.#room, ports, rows: this.rows });
+    if (governed !== undefined) {
+      await this.#settle();
+      return governed;
+    }
     const asked = readRoomName(pathname, VERSION_PATH);
     if (!asked) return respond(REPLIES.nothing);
-    await this.#opening;
     return respond(versionReply(asked, await this.#room?.version()));
   }
 
