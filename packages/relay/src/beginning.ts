@@ -9,7 +9,8 @@ import {
   type RoomRef,
   roomConfigToByte,
 } from '@mangrove/protocol';
-import type { CommitHost } from './commits.js';
+import type { Fleet } from './fleet/fleet.js';
+import type { SharedHost } from './fleet/shared-room.js';
 import { OpenedRoom } from './opened-room.js';
 
 const DEFAULT_CONFIG: RoomConfig = { history: 'current', encrypted: false };
@@ -17,13 +18,15 @@ const DEFAULT_CONFIG: RoomConfig = { history: 'current', encrypted: false };
 /** How a room of a name begins: with the configuration that the first who may write opens it with, and which is kept [ID1]. */
 export class Beginning {
   readonly #name: string;
-  readonly #host: CommitHost;
+  readonly #host: SharedHost;
+  readonly #fleet: Fleet | undefined;
   #opened: OpenedRoom | undefined;
   #fixing: Promise<void> | undefined;
 
-  constructor(name: string, host: CommitHost) {
+  constructor(name: string, host: SharedHost, fleet: Fleet | undefined) {
     this.#name = name;
     this.#host = host;
+    this.#fleet = fleet;
   }
 
   /** Undefined where the room has not begun. */
@@ -36,6 +39,12 @@ export class Beginning {
     const row = await this.#host.ports.environment.getMeta(this.#configKey());
     const config = row?.[0] === undefined ? undefined : servedConfig(row[0]);
     if (config !== undefined) this.#open(config);
+    else await this.#lookElsewhere();
+  }
+
+  /** What a fleet calls the room. */
+  get log(): RoomId {
+    return deriveRoomId(this.#host.ports.hash, this.#name, DEFAULT_CONFIG);
   }
 
   /** Which room a hello is about. */
@@ -50,19 +59,34 @@ export class Beginning {
   async begin(rights: readonly Right[], config: RoomConfig): Promise<OpenedRoom | undefined> {
     if (this.#opened !== undefined) return this.#opened;
     if (rights.includes('write')) {
-      this.#fixing ??= this.#host.ports.environment
-        .putMeta(this.#configKey(), Uint8Array.of(roomConfigToByte(config)))
-        .then(() => this.#open(config))
-        .finally(() => {
-          this.#fixing = undefined;
-        });
+      this.#fixing ??= this.#fix(config).finally(() => {
+        this.#fixing = undefined;
+      });
     }
     await this.#fixing;
+    if (this.#opened === undefined) await this.#lookElsewhere();
     return this.#opened;
   }
 
+  async #fix(config: RoomConfig): Promise<void> {
+    await this.#note((await this.#fleet?.begin(this.log, config)) ?? config);
+  }
+
+  /** Another relay of the fleet may have begun the room. */
+  async #lookElsewhere(): Promise<void> {
+    const config = await this.#fleet?.configOf(this.log);
+    if (config !== undefined && this.#opened === undefined) await this.#note(config);
+  }
+
+  async #note(config: RoomConfig): Promise<void> {
+    await this.#host.ports.environment.putMeta(this.#configKey(), Uint8Array.of(roomConfigToByte(config)));
+    if (this.#opened === undefined) this.#open(config);
+  }
+
   #open(config: RoomConfig): void {
-    this.#opened = new OpenedRoom(this.#host, this.#refOf(config), config);
+    this.#opened = new OpenedRoom(this.#host, this.#refOf(config), config, (...room) =>
+      this.#fleet?.share(...room, this.log),
+    );
   }
 
   #refOf(config: RoomConfig): RoomRef {
@@ -72,7 +96,7 @@ export class Beginning {
 
   /** A hash stands for the name, so that any name makes a key of one length. */
   #configKey(): string {
-    return configKeyOf(deriveRoomId(this.#host.ports.hash, this.#name, DEFAULT_CONFIG));
+    return configKeyOf(this.log);
   }
 }
 

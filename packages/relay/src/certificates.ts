@@ -18,18 +18,26 @@ import type { RelayPorts } from './ports.js';
 
 const COUNT_PAGE = 4_096;
 
+/** The log of a fleet, through which they go. */
+interface SharedLog {
+  certify(certificates: readonly Certificate[]): Promise<void>;
+}
+
 /** The certificates of one room: which there are, and new ones of this relay [SG3, SG4]. */
 export class RoomCertificates {
   readonly #ports: RelayPorts;
   readonly #room: RoomRef;
   readonly #store: Store;
+  /** Where they go through a log, which tells of them. */
+  readonly #shared: SharedLog | undefined;
   /** How many there are; counted when it is first asked for. */
   #count: number | undefined;
 
-  constructor(ports: RelayPorts, room: RoomRef, store: Store) {
+  constructor(ports: RelayPorts, room: RoomRef, store: Store, shared?: SharedLog) {
     this.#ports = ports;
     this.#room = room;
     this.#store = store;
+    this.#shared = shared;
   }
 
   /** Certificates of this relay for the keys that have none of it yet; those that were written. */
@@ -41,6 +49,10 @@ export class RoomCertificates {
     const issued = await Promise.all(
       [...keys].map(async ([replica, key]) => ({ replica, certificate: await this.#sign(key) })),
     );
+    if (this.#shared !== undefined) {
+      await this.#shared.certify(issued.map(({ certificate }) => certificate));
+      return [];
+    }
     await this.#store.transact(
       function* (tx) {
         for (const { replica, certificate } of issued)
@@ -68,6 +80,11 @@ export class RoomCertificates {
       unknown.map(([, key]) => key),
     );
     return { issued: await this.issue(known.map(([, key]) => key)), left };
+  }
+
+  /** Others have come. */
+  noticed(): void {
+    this.#count = undefined;
   }
 
   /** Whether more may be issued for keys that are shown: who comes to write gets one in any case. */

@@ -26,6 +26,11 @@ export const COUNTERS = {
   holes_found: 'Deltas that an index named and that were not there.',
   rows_unreadable: 'Rows that could not be read, or were not what their key says, and were dropped.',
   rows_mended: 'Rows of indexes that said something wrong and were written anew.',
+  fleet_entries_appended: 'Entries that this relay has put into the logs of its fleet.',
+  fleet_entries_applied: 'Entries of the logs of the fleet that were applied here.',
+  fleet_logs_cut: 'Logs that this relay has cut, after it had written the state of the room into the engine.',
+  fleet_rooms_taken: 'Rooms that were taken anew from the engine.',
+  fleet_rooms_strayed: 'How often another relay of the fleet stood elsewhere in a room after the same entries.',
   frames_sent: 'Frames that were sent.',
   bytes_sent: 'Bytes that were sent in frames.',
 } as const;
@@ -43,6 +48,7 @@ export const HISTOGRAMS = {
   },
   commit_deltas: { help: 'Deltas that shared one transaction.', buckets: COUNTS },
   push_wait_seconds: { help: 'How long a push has waited for its transaction to begin.', buckets: TIMES_S },
+  fleet_append_seconds: { help: 'How long the engine of the fleet took for an entry.', buckets: TIMES_S },
   fanout_connections: { help: 'Connections that something committed was told to.', buckets: [0, ...COUNTS] },
   fanout_seconds: { help: 'How long it took to tell all of them.', buckets: TIMES_S },
 } as const;

@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest';
 import { type Figures, healthOf } from './health.js';
 
-const WELL: Figures = { eventLoopLagMs: 20, commitMs: 5, queuedBytes: 1_000, lagMs: 0, failed: 0, holes: 0 };
+const WELL: Figures = {
+  eventLoopLagMs: 20,
+  commitMs: 5,
+  queuedBytes: 1_000,
+  lagMs: 0,
+  failed: 0,
+  engineSilentMs: 0,
+  holes: 0,
+};
 
 test('a relay that is well has the score 1 and no reason', () => {
   expect(healthOf(WELL)).toEqual({ score: 1, reasons: [] });

@@ -9,6 +9,8 @@ export interface Figures {
   readonly lagMs: number;
   /** Faults of the relay or its storage, in the last minute. */
   readonly failed: number;
+  /** How long nothing was heard of the engine of the fleet; 0 without one. */
+  readonly engineSilentMs: number;
   /** Deltas that the storage has lost, found in the last minute. */
   readonly holes: number;
 }
@@ -20,6 +22,7 @@ export const REASONS = [
   'sync-lag',
   'faults',
   'storage-lossy',
+  'engine-away',
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
@@ -31,6 +34,7 @@ const BOUNDS: readonly (readonly [Reason, keyof Figures, fine: number, bad: numb
   ['sync-lag', 'lagMs', 60_000, 3_600_000],
   ['faults', 'failed', 0, 20],
   ['storage-lossy', 'holes', 0, 100],
+  ['engine-away', 'engineSilentMs', 5_000, 60_000],
 ];
 
 /** The worst figure decides: four good ones do not make up for a disk that forgets. */

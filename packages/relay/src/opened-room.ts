@@ -41,33 +41,47 @@ import {
   type Store,
   type VersionVector,
 } from '@mangrove/protocol';
-import { CommitQueue, type CommitHost, quotaRefusal } from './commits.js';
+import { quotaRefusal } from './announcer.js';
+import type { Commits } from './commit-host.js';
+import { CommitQueue } from './commits.js';
+import type { SharedHost, SharedRoom } from './fleet/shared-room.js';
 import { RoomCertificates } from './certificates.js';
 import { RoomVerifier, type Sifted } from './verification.js';
 
 /** What became of a head statement; where it was kept, which one was before it. */
-export type HeadOutcome = { readonly before: HeadStatement | undefined } | 'older' | 'bad-signature' | 'ahead';
+export type HeadOutcome =
+  | { readonly before: HeadStatement | undefined }
+  | 'offered'
+  | 'older'
+  | 'bad-signature'
+  | 'ahead';
+
+/** Makes a room one of a fleet, where there is one. */
+type Share = (host: SharedHost, store: Store, ref: RoomRef, config: RoomConfig) => SharedRoom | undefined;
 
 /** A room whose configuration is fixed, with its store: what its links read and write. */
 export class OpenedRoom {
   readonly ref: RoomRef;
   readonly config: RoomConfig;
   readonly store: Store;
-  readonly commits: CommitQueue;
+  readonly commits: Commits;
+  /** In a fleet: what the commits of the room go through. */
+  readonly shared: SharedRoom | undefined;
   readonly certificates: RoomCertificates;
   readonly verifier: RoomVerifier;
-  readonly #host: CommitHost;
+  readonly #host: SharedHost;
   #place: ScrubPlace | undefined;
   #scrubAtMs = 0;
 
-  constructor(host: CommitHost, ref: RoomRef, config: RoomConfig) {
+  constructor(host: SharedHost, ref: RoomRef, config: RoomConfig, share: Share) {
     this.ref = ref;
     this.config = config;
     const store = new HealingStore(host.ports.environment.room(ref.roomId), ref);
     store.listen((findings) => this.#healed(findings));
     this.store = store;
-    this.commits = new CommitQueue(host, this.store, ref);
-    this.certificates = new RoomCertificates(host.ports, ref, this.store);
+    this.shared = share(host, store, ref, config);
+    this.commits = this.shared ?? new CommitQueue(host, store, ref);
+    this.certificates = new RoomCertificates(host.ports, ref, store, this.shared);
     this.verifier = new RoomVerifier(host.ports, ref.roomId, this.store);
     this.#host = host;
   }
@@ -114,6 +128,10 @@ export class OpenedRoom {
     const { clock, limits } = this.#host.ports;
     if (msAhead(hlcFromMs(statement.timeMs), clock.nowMs()) > limits.clockAheadMsMax) return 'ahead';
     if (!(await this.verifier.isHeadSigned(statement))) return 'bad-signature';
+    if (this.shared !== undefined) {
+      this.shared.offerHead(statement);
+      return 'offered';
+    }
     const key = idToBytes(statement.replica);
     // A statement that a power cut takes is made again, so it does not wait for the disk.
     return this.store.transact(
@@ -181,6 +199,7 @@ export class OpenedRoom {
     const { ref } = this;
     const delta = bytesToDelta(ref.hash, ref.roomId, bytes);
     if ((await this.verifier.isSigned(delta)) !== false) return;
+    if (this.shared !== undefined) return await this.shared.evict(trieKey, bytes);
     await this.verifier.distrust(delta.replica);
     await this.commits.alone(async () => {
       const position = await this.store.transact(
@@ -218,6 +237,7 @@ export class OpenedRoom {
       if (this.#place === undefined) this.#scrubAtMs = clock.nowMs() + limits.scrubPassMs;
       this.#count(findings);
       if (hasFound(findings)) await this.#announcePosition();
+      if (findings.holes > 0 || findings.unreadable > 0) this.shared?.retake();
     });
   }
 
@@ -228,6 +248,7 @@ export class OpenedRoom {
   #healed(findings: ScrubFindings): void {
     this.#count(findings);
     if (hasFound(findings)) this.#host.letGo('the store has lost something');
+    if (hasFound(findings)) this.shared?.retake();
   }
 
   #count({ rows, holes, unreadable, mended }: ScrubFindings): void {
@@ -245,6 +266,7 @@ export class OpenedRoom {
 
   async close(): Promise<void> {
     await this.commits.idle();
+    await this.shared?.close();
     await this.store.close();
   }
 }

@@ -2,7 +2,6 @@ import {
   assert,
   type Certificate,
   certificateMessages,
-  headMessages,
   HeadPace,
   type HeadStatement,
   type Hello,
@@ -18,12 +17,16 @@ import {
 } from '@mangrove/protocol';
 import { RoomAllowances } from './allowance.js';
 import { Beginning } from './beginning.js';
-import { bytesOfPush, type Push } from './commits.js';
+import { bytesOfPush } from './announcer.js';
+import type { Push } from './commit-host.js';
+import type { Fleet } from './fleet/fleet.js';
+import type { SharedHost, SharedRoom } from './fleet/shared-room.js';
 import { authenticate, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
 import type { OpenedRoom } from './opened-room.js';
 import type { Connection, RelayPorts } from './ports.js';
 import type { RememberedLink } from './remembered.js';
+import { Present } from './present.js';
 import { dueMs, sweepLinks, tellAll } from './watch.js';
 import { Writers } from './writers.js';
 
@@ -33,45 +36,44 @@ export interface RoomVersion {
   readonly root: Uint8Array;
 }
 
-type Forwarded = Extract<RelayEvent, { kind: 'forward' }>['message'];
 type EffectOf<Kind extends RelayEffect['kind']> = Extract<RelayEffect, { kind: Kind }>;
 
 /**
  * One room of a relay: runs the sync step for each of its connections and does what the steps ask for. It knows no runtime: sockets,
  * disk, keys and clock come in as ports.
  */
-export class RelayRoom implements LinkHost {
+export class RelayRoom implements LinkHost, SharedHost {
   readonly name: string;
   readonly ports: RelayPorts;
   readonly allowances: RoomAllowances;
   readonly #links = new Set<Link>();
-  /** The admitted ones, and whose they are. */
-  readonly #present = new Map<Link, ReplicaId>();
+  readonly #present: Present;
   readonly #writers = new Writers<Link>();
   #linkCount = 0;
   readonly #headPace: HeadPace;
   readonly #beginning: Beginning;
   #isClosing = false;
 
-  private constructor(name: string, ports: RelayPorts) {
+  private constructor(name: string, ports: RelayPorts, fleet: Fleet | undefined) {
     this.name = name;
     this.ports = ports;
     this.allowances = new RoomAllowances(ports);
-    this.#beginning = new Beginning(name, this);
-    const present = this.#present;
+    this.#beginning = new Beginning(name, this, fleet);
+    const present = new Present(fleet?.peersOf(this.#beginning.log, ports));
+    this.#present = present;
     const pace = {
       get connected() {
         return present.size;
       },
       later: ports.later,
-      tell: (of: (replica: ReplicaId) => readonly HeadStatement[]) => this.#tellHeads(of),
+      tell: (of: (replica: ReplicaId) => readonly HeadStatement[]) => present.tellHeads(of),
     };
     this.#headPace = new HeadPace(pace, ports.limits);
   }
 
   /** Makes nothing: a room begins with the first hello that is admitted. Throws `NAME_INVALID`. */
-  static async open(name: string, ports: RelayPorts): Promise<RelayRoom> {
-    const room = new RelayRoom(name, ports);
+  static async open(name: string, ports: RelayPorts, fleet?: Fleet): Promise<RelayRoom> {
+    const room = new RelayRoom(name, ports, fleet);
     await room.#beginning.restore();
     return room;
   }
@@ -106,12 +108,14 @@ export class RelayRoom implements LinkHost {
     this.#links.add(link);
     if (link.replica === undefined) return link;
     this.#writers.enter(link.replica, link);
-    this.#present.set(link, link.replica);
+    this.#present.enter(link, link.replica, 0);
     return link;
   }
 
   /** Undefined for a room that nobody was ever admitted to. */
   async version(): Promise<RoomVersion | undefined> {
+    // In a fleet it may have begun elsewhere meanwhile.
+    if (!this.exists) await this.#beginning.restore();
     const standing = await this.#beginning.opened?.standing();
     return standing && { ...standing.position, vector: standing.vector };
   }
@@ -138,7 +142,7 @@ export class RelayRoom implements LinkHost {
   /** [SY23] For who has forgotten what was still to be told: all that was said of replicas since then. */
   async tellHeadsSince(sinceMs: number): Promise<void> {
     const heads = (await this.#beginning.opened?.headsSince(sinceMs)) ?? [];
-    this.#tellHeads((replica) => heads.filter((statement) => statement.replica !== replica));
+    this.#present.tellHeads((replica) => heads.filter((statement) => statement.replica !== replica));
   }
 
   /** Now and then, also while it is in use. */
@@ -152,6 +156,7 @@ export class RelayRoom implements LinkHost {
     await this.#beginning.opened?.commits.idle();
     this.letGo('the relay is stopping');
     await this.#beginning.opened?.close();
+    await this.#present.peers?.close();
   }
 
   // What links ask of their room.
@@ -165,9 +170,9 @@ export class RelayRoom implements LinkHost {
       case 'authenticate':
         return this.#authenticate(link, effect.hello);
       case 'joined':
-        return this.#joined(link, effect.replica);
+        return void this.#present.joined(link, effect.replica);
       case 'broadcast':
-        return this.#forward(effect.message, link);
+        return void this.#present.presence(effect.message, link);
       case 'accept-push':
         return this.#acceptPush(link, effect);
       case 'read-log':
@@ -198,17 +203,13 @@ export class RelayRoom implements LinkHost {
   left(link: Link): void {
     this.#links.delete(link);
     if (link.replica !== undefined) this.#writers.left(link.replica, link);
-    const replica = this.#present.get(link);
-    if (replica === undefined) return;
-    this.#present.delete(link);
-    // Another connection of the same replica may have taken over already.
-    for (const other of this.#present.values()) if (other === replica) return;
-    this.#forward({ kind: 'peer', replica, present: false }, link);
+    this.opened?.shared?.left(link);
+    this.#present.left(link);
   }
 
   /** Everybody who takes commits; who is still catching up reads them from the log. */
   announce(event: RelayEvent): void {
-    tellAll(this.#present.keys(), event, this.ports.counters);
+    tellAll(this.#present.links, event, this.ports.counters);
   }
 
   letGo(reason: string): void {
@@ -217,7 +218,7 @@ export class RelayRoom implements LinkHost {
 
   /** [SY18] Also to those who are still catching up: what they push is fetched meanwhile. */
   arrived(trieKeys: readonly Uint8Array[]): void {
-    for (const link of this.#present.keys()) if (link.isFetching) link.deliver({ kind: 'arrived', trieKeys });
+    for (const link of this.#present.links) if (link.isFetching) link.deliver({ kind: 'arrived', trieKeys });
   }
 
   async #authenticate(link: Link, hello: Hello): Promise<RelayEvent> {
@@ -231,8 +232,11 @@ export class RelayRoom implements LinkHost {
     if (opened === undefined) return this.#deny({ kind: 'denied', code: 'ROOM_NOT_BEGUN', facts: {} });
     if (opened.ref.roomId !== hello.roomId)
       return this.#deny({ kind: 'denied', code: 'ROOM_CONFIG_MISMATCH', facts: {} });
+    const shared = rights.includes('write') ? opened.shared : undefined;
+    const before = await shared?.newest(replica);
     if (rights.includes('write')) await this.#issue([hello.publicKey], link);
-    const admission = await this.#admit(link, replica, opened, hello);
+    await shared?.enter(replica, link, before);
+    const admission = await this.#admit(link, replica, opened, hello, shared);
     if (admission === undefined) return { kind: 'displaced', replica };
     const { welcoming, present } = admission;
     link.access = access;
@@ -252,16 +256,17 @@ export class RelayRoom implements LinkHost {
    * [SY24] Undefined where a connection of this replica was opened later; any other one leaves its place. What the newcomer is told of its own deltas is
    * read between two commits, and stays so until it pushes itself. The former one goes when the newcomer is there: to others nobody was away.
    */
-  async #admit(link: Link, replica: ReplicaId, opened: OpenedRoom, hello: Hello) {
+  async #admit(link: Link, replica: ReplicaId, opened: OpenedRoom, hello: Hello, shared: SharedRoom | undefined) {
     let displaced: Link | undefined;
     try {
       const welcoming = await opened.commits.alone(async () => {
+        if ((await shared?.isNewest(replica, link)) === false) return undefined;
         const place = this.#writers.enter(replica, link);
         if (place === undefined) return undefined;
         displaced = place.before;
         return opened.read((tx) => readWelcoming(tx, this.ports.identity.storeId, replica, hello.cursor));
       });
-      return welcoming && { welcoming, present: this.#enter(link, replica) };
+      return welcoming && { welcoming, present: this.#present.enter(link, replica, this.ports.limits.peersToldMax) };
     } finally {
       if (displaced !== undefined) {
         this.ports.counters.add('connections_displaced');
@@ -270,21 +275,25 @@ export class RelayRoom implements LinkHost {
     }
   }
 
+  certified(certificates: readonly Certificate[]): void {
+    this.opened?.certificates.noticed();
+    this.#tellIssued(certificates, undefined);
+  }
+
+  displacedElsewhere(replica: ReplicaId): void {
+    this.#writers.displace(replica)?.deliver({ kind: 'displaced', replica });
+  }
+
+  headKept(statement: HeadStatement, before: HeadStatement | undefined): void {
+    this.#headPace.kept(statement, before);
+  }
+
+  async distrust(replica: ReplicaId): Promise<void> {
+    await this.opened?.verifier.distrust(replica);
+  }
+
   takes({ link, replica }: Push): boolean {
     return this.#writers.takes(replica, link);
-  }
-
-  /** Who is there already [SY12]. In one turn with being there itself, so that of two who come at once the later one hears of the other. */
-  #enter(link: Link, replica: ReplicaId): readonly ReplicaId[] {
-    const others = new Set(this.#present.values());
-    others.delete(replica);
-    if (link.isOpen) this.#present.set(link, replica);
-    return [...others].slice(0, this.ports.limits.peersToldMax);
-  }
-
-  #joined(link: Link, replica: ReplicaId): undefined {
-    if (!link.isOpen) return;
-    this.#forward({ kind: 'peer', replica, present: true }, link);
   }
 
   /** Stubs are kept before the deltas beside them are committed, as the answer to that grants the bytes of both again. */
@@ -362,7 +371,7 @@ export class RelayRoom implements LinkHost {
   }
 
   #tellIssued(certificates: readonly Certificate[], except: Link | undefined): void {
-    for (const message of certificateMessages(certificates)) this.#forward(message, except);
+    for (const message of certificateMessages(certificates)) this.#present.forward(message, except);
   }
 
   async #acceptHead({ statement }: EffectOf<'accept-head'>): Promise<RelayEvent | undefined> {
@@ -376,17 +385,6 @@ export class RelayRoom implements LinkHost {
   async #checkReported(link: Link, { trieKey }: EffectOf<'check-reported'>): Promise<undefined> {
     await link.committed();
     await this.#room().checkReported(trieKey);
-  }
-
-  /** [SY23] */
-  #tellHeads(of: (replica: ReplicaId) => readonly HeadStatement[]): void {
-    for (const [link, replica] of this.#present)
-      for (const message of headMessages(of(replica))) link.deliver({ kind: 'forward', message });
-  }
-
-  #forward(message: Forwarded, except: Link | undefined): undefined {
-    const event: RelayEvent = { kind: 'forward', message };
-    for (const link of this.#present.keys()) if (link !== except) link.deliver(event);
   }
 
   #room(): OpenedRoom {

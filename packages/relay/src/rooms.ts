@@ -1,3 +1,4 @@
+import type { Fleet } from './fleet/fleet.js';
 import { Janitor } from './janitor.js';
 import { RETRY } from './link.js';
 import type { RelayPorts } from './ports.js';
@@ -12,6 +13,7 @@ const UNBORN_IDLE_MS = 2_000;
 /** The rooms of one relay that are in use: opened on demand, let go when idle. */
 export class Rooms {
   readonly #ports: RelayPorts;
+  readonly #fleet: Fleet | undefined;
   readonly #rooms = new Map<string, { readonly room: Promise<RelayRoom>; usedAtMs: number }>();
   readonly #opened = new Set<RelayRoom>();
   /** A room that is being let go of has to be gone before it can be opened again. */
@@ -19,8 +21,9 @@ export class Rooms {
   readonly #janitor: Janitor;
   #isClosed = false;
 
-  constructor(ports: RelayPorts) {
+  constructor(ports: RelayPorts, fleet?: Fleet) {
     this.#ports = ports;
+    this.#fleet = fleet;
     this.#janitor = new Janitor(ports);
   }
 
@@ -34,7 +37,7 @@ export class Rooms {
     let entry = this.#rooms.get(name);
     if (entry === undefined) {
       const left = this.#leaving.get(name) ?? Promise.resolve();
-      const room = left.then(() => RelayRoom.open(name, this.#ports));
+      const room = left.then(() => RelayRoom.open(name, this.#ports, this.#fleet));
       this.#rooms.set(name, (entry = { room, usedAtMs }));
       room.then(
         (opened) => this.#opened.add(opened),
@@ -50,7 +53,7 @@ export class Rooms {
     const inUse = this.#rooms.get(name);
     if (inUse !== undefined) return await (await inUse.room).version();
     // Whoever asks for names that do not exist leaves nothing behind.
-    const room = await RelayRoom.open(name, this.#ports);
+    const room = await RelayRoom.open(name, this.#ports, this.#fleet);
     try {
       return await room.version();
     } finally {
@@ -92,7 +95,8 @@ export class Rooms {
       const isIdle = room.linkCount === 0 && nowMs - usedAtMs >= (room.exists ? IDLE_MS : UNBORN_IDLE_MS);
       if (isIdle && this.#rooms.get(name)?.usedAtMs === usedAtMs) this.#leave(name, room);
     }
-    if (!this.#isClosed) await this.#janitor.visit();
+    // What is cleaned away in a fleet is cleaned away by all of its relays, by an entry of the room's log.
+    if (!this.#isClosed && this.#fleet === undefined) await this.#janitor.visit();
   }
 
   /** Lets all connections go, spread over this time, so that they do not all come somewhere else in one moment. */

@@ -12,6 +12,8 @@ interface Writer<Link> {
   readonly link: Link | undefined;
 }
 
+const NOBODY = { number: 0, link: undefined } as const;
+
 /** The connection of each replica that was opened last, also where it has ended: only what came over this one is taken [SY24]. */
 export class Writers<Link extends Numbered> {
   readonly #byReplica = new Map<ReplicaId, Writer<Link>>();
@@ -22,6 +24,13 @@ export class Writers<Link extends Numbered> {
     if (writer !== undefined && writer.number > link.number) return undefined;
     this.#byReplica.set(replica, { number: link.number, link: link.isOpen ? link : undefined });
     return { before: writer?.link };
+  }
+
+  /** A connection elsewhere was opened later: the one that loses its place. The next one here may have it again. */
+  displace(replica: ReplicaId): Link | undefined {
+    const writer = this.#byReplica.get(replica);
+    if (writer !== undefined) this.#byReplica.set(replica, NOBODY);
+    return writer?.link;
   }
 
   left(replica: ReplicaId, link: Link): void {

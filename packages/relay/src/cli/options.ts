@@ -12,6 +12,13 @@ const FLAGS = {
   port: { value: 'number', default: '8787', help: 'port to listen on, 0 for any free one' },
   host: { value: 'address', default: '127.0.0.1', help: 'address to listen on' },
   data: { value: 'folder', default: './relay-data', help: 'where rooms are kept' },
+  engine: {
+    value: 'url',
+    help: 'nats://… or postgres://…: shares the rooms with all relays of this engine; alone without it',
+  },
+  'engine-name': { value: 'name', default: 'mangrove', help: 'of the fleet, where several share a server' },
+  'engine-replicas': { value: 'number', default: '1', help: 'NATS: how many servers of a cluster keep each write' },
+  'engine-accept-old-server': { help: 'NATS: take a cluster of servers before 2.11, which may not keep one order' },
   origins: { value: 'list', help: 'origins whose pages may connect, separated by commas; all without it' },
   'tls-cert': { value: 'file', help: 'certificate chain in PEM: https and wss, together with --tls-key' },
   'tls-key': { value: 'file', help: 'its private key in PEM' },

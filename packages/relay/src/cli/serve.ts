@@ -29,6 +29,7 @@ export async function readServing(given: Given): Promise<Serving> {
     },
     relay: {
       storage: given.data,
+      engine: engineOf(given),
       allowedOrigins: given.origins?.split(',').map((origin) => origin.trim()),
       authenticate: await readAuthenticate(given),
       recheckMs: recheckSeconds === undefined ? undefined : recheckSeconds * 1_000,
@@ -93,6 +94,18 @@ async function readAuthenticate(given: Given): Promise<Authenticate | undefined>
   const audience = given['jwt-audience'];
   if (audience === undefined) throw new Error('--jwt-audience says whom tokens have to be meant for');
   return jwtAuthenticator({ key: key && keyOf(key), jwksUrl, audience, issuer: given['jwt-issuer'] });
+}
+
+/** The password of an address is in an environment variable, or in what the library reads by itself. */
+function engineOf(given: Given): RelayOptions['engine'] {
+  const url = given.engine;
+  if (url === undefined) return undefined;
+  return {
+    url,
+    name: given['engine-name'],
+    replicas: numberOf(given, 'engine-replicas', 5),
+    acceptsOldServer: given['engine-accept-old-server'] === 'true',
+  };
 }
 
 /** PEM, a JWK, or else a secret. */

@@ -32,7 +32,7 @@ export interface Engine {
   last(log: string): Promise<LogEntry | undefined>;
   /** `take` never rejects. */
   follow(log: string, after: number, take: (entries: readonly LogEntry[]) => Promise<void>): Following;
-  /** Drops the entries below a position. Resolves when it was asked for; it may be done later. */
+  /** Drops the entries below a position. Below `Number.MAX_SAFE_INTEGER` the whole log goes, and may begin anew with position 1. */
   cut(log: string, below: number): Promise<void>;
   /** To everybody who listens now, at most once, the sender included. What is too large or cannot be sent now is dropped. */
   tell(channel: string, bytes: Uint8Array): void;

@@ -64,9 +64,19 @@ export function createVerifier(): Verifier {
 export async function openIdentity(environment: Environment): Promise<RelayIdentity> {
   let row = await environment.getMeta(IDENTITY);
   if (row === undefined) {
-    row = concatBytes(nodeRandom.bytes(STORE_ID_BYTES), generateSeed());
+    row = makeIdentity();
     await environment.putMeta(IDENTITY, row);
   }
+  return identityOf(row);
+}
+
+/** A store id and the seed of a key. */
+export function makeIdentity(): Uint8Array {
+  return concatBytes(nodeRandom.bytes(STORE_ID_BYTES), generateSeed());
+}
+
+/** Of what {@link makeIdentity} made. */
+export function identityOf(row: Uint8Array): RelayIdentity {
   const seed = row.subarray(STORE_ID_BYTES);
   const key = createPrivateKey({
     key: Buffer.from(concatBytes(PKCS8_PREFIX, seed)),

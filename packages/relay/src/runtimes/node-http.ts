@@ -12,6 +12,7 @@ import {
   VERSION_PATH,
   versionReply,
 } from '../http.js';
+import type { Fleet } from '../fleet/fleet.js';
 import type { RelayPorts } from '../ports.js';
 import type { RelayLog } from '../log.js';
 import type { Rooms } from '../rooms.js';
@@ -25,7 +26,7 @@ const EVERY_ROOM = '*';
 export interface HttpHost {
   readonly isClosing: boolean;
   /** Rejects while the disk cannot be opened. */
-  ready(): Promise<{ readonly ports: RelayPorts; readonly rooms: Rooms }>;
+  ready(): Promise<{ readonly ports: RelayPorts; readonly rooms: Rooms; readonly fleet: Fleet | undefined }>;
   metrics(): Promise<Metrics>;
   readonly adminToken: string | undefined;
   readonly log: RelayLog;
@@ -55,9 +56,7 @@ async function reply(host: HttpHost, path: string, request: IncomingMessage): Pr
       return REPLIES.healthy;
     case '/readyz':
       if (host.isClosing) return { status: 503, body: 'stopping' };
-      // The storage has to answer, and to be where it was.
-      await (await host.ready()).ports.environment.getMeta('ready');
-      return { status: 200, body: 'ready' };
+      return await replyToReady(host);
     case '/metrics': {
       const metrics = await host.metrics();
       return { status: 200, body: await metrics.text(), contentType: metrics.contentType };
@@ -70,6 +69,14 @@ async function reply(host: HttpHost, path: string, request: IncomingMessage): Pr
   const { ports, rooms } = await host.ready();
   const denial = await denialOf(ports, name, askerOf(request));
   return denial ?? versionReply(name, await rooms.version(name));
+}
+
+async function replyToReady(host: HttpHost): Promise<Reply> {
+  const { ports, fleet } = await host.ready();
+  // The storage has to answer, and to be where it was.
+  await ports.environment.getMeta('ready');
+  if (fleet?.isAway === true) return { status: 503, body: 'the engine of the fleet is away' };
+  return { status: 200, body: 'ready' };
 }
 
 /** Answered when nobody is connected any more and all that was acknowledged is on disk. */

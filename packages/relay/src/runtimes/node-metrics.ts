@@ -83,6 +83,11 @@ export function createMetrics(counters: Counters, stand: () => Standing): Metric
     (now) => now.queuedBytes,
   );
   gauge(
+    'fleet_engine_silent_seconds',
+    'How long nothing was heard of the engine of the fleet; 0 without one.',
+    (now) => now.engineSilentMs / 1_000,
+  );
+  gauge(
     'health_score',
     'From 1, all is well, to 0; the reasons are in mangrove_health_reason.',
     (now) => healthOf(now).score,

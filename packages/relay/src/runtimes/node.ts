@@ -5,6 +5,8 @@ import type { Duplex } from 'node:stream';
 import { MangroveError } from '@mangrove/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Counters } from '../counters.js';
+import type { Fleet } from '../fleet/fleet.js';
+import type { EngineOptions } from '../fleet/open-engine.js';
 import { type RelayLog, SILENT } from '../log.js';
 import { onceOnly } from '../once-only.js';
 import type { RelayPorts } from '../ports.js';
@@ -12,7 +14,7 @@ import type { Revocation } from '../watch.js';
 import { Rooms } from '../rooms.js';
 import { type Environment, openMemory } from '../storage/environment.js';
 import { lockFolder } from '../storage/folder-lock.js';
-import { createVerifier, nodeHash, nodeRandom, openIdentity } from './node-crypto.js';
+import { createVerifier, identityOf, makeIdentity, nodeHash, nodeRandom, openIdentity } from './node-crypto.js';
 import { Turns } from '../turns.js';
 import { readRoomName, ROOM_PATH } from '../http.js';
 import { answerHttp, pathOf } from './node-http.js';
@@ -22,6 +24,7 @@ import { FRAME_BYTES_READ_MAX } from '../link-frames.js';
 import { portsOf, type RoomsOptions } from '../options.js';
 
 export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
+export type { EngineOptions } from '../fleet/open-engine.js';
 export type { RelayLog } from '../log.js';
 export type { Revocation } from '../watch.js';
 export type { RateOptions } from '../rates.js';
@@ -35,6 +38,8 @@ const DRAIN_MS = 5_000;
 export interface RelayOptions extends RoomsOptions {
   /** Folder of the data; in memory, gone with the process, without one. */
   readonly storage?: string | undefined;
+  /** Shares its rooms with all relays of this engine, as one fleet; an address is short for its `url`. Without one the relay is alone. */
+  readonly engine?: string | EngineOptions | undefined;
   /** What happened, for an operator; nothing without it. The command logs by pino. */
   readonly log?: RelayLog | undefined;
   /** A secret that opens `POST /admin/drain`; beside it the right `admin` does, for a token of the room `*`. */
@@ -80,6 +85,7 @@ interface Opened {
   readonly environment: Environment;
   readonly ports: RelayPorts;
   readonly rooms: Rooms;
+  readonly fleet: Fleet | undefined;
 }
 
 class NodeRelay implements Relay {
@@ -186,7 +192,7 @@ class NodeRelay implements Relay {
   }
 
   async #openMetrics(): Promise<Metrics> {
-    const { ports, rooms } = await this.#opening;
+    const { ports, rooms, fleet } = await this.#opening;
     if (this.#metrics !== undefined) return this.#metrics;
     const { createMetrics } = await import('./node-metrics.js');
     return (this.#metrics ??= createMetrics(ports.counters, () => ({
@@ -194,6 +200,7 @@ class NodeRelay implements Relay {
       connections: this.#sockets.clients.size,
       rooms: rooms.size,
       commitMs: ports.counters.commitMs,
+      engineSilentMs: fleet?.silentMs ?? 0,
     })));
   }
 
@@ -246,6 +253,7 @@ class NodeRelay implements Relay {
     server?.closeAllConnections();
     await isServerClosed;
     this.#metrics?.close();
+    await opened?.fleet?.close();
     await opened?.environment.close();
   }
 
@@ -270,22 +278,48 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     throw new MangroveError('OPTION_INVALID', { option: 'adminToken', reason });
   }
   const environment = await openEnvironment(options.storage);
+  const log = options.log ?? SILENT;
+  const fleet = await joinFleet(options.engine, environment, log, report).catch(async (error: unknown) => {
+    await environment.close();
+    throw error;
+  });
   const ports: RelayPorts = {
     environment,
-    identity: await openIdentity(environment),
+    identity: fleet === undefined ? await openIdentity(environment) : identityOf(fleet.identity),
     hash: nodeHash,
     verifier: createVerifier(),
     clock: { nowMs: Date.now },
     later: (delayMs, run) => void setTimeout(run, delayMs).unref(),
     random: nodeRandom,
     ...portsOf(options),
-    once: onceOnly(environment, nodeHash),
-    log: options.log ?? SILENT,
+    once: fleet?.once() ?? onceOnly(environment, nodeHash),
+    log,
     counters: new Counters(),
     turns: new Turns((run) => void setImmediate(run)),
     report,
   };
-  return { environment, ports, rooms: new Rooms(ports) };
+  return { environment, ports, rooms: new Rooms(ports, fleet), fleet };
+}
+
+async function joinFleet(
+  engine: RelayOptions['engine'],
+  environment: Environment,
+  log: RelayLog,
+  report: (error: unknown) => void,
+): Promise<Fleet | undefined> {
+  if (engine === undefined) return undefined;
+  // A relay alone loads nothing of it.
+  const [{ openEngine }, { Fleet }] = await Promise.all([
+    import('../fleet/open-engine.js'),
+    import('../fleet/fleet.js'),
+  ]);
+  const opened = await openEngine(typeof engine === 'string' ? { url: engine } : engine);
+  try {
+    return await Fleet.join(opened, { environment, hash: nodeHash, random: nodeRandom, log, report, makeIdentity });
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 }
 
 async function openEnvironment(storage: string | undefined): Promise<Environment> {

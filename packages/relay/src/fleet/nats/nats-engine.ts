@@ -25,7 +25,8 @@ export interface NatsOptions {
   readonly acceptsOldServer: boolean;
 }
 
-const ASK_MS = 5_000;
+/** Who asks while the server dies asks again after so long. */
+const ASK_MS = 2_000;
 const AGAIN_MS = 250;
 /** What a header and a subject take of the largest message. */
 const HEADER_BYTES = 4_096;
@@ -70,7 +71,7 @@ class NatsEngine implements Engine {
   readonly #manager: JetStreamManager;
   readonly #stream: string;
   readonly #prefix: string;
-  readonly #reconnected: (() => void)[] = [];
+  readonly #reconnected = new Set<() => void>();
   #isConnected = true;
   #isClosed = false;
 
@@ -157,9 +158,13 @@ class NatsEngine implements Engine {
       await taking;
     };
     const done = run();
+    // A consumer of a server that was killed is gone, and is made anew.
+    const anew = (): void => messages?.stop();
+    this.#reconnected.add(anew);
     return {
       close: async () => {
         isClosed = true;
+        this.#reconnected.delete(anew);
         waiting = [];
         stop.abort();
         messages?.stop();
@@ -191,7 +196,7 @@ class NatsEngine implements Engine {
   }
 
   onReconnect(listener: () => void): void {
-    this.#reconnected.push(listener);
+    this.#reconnected.add(listener);
   }
 
   async close(): Promise<void> {

@@ -136,7 +136,8 @@ class PostgresEngine implements Engine {
 
   async cut(log: string, below: number): Promise<void> {
     assertName(log);
-    await this.#query(this.#names.cut, [log, below]);
+    if (below === Number.MAX_SAFE_INTEGER) await this.#query(this.#names.drop, [log]);
+    else await this.#query(this.#names.cut, [log, below]);
   }
 
   tell(channel: string, bytes: Uint8Array): void {

@@ -9,6 +9,7 @@ export interface Names {
   readonly read: string;
   readonly last: string;
   readonly cut: string;
+  readonly drop: string;
 }
 
 const OLDEST = 120_000;
@@ -39,6 +40,7 @@ export function namesOf(fleet: string): Names {
     read: `SELECT position, bytes FROM ${log} WHERE log = $1 AND position > $2 ORDER BY position LIMIT $3`,
     last: `SELECT position, bytes FROM ${log} WHERE log = $1 ORDER BY position DESC LIMIT 1`,
     cut: `DELETE FROM ${log} WHERE log = $1 AND position < $2`,
+    drop: `WITH head AS (DELETE FROM ${heads} WHERE log = $1) DELETE FROM ${log} WHERE log = $1`,
   };
 }
 
