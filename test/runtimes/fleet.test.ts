@@ -1,8 +1,16 @@
-import { randomUUID } from 'node:crypto';
-import type { Delta } from '@mangrove/protocol';
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Delta, Hlc } from '@mangrove/protocol';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { hasNats, hasPostgres, type Server, startNats, startPostgres } from '../support/fleet/servers.js';
-import { startProxy } from '../support/fleet/proxy.js';
+import {
+  hasNats,
+  hasPostgres,
+  type Server,
+  startNats,
+  startNatsCluster,
+  startPostgres,
+} from '../support/fleet/servers.js';
+import { startBalancer, startProxy } from '../support/fleet/proxy.js';
+import { NodeReplica } from '../support/node-replica.js';
 import { ProtocolClient } from '../support/protocol-client.js';
 import { makeFolder, readRoomVersion, type SpawnedRelay, spawnRelay } from '../support/real-relay.js';
 import { TestReplica } from '../support/test-replica.js';
@@ -29,9 +37,16 @@ class Member {
     this.#relay = await spawnRelay(this.#data, ...this.#args);
   }
 
+  /** Undefined while it is dead. */
+  get port(): number | undefined {
+    return this.#relay && Number(new URL(this.#relay.url).port);
+  }
+
   async kill(): Promise<void> {
-    this.#relay?.child.kill('SIGKILL');
-    await this.#relay?.exited;
+    const relay = this.#relay;
+    this.#relay = undefined;
+    relay?.child.kill('SIGKILL');
+    await relay?.exited;
   }
 }
 
@@ -261,4 +276,100 @@ describe.each(engines)('a fleet over %s', (_, isHere, startServer) => {
     },
     120_000,
   );
+
+  test.skipIf(!isHere)(
+    '[RF5] a log that has outgrown its room is cut, and a relay without a disk takes the room from the engine',
+    async () => {
+      const server = await startServer();
+      const name = nameOf();
+      const args = ['--engine', server.url, '--engine-name', name, '--log-level', 'silent'];
+      const member = new Member(await makeFolder(), args);
+      await member.start();
+      const writer = await ProtocolClient.connect(member.url, new TestReplica('room'));
+      // Each covers the one before it, so that the room stays small and its log does not.
+      const written: Delta[] = [];
+      for (let i = 0; i < 12; i++) {
+        const before = written.at(-1);
+        const context = before && { stamps: new Map([[before.replica, before.hlc]]), dots: [] };
+        const delta = writer.replica.draft({
+          body: randomBytes(900_000),
+          prev: before?.hlc ?? (0 as Hlc),
+          ...(context === undefined ? {} : { context }),
+        });
+        written.push(delta);
+        await writer.pushed([delta]);
+      }
+      const cuts = async () =>
+        Number(/^mangrove_fleet_logs_cut_total (\d+)$/m.exec(await (await fetch(`${member.url}/metrics`)).text())?.[1]);
+      await expect.poll(cuts, { timeout: 30_000 }).toBeGreaterThan(0);
+      const late = new Member(await makeFolder(), args);
+      await late.start();
+      await agreed([member, late]);
+      const reader = await ProtocolClient.connect(late.url, new TestReplica('room'));
+      await reader.has(written.slice(-1));
+      await agreed([member, late]);
+    },
+  );
 });
+
+/** Writes records over a balancer while relays and servers die, as pages would, and looks whether all of them read the same. */
+async function outlive(members: readonly Member[], kill: (round: number) => Promise<void>): Promise<void> {
+  const balancer = await startBalancer(() => members.flatMap((member) => member.port ?? []));
+  onTestFinished(() => balancer.close());
+  const url = `http://127.0.0.1:${balancer.port}`;
+  const replicas = await Promise.all(members.map(() => NodeReplica.open(url, 'room')));
+  onTestFinished(async () => {
+    await Promise.all(replicas.map((replica) => replica.close()));
+  });
+  const ids: string[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const killing = kill(round);
+    await Promise.all(
+      replicas.map(async (replica, of) => {
+        for (let i = 0; i < 10; i++) {
+          const id = `${round}-${of}-${i}`;
+          // Resolves when a relay has acknowledged it.
+          await replica.put([id], i);
+          ids.push(id);
+        }
+      }),
+    );
+    await killing;
+  }
+  const { root } = await agreed(members);
+  for (const replica of replicas) {
+    await expect.poll(async () => (await replica.read()).sort(), { timeout: 60_000 }).toEqual(ids.sort());
+    await expect.poll(() => replica.status.sync, { timeout: 60_000 }).toBe('in-sync');
+  }
+  expect((await agreed(members)).root).toBe(root);
+}
+
+test.skipIf(!hasNats)(
+  '[RF3, RF4] clients behind a balancer write while relays are killed: each write that is acknowledged is read by all',
+  async () => {
+    const server = await startNats();
+    const members = await startFleet([server.url, server.url, server.url]);
+    await outlive(members, async (round) => {
+      const victim = members[round % members.length] as Member;
+      await victim.kill();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await victim.start();
+    });
+  },
+  120_000 + ROUNDS * 30_000,
+);
+
+test.skipIf(!hasNats)(
+  '[RF1, RF3] over three servers of NATS that are killed one after the other, leaders too, all relays stay one',
+  async () => {
+    const { servers, url } = await startNatsCluster();
+    const members = await startFleet([url, url, url], '--engine-replicas', '3', '--engine-accept-old-server');
+    await outlive(members, async (round) => {
+      const victim = servers[round % servers.length] as Server;
+      await victim.kill();
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await victim.start();
+    });
+  },
+  120_000 + ROUNDS * 60_000,
+);

@@ -116,7 +116,8 @@ export class RelayRoom implements LinkHost, SharedHost {
   async version(): Promise<RoomVersion | undefined> {
     // In a fleet it may have begun elsewhere meanwhile.
     if (!this.exists) await this.#beginning.restore();
-    const standing = await this.#beginning.opened?.standing();
+    await this.opened?.shared?.catchUp();
+    const standing = await this.opened?.standing();
     return standing && { ...standing.position, vector: standing.vector };
   }
 

@@ -52,3 +52,40 @@ export async function startProxy(target: number): Promise<Proxy> {
     },
   };
 }
+
+/** Sends each connection to the next of those that live, as what stands before a fleet does. */
+export async function startBalancer(targets: () => readonly number[]): Promise<Pick<Proxy, 'port' | 'close'>> {
+  const sockets = new Set<Socket>();
+  let next = 0;
+  const server = createServer((near) => {
+    const living = targets();
+    const port = living[next++ % Math.max(1, living.length)];
+    near.on('error', () => {});
+    if (port === undefined) {
+      near.destroy();
+      return;
+    }
+    const far = connect(port, '127.0.0.1');
+    far.on('error', () => near.destroy());
+    near.pipe(far).pipe(near);
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

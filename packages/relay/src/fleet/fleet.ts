@@ -20,11 +20,13 @@ import type { Engine } from './engine.js';
 import { entryToBytes, INSTANCE_BYTES } from './entry.js';
 import { appendEntry, readEntry, roomLog } from './envelope.js';
 import { AWAY_MS, type FleetListener, type FleetView } from './fleet-view.js';
-import { pause } from './pause.js';
+import { pause, persist } from './pause.js';
 import { Peers } from './peers.js';
 import { SharedRoom, type SharedHost } from './shared-room.js';
 
 const PROBE_MS = 1_000;
+/** A cluster elects a leader of the stream first. */
+const JOIN_MS = 30_000;
 const CUT_BYTES = 4 * 1024 * 1024;
 const IDENTITY_LOG = 'identity';
 /** `meta` of the relay's storage: whose rooms these are. */
@@ -63,7 +65,7 @@ export class Fleet implements FleetView {
 
   /** Joins the fleet of an engine, or begins it. Rejects with `STORAGE_UNAVAILABLE` where what is stored here is of somebody else. */
   static async join(engine: Engine, ports: FleetPorts, { cutBytes = CUT_BYTES } = {}): Promise<Fleet> {
-    const identity = await firstOf(engine, IDENTITY_LOG, ports.makeIdentity, ports.random);
+    const identity = await persist(JOIN_MS, () => firstOf(engine, IDENTITY_LOG, ports.makeIdentity, ports.random));
     const name = ports.hash(identity).slice(0, INSTANCE_BYTES);
     const before = await ports.environment.getMeta(FLEET);
     const isOther = before === undefined ? ports.environment.rooms().length > 0 : !equalBytes(before, name);

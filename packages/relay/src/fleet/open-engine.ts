@@ -1,6 +1,6 @@
-import { isMangroveError, MangroveError } from '@mangrove/protocol';
+import { MangroveError } from '@mangrove/protocol';
 import type { Engine } from './engine.js';
-import { pause } from './pause.js';
+import { persist } from './pause.js';
 
 export interface EngineOptions {
   /** `nats://host:port`, several of a cluster joined by commas, or `postgres://user@host:port/database`. */
@@ -17,8 +17,8 @@ export interface EngineOptions {
 
 const NAME = /^[a-z][a-z0-9_]{0,31}$/;
 const REPLICAS_MAX = 5;
+/** A cluster elects a leader first. */
 const WITHIN_MS = 30_000;
-const AGAIN_MS = 250;
 
 /** Opens the engine that an address names. Rejects with `OPTION_INVALID`, `ENGINE_UNSUITABLE`, and `ENGINE_UNAVAILABLE` where nobody answers for long. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
@@ -27,16 +27,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > REPLICAS_MAX)
     throw invalid('engine replicas', `it is to be a number from 1 to ${REPLICAS_MAX}`);
   const open = await openerOf(url, { fleet, replicas, acceptsOldServer });
-  const deadline = performance.now() + withinMs;
-  for (;;) {
-    try {
-      return await open();
-    } catch (error) {
-      const isWorthwhile = isMangroveError(error) && error.retryable && performance.now() < deadline;
-      if (!isWorthwhile) throw error;
-      await pause(AGAIN_MS);
-    }
-  }
+  return await persist(withinMs, open);
 }
 
 /** Nobody loads the library of an engine that is not used. */

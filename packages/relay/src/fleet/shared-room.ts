@@ -177,6 +177,12 @@ export class SharedRoom implements Commits {
       throw new MangroveError('ENGINE_UNAVAILABLE', { reason: 'another connection was quicker' });
   }
 
+  /** What the log has at this moment is applied, where the engine can be reached. */
+  async catchUp(): Promise<void> {
+    const last = await this.#fleet.engine.last(roomLog(this.#room)).catch(() => undefined);
+    await this.#follower.reached(last?.position ?? 0, AWAY_MS);
+  }
+
   /** Whether it is so still; to be asked in a turn. */
   async isNewest(replica: ReplicaId, link: Link): Promise<boolean> {
     const now = await this.#store.transact((tx) => readWriter(tx, idToBytes(replica)), { mode: 'read' });
