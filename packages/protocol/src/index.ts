@@ -161,6 +161,7 @@ export { pruneRetained, readRetainedKeys, readRetainedOf, settleRetained } from 
 export { type Folding, type FoldOptions, foldJournal } from './room/fold.js';
 export {
   appendToJournal,
+  asImport,
   type Edit,
   journalKey,
   type JournalRow,
@@ -362,7 +363,7 @@ export { readGrounds } from './room/ground.js';
 export { proveByHead } from './room/prove.js';
 export { readKnown } from './room/reach.js';
 export { resetClock, settleTrash, type Withdrawal, withdrawDelta, withdrawRefused } from './room/withdraw.js';
-export { asImport, takeIdentity } from './room/identity.js';
+export { takeIdentity } from './room/identity.js';
 export { putWreckage, readWreckage, type Salvaged, takeWreckage, type Wreckage } from './room/salvage.js';
 export { FAILED, type TolerantSteps } from './store/tolerant.js';
 export {

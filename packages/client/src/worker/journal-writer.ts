@@ -277,7 +277,7 @@ export class JournalWriter {
   }
 
   *#append(tx: Transaction, waiting: readonly Waiting[]): Steps<readonly JournalRow[]> {
-    return yield* appendToJournal(tx, this.#room, yield* this.#own(tx, toEdits(waiting)), this.#host.nowMs());
+    return yield* appendToJournal(tx, this.#room, toEdits(waiting), this.#host.nowMs(), this.#replica);
   }
 
   *#draft(tx: Transaction, waiting: readonly Waiting[]): Steps<readonly JournalRow[]> {

@@ -1,10 +1,9 @@
 import { bytesToU64 } from '../bytes.js';
 import { isEmptyContext, joinContexts } from '../context.js';
-import { FLAG, hasFlag } from '../delta.js';
 import { idToBytes, type KeyId, type ReplicaId } from '../ids.js';
 import type { Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
-import { type Edit, type JournalRow, readJournal, writeRow } from './journal.js';
+import { asImport, type JournalRow, readJournal, writeRow } from './journal.js';
 import { REPLICA, readOwnReplica, writeNumber } from './meta.js';
 import { contextOfPrevious, readPrevious } from './previous.js';
 import { withdrawDelta } from './withdraw.js';
@@ -50,10 +49,4 @@ function* nameFormer(tx: Transaction, room: RoomRef, former: ReplicaId, rows: re
       writeRow(tx, { ...row, context });
     }
   }
-}
-
-/** The same edit, vouched for by whoever seals it instead of by the clientID it was made under. */
-export function asImport<E extends Edit | JournalRow>(edit: E): E {
-  if (edit.name.kind === 'record' || hasFlag(edit, FLAG.import)) return edit;
-  return { ...edit, flags: edit.flags | FLAG.import, nonces: [] };
 }

@@ -1,7 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { assert } from '../assert.js';
-import { bytesToU64, concatBytes, keyAfter, prefixEnd, u64ToBytes } from '../bytes.js';
+import { bytesToU64, concatBytes, equalBytes, keyAfter, prefixEnd, u64ToBytes } from '../bytes.js';
 import { checksum } from '../checksum.js';
 import { decodeRow, encode, readBytes, readCount, readU64, readVarUint, writeU64 } from '../codec.js';
 import {
@@ -15,7 +15,7 @@ import {
   narrowContext,
   type Stamped,
 } from '../context.js';
-import { type Delta, readContext, writeContext } from '../delta.js';
+import { type Delta, FLAG, hasFlag, readContext, writeContext } from '../delta.js';
 import { MangroveError } from '../errors.js';
 import { type Hlc, tickHlc } from '../hlc.js';
 import {
@@ -26,6 +26,7 @@ import {
   type KeyName,
   keyNameToBytes,
   readKeyName,
+  type ReplicaId,
   writeKeyName,
 } from '../ids.js';
 import { defaultLimits } from '../limits.js';
@@ -33,7 +34,7 @@ import { type Row, type Steps, together, type Transaction } from '../store/plan.
 import type { RoomRef } from './room-ref.js';
 import { readGrounds } from './ground.js';
 import { alone, readReadable } from './readable.js';
-import { readClock, readNumber, writeNumber } from './meta.js';
+import { readClock, readNumber, readOwnReplica, writeNumber } from './meta.js';
 import { rowToDelta } from './set-rows.js';
 import { nameKey } from './name-key.js';
 import { readPresent } from './past.js';
@@ -85,7 +86,8 @@ export interface KeyState {
 
 /**
  * Journals edits, in order, and takes the context of each record write here and now: taken later, it would claim to have seen
- * what arrived in between [CX5]. What an edit recovers leaves the trash in the same transaction [FL15].
+ * what arrived in between [CX5]. What an edit recovers leaves the trash in the same transaction [FL15]. `writer`: who made the edits; where the
+ * rows are another's by now, a document's edits are imports [ID5].
  *
  * Throws `BODY_TOO_LARGE`, as a row that no delta can carry would hold up all that come after it, and `NOT_IN_TRASH`.
  */
@@ -94,19 +96,29 @@ export function* appendToJournal(
   room: RoomRef,
   edits: readonly Edit[],
   nowMs: number,
+  writer?: ReplicaId,
 ): Steps<readonly JournalRow[]> {
-  const [last, clock, contexts] = yield* together<[number, Hlc, readonly Context[]]>([
+  const keyIds = keyIdsOf(room, edits);
+  // In one step: a keystroke waits for each of them.
+  const [own, last, clock, contexts, listed] = yield* together<
+    [ReplicaId | undefined, number, Hlc, readonly Context[], ReadonlySet<KeyId>]
+  >([
+    readOwnReplica(tx),
     readNumber(tx, 'row'),
     readClock(tx),
-    readHeldBy(tx, room, edits),
+    readHeldBy(tx, room, edits, keyIds),
+    readListedDocuments(tx, edits, keyIds),
   ]);
+  const isOwn = writer === undefined || writer === own;
   const rows: JournalRow[] = [];
   let writtenAt = clock;
   for (const [i, { recovers, ...edit }] of edits.entries()) {
     if (recovers !== undefined && !(yield* takeFromTrash(tx, recovers))) throw new MangroveError('NOT_IN_TRASH');
     writtenAt = tickHlc(writtenAt, nowMs);
-    const row = { ...draftRow(room, edit, writtenAt, contexts[i] as Context), number: last + 1 + i };
-    putRow(tx, row);
+    const made = isOwn ? edit : asImport(edit);
+    const row = { ...draftRow(made, keyIds[i] as KeyId, writtenAt, contexts[i] as Context), number: last + 1 + i };
+    if (listed.has(row.keyId)) writeRow(tx, row);
+    else putRow(tx, row);
     rows.push(row);
   }
   writeNumber(tx, 'row', last + rows.length);
@@ -114,18 +126,47 @@ export function* appendToJournal(
   return rows;
 }
 
-/** What the writers of these edits hold of their keys now [CX5], edit by edit. Throws `BODY_TOO_LARGE`. */
-export function* readHeldBy(tx: Transaction, room: RoomRef, edits: readonly Edit[]): Steps<readonly Context[]> {
-  const keyIds = edits.map((edit) => {
-    assertBodyFits(edit);
-    const { name } = edit;
-    return name.kind === 'record' ? deriveKeyId(room.hash, room.roomId, name) : undefined;
+/** The key of each edit. A group has many of one document. */
+export function keyIdsOf(room: RoomRef, edits: readonly Edit[]): readonly KeyId[] {
+  const ofDocuments = new Map<string, KeyId>();
+  return edits.map(({ name }) => {
+    if (name.kind === 'record') return deriveKeyId(room.hash, room.roomId, name);
+    const keyId = ofDocuments.get(name.id) ?? deriveKeyId(room.hash, room.roomId, name);
+    ofDocuments.set(name.id, keyId);
+    return keyId;
   });
-  const wanted = new Set(keyIds.filter((keyId) => keyId !== undefined));
+}
+
+/** The documents among these that are in the list of names: each keystroke would put the same row there. */
+function* readListedDocuments(
+  tx: Transaction,
+  edits: readonly Edit[],
+  keyIds: readonly KeyId[],
+): Steps<ReadonlySet<KeyId>> {
+  const documents = new Map<KeyId, KeyName>();
+  for (const [i, { name }] of edits.entries()) if (name.kind === 'document') documents.set(keyIds[i] as KeyId, name);
+  const rows = yield* tx.getMany('names', [...documents.values()].map(nameKey));
+  const isListed = (keyId: KeyId, row: Uint8Array | undefined) =>
+    row !== undefined && equalBytes(row, idToBytes(keyId));
+  return new Set([...documents.keys()].filter((keyId, i) => isListed(keyId, rows[i])));
+}
+
+/** What the writers of these edits hold of their keys now [CX5], edit by edit. Throws `BODY_TOO_LARGE`. */
+export function* readHeldBy(
+  tx: Transaction,
+  room: RoomRef,
+  edits: readonly Edit[],
+  keyIds: readonly KeyId[],
+): Steps<readonly Context[]> {
+  const ofRecords = edits.map((edit, i) => {
+    assertBodyFits(edit);
+    return edit.name.kind === 'record' ? keyIds[i] : undefined;
+  });
+  const wanted = new Set(ofRecords.filter((keyId) => keyId !== undefined));
   const passed = (yield* isPassedSooner(tx, room, wanted.size)) ? yield* readRowsOf(tx, 'deltas', wanted) : undefined;
   const contexts: Context[] = [];
-  for (let i = 0; i < keyIds.length; i += STEP_KEYS) {
-    const page = keyIds.slice(i, i + STEP_KEYS).map((keyId) => readHeld(tx, room, keyId, passed));
+  for (let i = 0; i < ofRecords.length; i += STEP_KEYS) {
+    const page = ofRecords.slice(i, i + STEP_KEYS).map((keyId) => readHeld(tx, room, keyId, passed));
     contexts.push(...(yield* together(page)));
   }
   return contexts;
@@ -150,8 +191,7 @@ function* readHeld(
 }
 
 /** A row as it will be, all but its number. `context`: of {@link readHeldBy}. */
-export function draftRow(room: RoomRef, edit: Edit, writtenAt: Hlc, context: Context): Omit<JournalRow, 'number'> {
-  const keyId = deriveKeyId(room.hash, room.roomId, edit.name);
+export function draftRow(edit: Edit, keyId: KeyId, writtenAt: Hlc, context: Context): Omit<JournalRow, 'number'> {
   assert(highestEntry(context) < writtenAt, () => 'something was accepted whose stamp did not move the clock');
   return { ...edit, keyId, writtenAt, context };
 }
@@ -165,6 +205,12 @@ export function putRow(tx: Transaction, row: JournalRow): void {
 export function writeRow(tx: Transaction, row: JournalRow): void {
   const context = narrowContext(row.context, defaultLimits.replicasPerKeyMax);
   tx.put('journal', journalKey(row), journalRowToBytes({ ...row, context }));
+}
+
+/** The same edit, vouched for by whoever seals it instead of by the clientID it was made under. */
+export function asImport<E extends Edit | JournalRow>(edit: E): E {
+  if (edit.name.kind === 'record' || hasFlag(edit, FLAG.import)) return edit;
+  return { ...edit, flags: edit.flags | FLAG.import, nonces: [] };
 }
 
 /** `siblings`: all of the key. */

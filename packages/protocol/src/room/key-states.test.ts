@@ -5,7 +5,7 @@ import { bytesToKeyId } from '../ids.js';
 import { MemoryTables } from '../store/memory-store.js';
 import { type Plan, type Read, type Row, runPlan } from '../store/plan.js';
 import { acceptDeltas } from './accept.js';
-import { appendToJournal, readHeldBy, readKeyState } from './journal.js';
+import { appendToJournal, keyIdsOf, readHeldBy, readKeyState } from './journal.js';
 import { readKeyStates } from './key-states.js';
 
 const me = replicaOf(0);
@@ -51,11 +51,12 @@ test.each([
   (_, recordCount, documentCount) => {
     const { run, names } = createRoom(recordCount, documentCount);
     const edits = [...names, record('nothing'), document('d0')].map((name) => ({ ...EDIT, name }));
-    const together = run((tx) => readHeldBy(tx, room, edits));
+    const heldBy = (some: typeof edits) => run((tx) => readHeldBy(tx, room, some, keyIdsOf(room, some)));
+    const together = heldBy(edits);
     expect(together.filter(({ stamps, dots }) => stamps.size + dots.length > 0).length).toBeGreaterThan(
       names.length / 2,
     );
-    for (const [i, edit] of edits.entries()) expect([together[i]]).toEqual(run((tx) => readHeldBy(tx, room, [edit])));
+    for (const [i, edit] of edits.entries()) expect([together[i]]).toEqual(heldBy([edit]));
   },
 );
 

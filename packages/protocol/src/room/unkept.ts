@@ -1,8 +1,9 @@
 import { type Context, highestEntry } from '../context.js';
 import { type Hlc, tickHlc } from '../hlc.js';
+import type { KeyId } from '../ids.js';
 import { type Plan, type Steps, Transaction } from '../store/plan.js';
 import type { RoomRef } from './accept.js';
-import { draftRow, type Edit, type JournalRow, putRow, readHeldBy, readJournalOf } from './journal.js';
+import { draftRow, type Edit, type JournalRow, keyIdsOf, putRow, readHeldBy, readJournalOf } from './journal.js';
 import { readClock, readNumber, writeNumber } from './meta.js';
 
 /** Above every number that a journal gives. */
@@ -38,11 +39,12 @@ export function* draftUnkept(
   nextNumber: () => number,
 ): Steps<readonly JournalRow[]> {
   let clock = Math.max(yield* readClock(tx), unkept.at(-1)?.writtenAt ?? 0) as Hlc;
-  const contexts = yield* readHeldBy(tx, room, edits);
+  const keyIds = keyIdsOf(room, edits);
+  const contexts = yield* readHeldBy(tx, room, edits, keyIds);
   // What an edit recovers stays in the trash: taking it from there is a write too.
   return edits.map(({ recovers: _, ...edit }, i) => {
     clock = tickHlc(clock, nowMs);
-    return { ...draftRow(room, edit, clock, contexts[i] as Context), number: nextNumber() };
+    return { ...draftRow(edit, keyIds[i] as KeyId, clock, contexts[i] as Context), number: nextNumber() };
   });
 }
 
