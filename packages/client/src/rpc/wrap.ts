@@ -66,17 +66,18 @@ export function wrapEngine(worker: Worker, options: EngineOptions): WrappedEngin
     });
   });
   broken.catch(() => {});
+  const listeners = new Listeners(worker);
   const call = async (method: keyof EngineApi, args: unknown[]): Promise<unknown> => {
     const answered = endpoint.call(method, ...args);
     // What has begun to run no longer fails to load, and a race would keep something of each call for as long as `broken` is undecided.
     const outcome = await (isRunning ? answered : Promise.race([answered, broken]));
+    for (const notice of outcome.told ?? []) listeners.hear(notice);
     if (outcome.ok) return outcome.value;
     throw errorFromFacts(outcome.error);
   };
   const engine = Object.fromEntries(
     METHODS.map((method) => [method, (...args: unknown[]) => call(method, args)]),
   ) as unknown as EngineApi;
-  const listeners = new Listeners(worker);
   return {
     engine: {
       ...engine,
@@ -102,7 +103,7 @@ class Listeners {
 
   constructor(worker: Worker) {
     worker.addEventListener('message', ({ data }: MessageEvent<Partial<Notice> | undefined>) => {
-      if (data?.listener !== undefined) this.#hear(data as Notice);
+      if (data?.listener !== undefined) this.hear(data as Notice);
     });
   }
 
@@ -119,7 +120,7 @@ class Listeners {
     for (const number of numbers) this.#byNumber.delete(number);
   }
 
-  #hear({ listener: number, told, args }: Notice): void {
+  hear({ listener: number, told, args }: Notice): void {
     const listener = this.#byNumber.get(number)?.listener;
     (listener?.[told] as ((...args: readonly unknown[]) => void) | undefined)?.(...args);
   }

@@ -158,7 +158,8 @@ export interface ReachedWait {
 
 /** What the worker tells the page. */
 export interface RoomListener {
-  status(status: RoomStatus, metrics: WorkerMetrics): void;
+  /** `isAnswered`: the engine answers a call at once, and the two may travel together. */
+  status(status: RoomStatus, metrics: WorkerMetrics, isAnswered: boolean): void;
   /** Updates made elsewhere, in the order in which they were committed. */
   updates(document: string, updates: readonly Uint8Array[]): void;
   changes(collection: string, changes: readonly RecordChange<Value>[]): void;

@@ -44,6 +44,8 @@ export class Pending {
   readonly #deltas = new Map<number, PendingWrites>();
   #writes = 0;
   #bytes = 0;
+  /** When the oldest write was made; undefined: to be looked for among all, which each keystroke would otherwise do. */
+  #oldestAtMs: number | undefined;
   /** For receipts that ask later; only rows that a receipt was given for. */
   readonly #seqByRow = new Map<number, number>();
   readonly #receipted = new Set<number>();
@@ -256,42 +258,56 @@ export class Pending {
 
   summary(nowMs: number): RoomStatus['pending'] {
     if (this.#writes === 0) return { writes: 0, bytes: 0, oldestAgeMs: null };
-    // Keys are sealed in the order of their ids and what was refused comes in again, so neither map is in the order of writing.
-    let oldestAtMs = nowMs;
+    this.#oldestAtMs ??= this.#findOldest();
+    return { writes: this.#writes, bytes: this.#bytes, oldestAgeMs: Math.max(0, nowMs - this.#oldestAtMs) };
+  }
+
+  /** Keys are sealed in the order of their ids and what was refused comes in again, so neither map is in the order of writing. */
+  #findOldest(): number {
+    let oldestAtMs = Number.POSITIVE_INFINITY;
     for (const { atMs } of this.#rows.values()) oldestAtMs = Math.min(oldestAtMs, atMs);
     for (const { atMs } of this.#deltas.values()) oldestAtMs = Math.min(oldestAtMs, atMs);
-    return { writes: this.#writes, bytes: this.#bytes, oldestAgeMs: Math.max(0, nowMs - oldestAtMs) };
+    return oldestAtMs;
+  }
+
+  #add({ writes, bytes, atMs }: PendingWrites): void {
+    this.#writes += writes;
+    this.#bytes += bytes;
+    if (this.#oldestAtMs !== undefined) this.#oldestAtMs = Math.min(this.#oldestAtMs, atMs);
+  }
+
+  #subtract({ writes, bytes, atMs }: PendingWrites): void {
+    this.#writes -= writes;
+    this.#bytes -= bytes;
+    if (atMs === this.#oldestAtMs) this.#oldestAtMs = undefined;
   }
 
   #addRow({ number, numbers, bytes, atMs }: RowFacts): void {
     this.#removeRow(number);
     const writes = numbers.reduce((sum, { from, to }) => sum + to - from + 1, 0);
-    this.#rows.set(number, { writes, bytes, atMs });
-    this.#writes += writes;
-    this.#bytes += bytes;
+    const row = { writes, bytes, atMs };
+    this.#rows.set(number, row);
+    this.#add(row);
   }
 
   #removeRow(number: number): void {
     const row = this.#rows.get(number);
     if (row === undefined) return;
     this.#rows.delete(number);
-    this.#writes -= row.writes;
-    this.#bytes -= row.bytes;
+    this.#subtract(row);
   }
 
   #addDelta(seq: number, delta: PendingWrites): void {
     this.#removeDelta(seq);
     this.#deltas.set(seq, delta);
-    this.#writes += delta.writes;
-    this.#bytes += delta.bytes;
+    this.#add(delta);
   }
 
   #removeDelta(seq: number): void {
     const delta = this.#deltas.get(seq);
     if (delta === undefined) return;
     this.#deltas.delete(seq);
-    this.#writes -= delta.writes;
-    this.#bytes -= delta.bytes;
+    this.#subtract(delta);
   }
 
   #start(rows: readonly number[] | 'all'): Pick<Waiting, 'rows' | 'seqs' | 'highest'> {

@@ -247,7 +247,7 @@ export class RoomRuntime {
       place: this.#options.place,
       nowMs,
       isFull: () => !unkept.isEmpty,
-      tell: (shown, metrics) => listener.status(shown, metrics),
+      tell: (shown, metrics, isAnswered) => listener.status(shown, metrics, isAnswered),
       changed: (link) => {
         if (this.#ownership.owner !== undefined) channel.post({ kind: 'status', status: link });
         rungs.lookAgain();

@@ -9,8 +9,8 @@ export interface StatusBoardHost {
   nowMs(): number;
   /** Whether something is applied that no disk takes. */
   isFull(): boolean;
-  /** At most once in a turn of the event loop. */
-  tell(status: RoomStatus, metrics: WorkerMetrics): void;
+  /** At most once in a turn of the event loop. `isAnswered`: an answer to the page follows at once, which may take it along. */
+  tell(status: RoomStatus, metrics: WorkerMetrics, isAnswered: boolean): void;
   /** At once after each change: somebody may wait for what is true now. */
   changed(status: LinkStatus): void;
 }
@@ -21,6 +21,8 @@ export class StatusBoard {
   readonly #host: StatusBoardHost;
   #link: LinkStatus;
   #telling: ReturnType<typeof setTimeout> | undefined;
+  /** Something has changed that was not told. */
+  #isDue = false;
   #isClosed = false;
 
   constructor(initial: LinkStatus, pending: Pending, host: StatusBoardHost) {
@@ -50,15 +52,27 @@ export class StatusBoard {
 
   /** What is pending has changed. A keystroke changes it several times, so the page is told once for all of them. */
   touch(): void {
-    this.#telling ??= setTimeout(() => this.tellNow());
+    this.#isDue = true;
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      this.#tell(false);
+    });
+  }
+
+  /** As `touch`, of what a write has changed that is answered in this turn: whoever answers tells it. */
+  touchAnswered(): void {
+    this.#isDue = true;
   }
 
   /** Who waited for something is to find it in the status: what is to be told goes out before the answer. */
   tellNow(): void {
-    if (this.#telling === undefined) return;
-    clearTimeout(this.#telling);
-    this.#telling = undefined;
-    if (!this.#isClosed) this.#host.tell(this.room, this.#metrics());
+    this.#tell(true);
+  }
+
+  #tell(isAnswered: boolean): void {
+    if (!this.#isDue || this.#isClosed) return;
+    this.#isDue = false;
+    this.#host.tell(this.room, this.#metrics(), isAnswered);
   }
 
   /** Writes are gone for good. */
