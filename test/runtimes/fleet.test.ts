@@ -23,6 +23,7 @@ class Member {
   readonly #args: readonly string[];
   readonly #data: string;
   #relay: SpawnedRelay | undefined;
+  #isAlive = false;
 
   constructor(data: string, args: readonly string[]) {
     this.#data = data;
@@ -35,18 +36,18 @@ class Member {
 
   async start(): Promise<void> {
     this.#relay = await spawnRelay(this.#data, ...this.#args);
+    this.#isAlive = true;
   }
 
   /** Undefined while it is dead. */
   get port(): number | undefined {
-    return this.#relay && Number(new URL(this.#relay.url).port);
+    return this.#isAlive ? Number(new URL(this.url).port) : undefined;
   }
 
   async kill(): Promise<void> {
-    const relay = this.#relay;
-    this.#relay = undefined;
-    relay?.child.kill('SIGKILL');
-    await relay?.exited;
+    this.#isAlive = false;
+    this.#relay?.child.kill('SIGKILL');
+    await this.#relay?.exited;
   }
 }
 
