@@ -51,6 +51,13 @@ export default {
       to: { path: ['^packages/client/', npm('@mangrove/client')] },
     },
     {
+      name: 'lambda-knows-the-protocol-only',
+      comment: 'A sandbox is used by others and uses none of them.',
+      severity: 'error',
+      from: { path: source('lambda'), pathNot: isTest },
+      to: { path: ['^packages/(client|relay)/', npm('@mangrove/(client|relay)')] },
+    },
+    {
       name: 'through-the-door',
       comment:
         "Another package is imported by its name, not by a path into its sources: that is what users' code does.",

@@ -15,6 +15,8 @@ const sources = {
     { find: /^@mangrove\/protocol\/simulation$/, replacement: path('packages/protocol/src/simulation/index.ts') },
     { find: /^@mangrove\/client$/, replacement: path('packages/client/src/index.ts') },
     { find: /^@mangrove\/client\/worker$/, replacement: path('packages/client/src/worker/entry.ts') },
+    { find: /^@mangrove\/lambda$/, replacement: path('packages/lambda/src/index.ts') },
+    { find: /^@mangrove\/lambda\/node$/, replacement: path('packages/lambda/src/node.ts') },
     { find: /^@mangrove\/relay\/auth$/, replacement: path('packages/relay/src/auth.ts') },
     { find: /^@mangrove\/relay\/node$/, replacement: path('packages/relay/src/runtimes/node.ts') },
     // In Node comlink resolves to its UMD build, in a bundle to its ES module; one module everywhere.

@@ -4,7 +4,7 @@ import { main, run, runTool } from './lib/run.mjs';
 
 const DEPENDENCY_ARGS = [
   ...['--config', '.dependency-cruiser.mjs', '--output-type', 'err'],
-  ...['protocol', 'client', 'relay'].map((name) => `packages/${name}/src`),
+  ...['protocol', 'client', 'relay', 'lambda'].map((name) => `packages/${name}/src`),
 ];
 
 await main(async () => {
@@ -12,10 +12,12 @@ await main(async () => {
   const { checkExports } = await import('./checks/exports.mjs');
   const { checkFileLengths, checkTraces } = await import('./checks/files.mjs');
   const { checkSize } = await import('./checks/size.mjs');
+  const { meterEngines } = await import('./lib/build.mjs');
 
   const steps = [
     ['format and lint', () => tool('@biomejs/biome/bin/biome', ['check', '--error-on-warnings', '.'])],
     ['types', () => tool('typescript/bin/tsc', ['-b', 'tsconfig.json', 'tsconfig.test.json', 'demo'])],
+    ['metered engines', async () => ({ isOk: true, output: '', ...(await meterEngines()) })],
     ['lock file', checkLockFile],
     ['import direction', () => tool('dependency-cruiser/bin/dependency-cruise.mjs', DEPENDENCY_ARGS)],
     ['file lengths', checkFileLengths],

@@ -109,7 +109,7 @@ function copyTree() {
     mkdirSync(join(copy, dirname(file)), { recursive: true });
     cpSync(fromRoot(file), join(copy, file), { force: true });
   }
-  for (const folder of ['.', 'packages/client', 'packages/protocol', 'packages/relay', 'demo']) {
+  for (const folder of ['.', 'packages/client', 'packages/protocol', 'packages/relay', 'packages/lambda', 'demo']) {
     const modules = fromRoot(folder, 'node_modules');
     if (existsSync(modules)) symlinkSync(modules, join(copy, folder, 'node_modules'), 'dir');
   }

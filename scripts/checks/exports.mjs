@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fromRoot } from '../lib/paths.mjs';
 import { run, runTool } from '../lib/run.mjs';
 
-const PACKAGES = ['protocol', 'client', 'relay'];
+const PACKAGES = ['protocol', 'client', 'relay', 'lambda'];
 
 /** Packs the built packages and looks at the tarballs as their users' tools will: publint, and the types by attw. */
 export async function checkExports() {

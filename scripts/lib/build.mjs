@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromRoot } from './paths.mjs';
-import { mustRun, runTool } from './run.mjs';
+import { mustRun, run, runTool } from './run.mjs';
 
 const DEMO_INPUTS = [
   'demo/index.html',
@@ -16,6 +16,13 @@ const DEMO_INPUTS = [
 /** Compiles the packages; tsc itself skips those that are up to date. */
 export async function buildPackages() {
   await mustRun('tsc -b', runTool('typescript/bin/tsc', ['-b'], { quiet: true }));
+  await meterEngines();
+}
+
+/** What the package of lambdas ships beside its modules, made by its own compiled code. Throws where an engine is another than the pinned one. */
+export async function meterEngines() {
+  const script = fromRoot('packages/lambda/scripts/meter-engines.mjs');
+  await mustRun('meter-engines', run(process.execPath, [script], { quiet: true }));
 }
 
 /** Builds the demo when one of its inputs is newer than its output. */

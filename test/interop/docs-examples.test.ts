@@ -13,6 +13,7 @@ const PAGES = [
   'docs/guide.md',
   'docs/simulation.md',
   'packages/client/README.md',
+  'packages/lambda/README.md',
   'packages/relay/README.md',
 ];
 const LINKING = [
@@ -24,6 +25,7 @@ const LINKING = [
   'docs/decisions/README.md',
   'docs/scenarios.md',
   'docs/testing.md',
+  'packages/lambda/SPEC.md',
   'packages/protocol/SPEC.md',
   'packages/protocol/src/wire/GRAMMAR.md',
   'test/interop/README.md',
@@ -45,6 +47,8 @@ const SOURCES = {
   '@mangrove/protocol/simulation': ['packages/protocol/src/simulation/index.ts'],
   '@mangrove/client': ['packages/client/src/index.ts'],
   '@mangrove/client/worker': ['packages/client/src/worker/entry.ts'],
+  '@mangrove/lambda': ['packages/lambda/src/index.ts'],
+  '@mangrove/lambda/node': ['packages/lambda/src/node.ts'],
   '@mangrove/relay/node': ['packages/relay/src/runtimes/node.ts'],
   '@mangrove/relay/auth': ['packages/relay/src/auth.ts'],
   '@mangrove/relay/durable-object': ['packages/relay/src/runtimes/durable-object.ts'],

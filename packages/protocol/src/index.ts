@@ -300,7 +300,7 @@ export { ShownKeys } from './sync/shown-keys.js';
 export type { DiffPlace } from './merkle/diff.js';
 export { CLOSE } from './sync/step-relay.js';
 export { stepReplica } from './sync/step-replica.js';
-export { bytesToValue, type Value, valueToBytes } from './value.js';
+export { bytesToValue, taggedToValue, type Value, valueToBytes } from './value.js';
 export { isAtLeast, mergeVectors, reaches, type VersionVector } from './version-vector.js';
 export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToBytes } from './wire/codec.js';
 export { FrameJoiner, messageToFrames } from './wire/frames.js';

@@ -50,6 +50,19 @@ export function bytesToValue(bytes: Uint8Array, valueBytesMax = defaultLimits.va
   return value;
 }
 
+/**
+ * The value that tagged JSON stands for, in whatever order and spelling: what a guest of another language writes [LB1]. Throws `VALUE_INVALID`.
+ */
+export function taggedToValue(bytes: Uint8Array): Value {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(bytesToUtf8(bytes));
+  } catch (cause) {
+    throw invalid('it is not JSON', cause);
+  }
+  return untag(parsed, 0);
+}
+
 /** What is left of the bytes a value may take: a value that shares its parts can be small in memory and endless in writing. */
 interface Budget {
   left: number;

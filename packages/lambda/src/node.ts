@@ -1,0 +1,2 @@
+export { readEngine } from './engines/read-engine.js';
+export { startNodeWorker } from './worker/node-worker.js';

@@ -1,0 +1,15 @@
+import type { ErrorFacts } from '@mangrove/protocol';
+import type { Outcome } from '../failure.js';
+import type { LambdaSpec } from '../lambda.js';
+import type { LambdaId } from '../lambda-id.js';
+
+export type ToWorker =
+  | { readonly type: 'prepare'; readonly spec: LambdaSpec }
+  | { readonly type: 'run'; readonly input: Uint8Array };
+
+export type FromWorker =
+  /** The engine is here: from now on it is computation, which the watchdog times. */
+  | { readonly type: 'loaded' }
+  | { readonly type: 'prepared'; readonly id: LambdaId }
+  | { readonly type: 'refused'; readonly error: ErrorFacts }
+  | { readonly type: 'ran'; readonly outcome: Outcome };
