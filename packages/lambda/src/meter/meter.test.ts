@@ -52,6 +52,19 @@ const bytesOf = (outcome: Outcome): number[] => {
 };
 
 describe('[LB2] fuel', () => {
+  // First of all: without it those that follow would not end.
+  test('is used by turns of a loop, and by bulk work for its length', async () => {
+    const turns = (count: number): string =>
+      withMerge(`(local i32) (loop (local.set 2 (i32.add (local.get 2) (i32.const 1)))
+        (br_if 0 (i32.lt_u (local.get 2) (i32.const ${count})))) ${EIGHT_BYTES}`);
+    const few = (await run(turns(10))).fuel;
+    // local.get, i32.const, i32.add, local.set, local.get, i32.const, i32.lt_u, br_if, end: nine for each turn.
+    expect((await run(turns(1_010))).fuel - few).toBe(9_000);
+    const fill = (bytes: number): string =>
+      withMerge(`(memory.fill (i32.const 0) (i32.const 7) (i32.const ${bytes})) ${EIGHT_BYTES}`);
+    expect((await run(fill(60_800))).fuel - (await run(fill(800))).fuel).toBe(7_500);
+  });
+
   test.each([
     ['a loop', '(loop br 0) unreachable', ''],
     ['a loop that says it takes and gives values', '(drop (loop (result i32) br 0)) i64.const 0', ''],
@@ -72,18 +85,6 @@ describe('[LB2] fuel', () => {
   ])('ends %s', async (_, body, more) => {
     const outcome = await run(withMerge(body, more), { fuel: 1_000_000 });
     expect(outcome).toMatchObject({ ok: false, fuel: 1_000_000, error: { code: 'FUEL_OUT' } });
-  });
-
-  test('is used by turns of a loop, and by bulk work for its length', async () => {
-    const turns = (count: number): string =>
-      withMerge(`(local i32) (loop (local.set 2 (i32.add (local.get 2) (i32.const 1)))
-        (br_if 0 (i32.lt_u (local.get 2) (i32.const ${count})))) ${EIGHT_BYTES}`);
-    const few = (await run(turns(10))).fuel;
-    // local.get, i32.const, i32.add, local.set, local.get, i32.const, i32.lt_u, br_if, end: nine for each turn.
-    expect((await run(turns(1_010))).fuel - few).toBe(9_000);
-    const fill = (bytes: number): string =>
-      withMerge(`(memory.fill (i32.const 0) (i32.const 7) (i32.const ${bytes})) ${EIGHT_BYTES}`);
-    expect((await run(fill(60_800))).fuel - (await run(fill(800))).fuel).toBe(7_500);
   });
 
   test('cannot be refilled by a module that names the counter before it is there', async () => {
