@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { JS_MERGE } from '../support/lambda/js-merge.js';
 import { PINNED } from '../support/lambda/pinned.js';
+import { PYTHON_MERGE } from '../support/lambda/python-merge.js';
 
 const CLI = fileURLToPath(new URL('../../packages/lambda/dist/cli.js', import.meta.url));
 const RUST = fileURLToPath(new URL('../support/lambda/rust/merge.wasm', import.meta.url));
@@ -81,8 +83,12 @@ describe('mangrove-lambda', () => {
     expect((await command('hash', file, '--fuel', '1000000')).output).not.toBe(output);
   });
 
-  test('[LB7] knows a module by the id that it has in every engine', async () => {
-    expect((await command('hash', RUST)).output.trim()).toBe(PINNED.ids.wasm);
+  test.each([
+    ['js', write('pinned.js', JS_MERGE)],
+    ['python', write('pinned.py', PYTHON_MERGE)],
+    ['wasm', RUST],
+  ])('[LB7] ships what gives %s the id that it has in every engine', async (kind, file) => {
+    expect((await command('hash', file)).output.trim()).toBe(PINNED.ids[kind]);
   });
 
   test('[LB8] says what fails and what it comes to, and exits with 1', async () => {
