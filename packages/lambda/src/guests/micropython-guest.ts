@@ -48,7 +48,7 @@ function loadMicroPython(module: WebAssembly.Module, source: Uint8Array, limits:
     const merge = lookUp(instance, '_merge', out);
     instance.call('free', allocate(instance, SPARE_BYTES));
     const snapshot = new Snapshot(instance, 0);
-    return { snapshot, makeInstance, call: (ready, input) => call(ready, merge, out, input) };
+    return { snapshot, first: instance, makeInstance, call: (ready, input) => call(ready, merge, out, input) };
   } catch (error) {
     throw new MangroveError('LAMBDA_INVALID', { reason: instance.failureOf(error).detail }, { cause: error });
   }

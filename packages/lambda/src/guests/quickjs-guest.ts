@@ -53,7 +53,12 @@ function loadQuickJs(module: WebAssembly.Module, source: Uint8Array, limits: Lam
     const words = allocate(instance, 8);
     instance.call('wasm_free', allocate(instance, SPARE_BYTES));
     const snapshot = new Snapshot(instance, (instance.exports.__stack_pointer as WebAssembly.Global<'i32'>).value);
-    return { snapshot, makeInstance, call: (ready, input) => call(ready, { merge, self, words }, input) };
+    return {
+      snapshot,
+      first: instance,
+      makeInstance,
+      call: (ready, input) => call(ready, { merge, self, words }, input),
+    };
   } catch (error) {
     throw new MangroveError('LAMBDA_INVALID', { reason: instance.failureOf(error).detail }, { cause: error });
   }

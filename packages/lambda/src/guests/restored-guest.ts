@@ -7,6 +7,8 @@ import type { Snapshot } from './snapshot.js';
 /** An engine that has loaded a lambda: how to make another one, and how to call it. */
 export interface LoadedEngine {
   readonly snapshot: Snapshot;
+  /** The instance that the snapshot was taken of, for the first run. */
+  readonly first: MeteredInstance;
   /** An instance that has run nothing. */
   makeInstance(): MeteredInstance;
   /** Bytes in, bytes out. Throws what the guest throws. */
@@ -15,7 +17,7 @@ export interface LoadedEngine {
 
 /** [LB6] Restores the snapshot before each run; where memory has grown, into a new instance. */
 export function restoredGuest(engine: LoadedEngine, limits: LambdaLimits): Guest {
-  let instance: MeteredInstance | undefined;
+  let instance: MeteredInstance | undefined = engine.first;
 
   function fresh(): MeteredInstance {
     if (instance !== undefined && engine.snapshot.fits(instance)) {
