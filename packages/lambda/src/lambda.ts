@@ -1,9 +1,9 @@
-import { MangroveError } from '@mangrove/protocol';
 import type { Outcome } from './failure.js';
 import type { MakeGuest } from './guests/guest.js';
 import { makeMicroPythonGuest } from './guests/micropython-guest.js';
 import { makeQuickJsGuest } from './guests/quickjs-guest.js';
 import { makeWasmGuest } from './guests/wasm-guest.js';
+import { LambdaError } from './lambda-error.js';
 import { type LambdaId, lambdaIdOf, type LambdaKind } from './lambda-id.js';
 import { DEPTH_BYTES_MAX, defaultLambdaLimits, FUEL_MAX, type LambdaLimits, MEMORY_PAGES_MAX } from './limits.js';
 import { assertAbi } from './meter/abi.js';
@@ -49,12 +49,12 @@ export async function prepareLambda(spec: LambdaSpec, loadEngine: LoadEngine): P
   assertLimits(limits);
   if (spec.code.length > limits.codeBytes) {
     const reason = `it has ${spec.code.length} bytes; ${limits.codeBytes} are allowed`;
-    throw new MangroveError('LAMBDA_INVALID', { reason });
+    throw new LambdaError('LAMBDA_INVALID', reason);
   }
   const engine = await engineOf(spec, loadEngine);
   const id = lambdaIdOf(spec.kind, engine, spec.code, limits);
   if (spec.id !== undefined && spec.id !== id)
-    throw new MangroveError('LAMBDA_INVALID', { reason: `it is ${id}, not ${spec.id}, with which it was pinned` });
+    throw new LambdaError('LAMBDA_INVALID', `it is ${id}, not ${spec.id}, with which it was pinned`);
   const guest = GUESTS[spec.kind](await compile(engine), spec.code, limits);
   return { id, kind: spec.kind, limits, run: (input) => guest.run(input) };
 }
@@ -85,12 +85,10 @@ function assertLimits(limits: LambdaLimits): void {
   for (const [name, value] of Object.entries(limits)) {
     const max = bounds[name as keyof LambdaLimits] ?? FUEL_MAX;
     if (!Number.isSafeInteger(value) || value < 1 || value > max)
-      throw new MangroveError('LAMBDA_INVALID', {
-        reason: `its limit ${name} is ${value}, not a number from 1 to ${max}`,
-      });
+      throw new LambdaError('LAMBDA_INVALID', `its limit ${name} is ${value}, not a number from 1 to ${max}`);
   }
 }
 
-function unavailable(reason: string, cause: unknown): MangroveError {
-  return new MangroveError('LAMBDA_UNAVAILABLE', { reason }, { cause });
+function unavailable(reason: string, cause: unknown): LambdaError {
+  return new LambdaError('LAMBDA_UNAVAILABLE', reason, { cause });
 }

@@ -1,8 +1,8 @@
-import { errorFromFacts, MangroveError } from '@mangrove/protocol';
 import { type Conflict, conflictToBytes } from './conflict.js';
 import { type Decision, decide } from './decision.js';
 import type { Outcome } from './failure.js';
 import type { LambdaSpec } from './lambda.js';
+import { LambdaError } from './lambda-error.js';
 import type { LambdaId } from './lambda-id.js';
 import { type StartWorker, startWebWorker } from './worker/sandbox-worker.js';
 import { Thread } from './worker/thread.js';
@@ -42,9 +42,9 @@ export async function openSandbox(spec: LambdaSpec, options: SandboxOptions = {}
     const answer = await thread.ask({ type: 'prepare', spec });
     if (answer.type === 'prepared') return { thread, id: answer.id };
     thread.end('UNAVAILABLE', 'it was refused');
-    if (answer.type === 'refused') throw errorFromFacts(answer.error);
+    if (answer.type === 'refused') throw new LambdaError(answer.code, answer.reason);
     const reason = answer.type === 'ended' ? answer.error.detail : 'its worker is out of step';
-    throw new MangroveError('LAMBDA_UNAVAILABLE', { reason });
+    throw new LambdaError('LAMBDA_UNAVAILABLE', reason);
   }
 
   async function runNow(input: Uint8Array): Promise<Outcome> {
@@ -53,7 +53,7 @@ export async function openSandbox(spec: LambdaSpec, options: SandboxOptions = {}
     const answer = await thread.ask({ type: 'run', input });
     if (answer.type === 'ran') return answer.outcome;
     if (answer.type === 'ended') return { ok: false, error: answer.error, fuel: 0 };
-    throw new MangroveError('INTERNAL', { reason: `a run was answered with ${answer.type}` });
+    throw new LambdaError('LAMBDA_UNAVAILABLE', `a run was answered with ${answer.type}`);
   }
 
   async function runOrFail(input: Uint8Array): Promise<Outcome> {

@@ -329,19 +329,6 @@ const ERRORS = {
     message: 'The engine of the fleet does not take this: {reason}.',
     remedy: 'Raise the limit of the engine that it names.',
   },
-  LAMBDA_INVALID: {
-    wire: 60,
-    retryable: false,
-    message: 'The lambda cannot be used: {reason}.',
-    remedy: 'Correct it, and try it with `mangrove-lambda check` before it ships.',
-  },
-  LAMBDA_UNAVAILABLE: {
-    wire: 61,
-    retryable: true,
-    message: 'The lambda cannot run here: {reason}.',
-    remedy:
-      'Nothing was decided: the siblings stay. Serve the files of the engine, and allow WebAssembly in the policy of the page.',
-  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,5 +1,6 @@
-import { MangroveError, utf8ToBytes } from '@mangrove/protocol';
+import { utf8ToBytes } from '@mangrove/protocol';
 import { interrupt } from '../failure.js';
+import { LambdaError } from '../lambda-error.js';
 import type { LambdaLimits } from '../limits.js';
 import type { MakeGuest } from './guest.js';
 import type { MeteredInstance as Instance } from './metered-instance.js';
@@ -50,7 +51,7 @@ function loadMicroPython(module: WebAssembly.Module, source: Uint8Array, limits:
     const snapshot = new Snapshot(instance, 0);
     return { snapshot, first: instance, makeInstance, call: (ready, input) => call(ready, merge, out, input) };
   } catch (error) {
-    throw new MangroveError('LAMBDA_INVALID', { reason: instance.failureOf(error).detail }, { cause: error });
+    throw new LambdaError('LAMBDA_INVALID', instance.failureOf(error).detail, { cause: error });
   }
 }
 

@@ -1,5 +1,6 @@
-import { MangroveError, utf8ToBytes } from '@mangrove/protocol';
+import { utf8ToBytes } from '@mangrove/protocol';
 import { interrupt } from '../failure.js';
+import { LambdaError } from '../lambda-error.js';
 import type { LambdaLimits } from '../limits.js';
 import type { MakeGuest } from './guest.js';
 import { MeteredInstance } from './metered-instance.js';
@@ -60,7 +61,7 @@ function loadQuickJs(module: WebAssembly.Module, source: Uint8Array, limits: Lam
       call: (ready, input) => call(ready, { merge, self, words }, input),
     };
   } catch (error) {
-    throw new MangroveError('LAMBDA_INVALID', { reason: instance.failureOf(error).detail }, { cause: error });
+    throw new LambdaError('LAMBDA_INVALID', instance.failureOf(error).detail, { cause: error });
   }
 }
 

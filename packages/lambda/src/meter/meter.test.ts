@@ -43,7 +43,7 @@ async function run(wat: string, limits: Partial<LambdaLimits> = {}): Promise<Out
 const refusal = (wat: string, features: Features = FEATURES): Promise<unknown> =>
   prepareLambda({ kind: 'wasm', code: toWasm(wat, features) }, () => Promise.reject()).then(
     () => 'taken',
-    (error) => (error as { facts: { reason: string } }).facts.reason,
+    (error) => (error as { reason: string }).reason,
   );
 
 const bytesOf = (outcome: Outcome): number[] => {
@@ -98,7 +98,7 @@ describe('[LB2] fuel', () => {
     const refused = prepareLambda({ kind: 'wasm', code: cheat }, () => Promise.reject());
     await expect(refused).rejects.toMatchObject({
       code: 'LAMBDA_INVALID',
-      facts: { reason: expect.stringContaining('valid') },
+      reason: expect.stringContaining('valid'),
     });
   });
 });

@@ -1,6 +1,6 @@
-import { MangroveError } from '@mangrove/protocol';
+import { LambdaError } from '../lambda-error.js';
 
 /** What a module is refused with. The reason completes “The lambda cannot be used: …”. */
-export function refuse(reason: string, cause?: unknown): MangroveError {
-  return new MangroveError('LAMBDA_INVALID', { reason }, { cause });
+export function refuse(reason: string): LambdaError {
+  return new LambdaError('LAMBDA_INVALID', reason);
 }

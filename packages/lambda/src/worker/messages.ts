@@ -1,6 +1,6 @@
-import type { ErrorFacts } from '@mangrove/protocol';
 import type { Outcome } from '../failure.js';
 import type { LambdaSpec } from '../lambda.js';
+import type { LambdaErrorCode } from '../lambda-error.js';
 import type { LambdaId } from '../lambda-id.js';
 
 export type ToWorker =
@@ -11,5 +11,5 @@ export type FromWorker =
   /** The engine is here: from now on it is computation, which the watchdog times. */
   | { readonly type: 'loaded' }
   | { readonly type: 'prepared'; readonly id: LambdaId }
-  | { readonly type: 'refused'; readonly error: ErrorFacts }
+  | { readonly type: 'refused'; readonly code: LambdaErrorCode; readonly reason: string }
   | { readonly type: 'ran'; readonly outcome: Outcome };

@@ -1,5 +1,5 @@
-import { errorToFacts } from '@mangrove/protocol';
 import { type Lambda, type LambdaSpec, type LoadEngine, prepareLambda } from '../lambda.js';
+import { LambdaError } from '../lambda-error.js';
 import type { FromWorker, ToWorker } from './messages.js';
 
 /** The worker's side: one lambda for its life, runs in the order in which they are asked for. Returns what takes messages. */
@@ -16,7 +16,9 @@ export function serveLambda(post: (message: FromWorker) => void, loadEngine: Loa
       });
       post({ type: 'prepared', id: lambda.id });
     } catch (error) {
-      post({ type: 'refused', error: errorToFacts(error) });
+      const { code, reason } =
+        error instanceof LambdaError ? error : new LambdaError('LAMBDA_UNAVAILABLE', String(error));
+      post({ type: 'refused', code, reason });
     }
   }
 
