@@ -6,8 +6,8 @@ const WHOLE = {
   /** Messages of one client that may be under way. */
   window: 8,
   warmUpMs: 500,
-  rooms: { rooms: 10, clients: 10, ms: 3_000, deltas: 1_500 },
-  crowd: { rooms: 1, clients: 100, ms: 3_000, deltas: 600 },
+  rooms: { rooms: 10, clients: 10, ms: 2_000, deltas: 800 },
+  crowd: { rooms: 1, clients: 100, ms: 2_000, deltas: 400 },
   paced: { rooms: 10, clients: 10, perSecond: 500, ms: 10_000, warmUpMs: 2_000 },
   idle: { steps: [1_000, 5_000], clients: 10, restMs: 2_000 },
   intake: { deltas: 100_000, window: 512, perMessage: 500, joins: 5 },

@@ -27,6 +27,7 @@ export class Connection {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true });
       connection.#socket = socket;
       socket.once('error', reject);
+      socket.once('close', () => reject(new Error('the server has closed a connection')));
       socket.write(
         `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
           `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`,
@@ -42,10 +43,12 @@ export class Connection {
         socket.off('error', reject);
         socket.on('error', () => {});
         socket.on('close', () => connection.onClose());
-        socket.on('data', (bytes) => connection.#read(bytes));
-        resolve(connection);
         // What came with the answer is read once the handler is in its place.
-        if (head.length > end + 4) setImmediate(() => connection.#read(head.subarray(end + 4)));
+        socket.pause();
+        if (head.length > end + 4) socket.unshift(head.subarray(end + 4));
+        socket.on('data', (bytes) => connection.#read(bytes));
+        setImmediate(() => socket.resume());
+        resolve(connection);
       };
       socket.on('data', onHead);
     });

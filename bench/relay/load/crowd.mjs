@@ -25,6 +25,9 @@ export class Crowd {
         const seed = ++next;
         const room = places[seed - 1];
         const client = await this.#Client.join({ port, room: room.name, seed });
+        client.connection.onClose = () => {
+          throw new Error(`the server has let a client of ${room.name} go`);
+        };
         room.add(client);
         this.#clients.push(client);
       }
@@ -32,9 +35,9 @@ export class Crowd {
     await Promise.all(Array.from({ length: JOINS_AT_A_TIME }, one));
   }
 
-  /** Each client makes what it will say. */
-  prepare({ deltas, perMessage = 1 }) {
-    for (const room of this.#rooms) room.prepare(deltas, perMessage);
+  /** Each client makes what it will say; servers are answered meanwhile, as they let go of who is silent. */
+  async prepare({ deltas, perMessage = 1 }) {
+    for (const room of this.#rooms) await room.prepare(deltas, perMessage);
   }
 
   /** As fast as the server takes it, `window` messages of each client under way, until the time is over or nothing is left. */

@@ -31,9 +31,9 @@ export class LoadedRoom {
     client.onDeltas = (count) => this.#hear(index, count);
   }
 
-  prepare(deltas, perMessage) {
+  async prepare(deltas, perMessage) {
     this.#perMessage = perMessage;
-    for (const client of this.#clients) client.prepare(deltas, perMessage);
+    for (const client of this.#clients) await client.prepare(deltas, perMessage);
   }
 
   begin(window, { writers = this.#clients.length } = {}) {

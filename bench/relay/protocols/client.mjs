@@ -1,6 +1,9 @@
 import { Connection, frameOf } from '../load/connection.mjs';
 import { mergeUpdates, Writer } from '../load/writer.mjs';
 
+/** A few ms of work. */
+const PREPARED_AT_A_TIME = 50;
+
 /**
  * One connection to a room, by the protocol of one contestant. What it will say is made before the clock runs; of what it hears, deltas are counted
  * and nothing is decoded, but for a late joiner, who reads.
@@ -40,13 +43,15 @@ export class Client {
   }
 
   /** Makes the next edits of this writer, `perMessage` in each message. */
-  prepare(count, perMessage = 1) {
+  async prepare(count, perMessage = 1) {
     this.writer ??= new Writer(this.seed);
-    const updates = this.writer.write(count);
     this.#frames = [];
     this.#next = 0;
-    for (let at = 0; at < count; at += perMessage)
-      this.#frames.push(frameOf(this.messageOf(updates.slice(at, at + perMessage))));
+    for (let made = 0; made < count; made += perMessage) {
+      const updates = this.writer.write(Math.min(perMessage, count - made));
+      this.#frames.push(frameOf(this.messageOf(updates)));
+      if (made % PREPARED_AT_A_TIME === 0) await new Promise(setImmediate);
+    }
   }
 
   get left() {
