@@ -136,7 +136,8 @@ function* acceptRun(
     met.add(name);
     dotsOfBatch.set(dotName, name);
     const cover = coverOf(delta);
-    for (const sibling of siblings.all) {
+    const isAdditive = isEmptyContext(cover);
+    for (const sibling of isAdditive ? [] : siblings.all) {
       if (!covers(cover, sibling)) continue;
       const siblingName = bytesToHex(sibling.trieKey);
       const passing = added.get(siblingName);
@@ -147,11 +148,13 @@ function* acceptRun(
       if (!added.delete(siblingName)) removed.set(siblingName, sibling.trieKey);
       siblings.all.delete(sibling);
     }
-    siblings.contextual = siblings.contextual.filter((sibling) => !covers(cover, sibling));
     const sibling = { replica: delta.replica, hlc: delta.hlc, trieKey, context: cover };
     siblings.all.add(sibling);
-    if (!isEmptyContext(cover)) siblings.contextual.push(sibling);
-    siblings.changed = true;
+    if (!isAdditive) {
+      siblings.contextual = siblings.contextual.filter((sibling) => !covers(cover, sibling));
+      siblings.contextual.push(sibling);
+      siblings.changed = true;
+    }
     newDots.push(delta);
     // It was held before the batch, and what removed it meanwhile is gone itself: nothing has happened to it.
     if (removed.delete(name)) return 'known';

@@ -1,7 +1,7 @@
 import type * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import { equalBytes } from '../bytes.js';
-import { readBytes, readFixed, readU8, readVarUint } from '../codec.js';
+import { encode, readBytes, readFixed, readU8, readVarUint } from '../codec.js';
 import { MangroveError } from '../errors.js';
 import { TICKS_PER_MS } from '../hlc.js';
 import { SIGNATURE_BYTES } from '../ids.js';
@@ -24,15 +24,50 @@ const AGE_IN_MS = 16;
 const SAME_BODY_LENGTH = 32;
 const KNOWN_BITS = 63;
 
+/** As a delta was told last, and by what: whoever else is told it by the same is told the same bytes. */
+interface Told {
+  /** Tells the base from any others without holding it, which would hold its own base, and so on; 0 for none. */
+  readonly baseSerial: number;
+  readonly isSameSlot: boolean;
+  readonly bytes: Uint8Array;
+}
+
+/** A room tells each of its links all but what that link has said, so that messages differ where most of what they tell does not. */
+const toldByParts = new WeakMap<DeltaParts, Told>();
+const serialByParts = new WeakMap<DeltaParts, number>();
+let serials = 0;
+
 export function writeToldDelta(encoder: encoding.Encoder, delta: DeltaBytes, memory: LinkMemory): void {
   const parts = partsOfDelta(delta);
-  const base = parts && memory.delta(slotOfDelta(parts));
-  if (parts !== undefined && base !== undefined && isNext(parts, base)) writeNext(encoder, parts, base, memory);
-  else {
-    encoding.writeUint8(encoder, WHOLE);
-    encoding.writeVarUint8Array(encoder, delta);
+  if (parts === undefined) {
+    writeWhole(encoder, delta);
+    return;
   }
-  if (parts !== undefined) memory.keepDelta(parts);
+  const slot = slotOfDelta(parts);
+  const base = memory.delta(slot);
+  const baseSerial = base === undefined ? 0 : serialOf(base);
+  const isSameSlot = slot === memory.lastSlot;
+  let told = toldByParts.get(parts);
+  if (told === undefined || told.baseSerial !== baseSerial || told.isSameSlot !== isSameSlot) {
+    const bytes = encode((own) => {
+      if (base !== undefined && isNext(parts, base)) writeNext(own, parts, base, isSameSlot);
+      else writeWhole(own, delta);
+    });
+    toldByParts.set(parts, (told = { baseSerial, isSameSlot, bytes }));
+  }
+  encoding.writeUint8Array(encoder, told.bytes);
+  memory.keepDelta(parts);
+}
+
+function serialOf(parts: DeltaParts): number {
+  let serial = serialByParts.get(parts);
+  if (serial === undefined) serialByParts.set(parts, (serial = ++serials));
+  return serial;
+}
+
+function writeWhole(encoder: encoding.Encoder, delta: DeltaBytes): void {
+  encoding.writeUint8(encoder, WHOLE);
+  encoding.writeVarUint8Array(encoder, delta);
 }
 
 /** The very bytes that were signed. Throws `BASE_UNKNOWN` where what it was told by is not remembered. */
@@ -62,19 +97,18 @@ function isNext(parts: DeltaParts, base: DeltaParts): boolean {
   );
 }
 
-function writeNext(encoder: encoding.Encoder, parts: DeltaParts, base: DeltaParts, memory: LinkMemory): void {
+function writeNext(encoder: encoding.Encoder, parts: DeltaParts, base: DeltaParts, isSameSlot: boolean): void {
   const { seq, hlc, age, body, signature } = parts;
-  const slot = slotOfDelta(parts);
   const counter = hlc % TICKS_PER_MS;
   const bits =
     NEXT |
-    (slot === memory.lastSlot ? SAME_SLOT : 0) |
+    (isSameSlot ? SAME_SLOT : 0) |
     (seq === base.seq + 1 ? SEQ_IS_NEXT : 0) |
     (counter === 0 ? COUNTER_IS_ZERO : 0) |
     (age % TICKS_PER_MS === 0 ? AGE_IN_MS : 0) |
     (body.length === base.body.length ? SAME_BODY_LENGTH : 0);
   encoding.writeUint8(encoder, bits);
-  if ((bits & SAME_SLOT) === 0) encoding.writeUint8(encoder, slot);
+  if (!isSameSlot) encoding.writeUint8(encoder, slotOfDelta(parts));
   if ((bits & SEQ_IS_NEXT) === 0) encoding.writeVarUint(encoder, seq - base.seq);
   encoding.writeVarUint(encoder, msOf(hlc) - msOf(base.hlc));
   if (counter !== 0) encoding.writeVarUint(encoder, counter);

@@ -58,6 +58,22 @@ describe('what a link was told before', () => {
     );
   });
 
+  test('[SY21] links that were told different things before are each told what they can read, whoever is told first', () => {
+    const deltas = Object.values(TYPED).map(({ bytes }) => bytes);
+    const missing = fc.array(fc.subarray(deltas), { minLength: 2, maxLength: 5 });
+    fc.assert(
+      fc.property(missing, fc.shuffledSubarray(deltas, { minLength: deltas.length }), (own, said) => {
+        const links = own.map((left) => ({ left, written: new LinkMemory(), heard: new LinkMemory() }));
+        for (const delta of said)
+          for (const { left, written, heard } of links) {
+            if (left.includes(delta)) continue;
+            const message = push(delta);
+            expect(bytesToReplicaMessage(messageToBytes(message, written), heard)).toEqual(message);
+          }
+      }),
+    );
+  });
+
   test('[SY21] who has forgotten what it told tells the whole, and is understood', () => {
     const [written, heard] = [new LinkMemory(), new LinkMemory()];
     for (const message of conversation) {
