@@ -2,10 +2,11 @@ import { isMangroveError, type Plan, type RoomRef, type Store } from '@mangrove/
 import { Announcer, bytesOfPush } from './announcer.js';
 import type { CommitHost, Commits, Push } from './commit-host.js';
 import { type Committed, commitBatch } from './commit-plan.js';
-import { RETRY } from './link.js';
+import { FairQueue } from './fair-queue.js';
+import { type Link, RETRY } from './link.js';
 
-/** Deltas that share one transaction: as many as keep one plan a short piece of work. */
-const BATCH_DELTAS_MAX = 2_048;
+/** Deltas that share one transaction: as many as keep one plan a short piece of work, also for whoever comes meanwhile. */
+const BATCH_DELTAS_MAX = 256;
 /** And as much as may be in memory several times over. */
 const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -22,7 +23,7 @@ export class CommitQueue implements Commits {
   readonly #host: CommitHost;
   readonly #store: Store;
   readonly #room: RoomRef;
-  #waiting: Waiting[] = [];
+  readonly #waiting = new FairQueue<Link, Waiting>();
   #alone: (() => Promise<void>)[] = [];
   #running: Promise<void> | undefined;
   readonly #announcer: Announcer;
@@ -37,7 +38,7 @@ export class CommitQueue implements Commits {
   /** Resolves, and never rejects, when the push is on disk and announced, or its connection was let go. */
   add(push: Push): Promise<void> {
     return new Promise((done) => {
-      this.#waiting.push({ ...push, sinceMs: performance.now(), done });
+      this.#waiting.add(push.link, { ...push, sinceMs: performance.now(), done });
       this.#start();
     });
   }
@@ -59,7 +60,7 @@ export class CommitQueue implements Commits {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
       // One may have come between the last look and now.
-      if (this.#waiting.length + this.#alone.length > 0) this.#start();
+      if (this.#waiting.size + this.#alone.length > 0) this.#start();
     });
   }
 
@@ -69,34 +70,28 @@ export class CommitQueue implements Commits {
     for (;;) {
       const task = this.#alone.shift();
       if (task !== undefined) await task();
-      else if (this.#waiting.length > 0) {
+      else if (this.#waiting.size > 0) {
         const batch = this.#takeBatch();
         if (batch.length > 0) await this.#commit(batch);
       } else return;
     }
   }
 
+  /** [SY26] Of each link that waits one push in turn: who pushes much makes others wait for no more than the commit that is under way. */
   #takeBatch(): readonly Waiting[] {
-    this.#waiting = this.#waiting.filter((push) => {
-      const isTaken = this.#host.takes(push);
-      if (!isTaken) push.done();
-      return isTaken;
-    });
+    for (const push of this.#waiting.remove((waiting) => !this.#host.takes(waiting))) push.done();
     let deltas = 0;
     let bytes = 0;
-    let count = 0;
-    for (const push of this.#waiting) {
+    return this.#waiting.take((push) => {
       deltas += push.deltas.length;
       bytes += bytesOfPush(push);
-      if (count > 0 && (deltas > BATCH_DELTAS_MAX || bytes > BATCH_BYTES_MAX)) break;
-      count++;
-    }
-    return this.#waiting.splice(0, count);
+      return deltas <= BATCH_DELTAS_MAX && bytes <= BATCH_BYTES_MAX;
+    });
   }
 
   /** Pushes that wait for the transaction after the one that is under way. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
