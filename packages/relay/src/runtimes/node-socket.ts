@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Connection } from '../ports.js';
 import type { RelayRoom } from '../room.js';
@@ -6,9 +7,9 @@ import type { RelayRoom } from '../room.js';
 const PING = 'ping';
 const PONG = 'pong';
 
-/** Ties a socket to a room until one of them lets go. */
-export function attachSocket(socket: WebSocket, room: RelayRoom, origin: string | undefined): void {
-  const link = room.connect(new SocketConnection(socket, origin));
+/** Ties a socket to a room until one of them lets go. `stream`: what it was upgraded from. */
+export function attachSocket(socket: WebSocket, stream: Duplex, room: RelayRoom, origin: string | undefined): void {
+  const link = room.connect(new SocketConnection(socket, stream, origin));
   // A frame that `ws` cannot read ends its connection by itself; unheard, the error would end the process.
   socket.on('error', () => {});
   socket.on('close', () => link.closed());
@@ -43,16 +44,26 @@ function toBytes(data: RawData): Uint8Array {
 class SocketConnection implements Connection {
   readonly origin: string | undefined;
   readonly #socket: WebSocket;
+  readonly #stream: Duplex;
+  #isCorked = false;
   #waiting: { readonly bytesMax: number; readonly resolve: () => void }[] = [];
 
-  constructor(socket: WebSocket, origin: string | undefined) {
+  constructor(socket: WebSocket, stream: Duplex, origin: string | undefined) {
     this.#socket = socket;
+    this.#stream = stream;
     this.origin = origin;
     socket.once('close', () => this.#wake(Number.NEGATIVE_INFINITY));
   }
 
+  /** What is sent in one turn of the event loop, such as deltas and the acknowledgement behind them, is one write of the kernel. */
   send(frame: Uint8Array): void {
-    if (this.#isOpen) this.#socket.send(frame, this.#sent);
+    if (!this.#isOpen) return;
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      this.#stream.cork();
+      process.nextTick(this.#uncork);
+    }
+    this.#socket.send(frame, this.#sent);
   }
 
   close(code: number, reason: string): void {
@@ -76,6 +87,11 @@ class SocketConnection implements Connection {
   get #isOpen(): boolean {
     return this.#socket.readyState === this.#socket.OPEN;
   }
+
+  readonly #uncork = (): void => {
+    this.#isCorked = false;
+    this.#stream.uncork();
+  };
 
   readonly #sent = (): void => {
     if (this.#waiting.length > 0) this.#wake(this.bufferedBytes());

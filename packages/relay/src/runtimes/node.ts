@@ -231,7 +231,7 @@ class NodeRelay implements Relay {
         { room: name, origin, address: addressOf(request, this.#options.trustProxy) },
         'connection opened',
       );
-      attachSocket(webSocket, room, origin);
+      attachSocket(webSocket, socket, room, origin);
     });
   }
 
