@@ -24,10 +24,10 @@ const AGE_IN_MS = 16;
 const SAME_BODY_LENGTH = 32;
 const KNOWN_BITS = 63;
 
-/** As a delta was told last, and by what: whoever else is told it by the same is told the same bytes. */
+/** As a delta was told last by its difference, and by what: whoever else is told it by the same is told the same bytes. */
 interface Told {
-  /** Tells the base from any others without holding it, which would hold its own base, and so on; 0 for none. */
-  readonly baseSerial: number;
+  /** Tells the base from any others without holding it, which would hold its own base, and so on. */
+  readonly baseSerial: number | undefined;
   readonly isSameSlot: boolean;
   readonly bytes: Uint8Array;
 }
@@ -45,17 +45,16 @@ export function writeToldDelta(encoder: encoding.Encoder, delta: DeltaBytes, mem
   }
   const slot = slotOfDelta(parts);
   const base = memory.delta(slot);
-  const baseSerial = base === undefined ? 0 : serialOf(base);
+  const baseSerial = base && serialOf(base);
   const isSameSlot = slot === memory.lastSlot;
-  let told = toldByParts.get(parts);
-  if (told === undefined || told.baseSerial !== baseSerial || told.isSameSlot !== isSameSlot) {
-    const bytes = encode((own) => {
-      if (base !== undefined && isNext(parts, base)) writeNext(own, parts, base, isSameSlot);
-      else writeWhole(own, delta);
-    });
-    toldByParts.set(parts, (told = { baseSerial, isSameSlot, bytes }));
-  }
-  encoding.writeUint8Array(encoder, told.bytes);
+  const told = toldByParts.get(parts);
+  if (told !== undefined && told.baseSerial === baseSerial && told.isSameSlot === isSameSlot)
+    encoding.writeUint8Array(encoder, told.bytes);
+  else if (base !== undefined && isNext(parts, base)) {
+    const bytes = encode((own) => writeNext(own, parts, base, isSameSlot));
+    toldByParts.set(parts, { baseSerial, isSameSlot, bytes });
+    encoding.writeUint8Array(encoder, bytes);
+  } else writeWhole(encoder, delta);
   memory.keepDelta(parts);
 }
 
