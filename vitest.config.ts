@@ -25,7 +25,7 @@ const sources = {
 };
 
 // One engine a run, as one browser at a time is enough for a machine; `npm run test:browsers` makes a run for each.
-const engine = process.env.MANGROVE_ENGINE ?? 'chromium';
+const engine = process.env.MANGROVE_BROWSER ?? 'chromium';
 
 function launch(name: 'chromium' | 'firefox', options: { args?: string[]; channel?: string }) {
   const executablePath = findBrowser(name);
@@ -39,7 +39,7 @@ const instances: Record<string, BrowserInstanceOption> = {
 };
 const instance = instances[engine];
 if (instance === undefined)
-  throw new Error(`MANGROVE_ENGINE is none of ${Object.keys(instances).join(', ')}: ${engine}`);
+  throw new Error(`MANGROVE_BROWSER is none of ${Object.keys(instances).join(', ')}: ${engine}`);
 
 export default defineConfig({
   test: {

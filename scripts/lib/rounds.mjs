@@ -70,7 +70,7 @@ function sampleRounds() {
 
 function inBrowser({ name, needs }, engine) {
   const title = engine === 'chromium' ? name : `${name} in ${engine}`;
-  return { name: title, project: name, needs: [...needs, engine], env: { MANGROVE_ENGINE: engine }, files: [] };
+  return { name: title, project: name, needs: [...needs, engine], env: { MANGROVE_BROWSER: engine }, files: [] };
 }
 
 function inShort({ name, scriptArgs, needs }) {

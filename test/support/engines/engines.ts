@@ -10,13 +10,13 @@ const ENGINES: Readonly<Record<EngineName, () => Engine>> = {
 };
 
 /** The one that this run is about: `npm run test:browsers` runs the suite once for each. */
-export const engineName = readName(process.env.MANGROVE_ENGINE ?? 'chromium');
+export const engineName = readName(process.env.MANGROVE_BROWSER ?? 'chromium');
 
 export function openEngine(): Engine {
   return ENGINES[engineName]();
 }
 
 function readName(name: string): EngineName {
-  if (!(name in ENGINES)) throw new Error(`MANGROVE_ENGINE is none of ${Object.keys(ENGINES).join(', ')}: ${name}`);
+  if (!(name in ENGINES)) throw new Error(`MANGROVE_BROWSER is none of ${Object.keys(ENGINES).join(', ')}: ${name}`);
   return name as EngineName;
 }
