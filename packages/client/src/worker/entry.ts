@@ -1,9 +1,16 @@
 /// <reference lib="webworker" />
-import { exposeEngine } from '../rpc/expose.js';
-import { createEngine } from './engine.js';
-import { exposeShadow, SHADOW_NAME } from '../documents/shadow.js';
-import { webEnvironment } from './web-environment.js';
+// What a worker is started with. WebKit evaluates that module once more for whatever chunk imports it, so it has nothing that another one
+// could ask for: a bundler would put what is shared with later chunks into it, and there would be a second engine beside the first.
 
-// The composition root of the worker: it picks the browser's implementations and starts the engine. Nothing else does.
-if ((globalThis as { name?: string }).name === SHADOW_NAME) exposeShadow();
-else exposeEngine(({ database, limits }) => createEngine(webEnvironment(), database, limits));
+const early: MessageEvent[] = [];
+const keep = (event: MessageEvent): void => void early.push(event);
+addEventListener('message', keep);
+
+import('./main.js').then(({ begin }) => {
+  removeEventListener('message', keep);
+  begin();
+  for (const { data, ports } of early) dispatchEvent(new MessageEvent('message', { data, ports: [...ports] }));
+  // As an error of the worker its page hears of it, as of a script that is not there.
+}, reportError);
+
+export {};
