@@ -1,5 +1,5 @@
+import { type IDBPDatabase, unwrap, wrap } from 'idb';
 import { MangroveError, TABLES } from '@mangrove/protocol';
-import { answered } from './answered.js';
 import { failureOfPlatform, unavailable } from './places.js';
 
 /** History: 1, one object store a table, and the identities; 2, `vouched` and `incoming`; 3, `tombstones`, `floors` and `trash`; 4, `past` and `merged`. A further table asks for the next number. */
@@ -41,7 +41,7 @@ export async function openDatabase(factory: IDBFactory, name: string, hooks: Ope
       if (isGone) request.transaction?.abort();
       else createTables(request.result);
     };
-    return await answered(request);
+    return unwrap(await (wrap(request) as Promise<IDBPDatabase>));
   }).catch((error: unknown) => {
     throw isGone ? unavailable('deleted', 'its data were deleted') : error;
   });
@@ -54,7 +54,7 @@ export async function deleteDatabase(name: string, factory: IDBFactory = indexed
   await orBlocked('another tab keeps the database from being deleted', async (blocked) => {
     const request = factory.deleteDatabase(name);
     request.onblocked = blocked;
-    await answered(request);
+    await wrap(request);
     return undefined;
   });
 }

@@ -13,7 +13,6 @@ import {
   type TransactOptions,
   type Write,
 } from '@mangrove/protocol';
-import { answered } from './answered.js';
 import { asAsked } from './as-asked.js';
 import { unavailable } from './places.js';
 
@@ -231,6 +230,13 @@ function walkBack<Cursor extends IDBCursor>(
       if (left === 0) resolve();
       else cursor.continue();
     };
+    request.onerror = () => reject(request.error);
+  });
+}
+
+function answered<Result>(request: IDBRequest<Result>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
 }
