@@ -95,6 +95,8 @@ export function setStage({ isRelayRunning = true, openEngine = openEngineOfRun }
     const person = new Person({ name, session, networkTrouble, address, network, notebook });
     people.push(person);
     if (options.isCutOff === true) person.network.cut();
+    // Their browser may say so before the page is there.
+    if (!isRelayRunning && network !== undefined) person.expectNetworkTrouble();
     if (options.expectTrouble !== undefined) person.expectTrouble(options.expectTrouble);
     await options.prepare?.(session, new URL(address).origin);
     await person.openTab();
