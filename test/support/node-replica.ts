@@ -13,6 +13,7 @@ import {
 import { WebSocket } from 'ws';
 import * as Y from 'yjs';
 import type { Environment } from '../../packages/client/dist/environment.js';
+import { textToEntries } from '../../packages/client/dist/listing.js';
 import type { Transport, TransportEvents } from '../../packages/client/dist/transports/transport.js';
 import { leadAlone } from '../../packages/client/dist/tabs/leadership.js';
 import type { RoomStatus } from '../../packages/client/dist/types.js';
@@ -75,7 +76,7 @@ export class NodeReplica {
   }
 
   async read(): Promise<string[]> {
-    return (await this.#engine.entries(this.#room, COLLECTION, 'lww', {})).map(([id]) => id);
+    return textToEntries(await this.#engine.entries(this.#room, COLLECTION, 'lww', {})).map(([id]) => id);
   }
 
   /** Opens a document as a page does; what is typed there goes to the relay, and the cursor to everybody. */

@@ -8,6 +8,7 @@ import {
   type Value,
   valueToBytes,
 } from '@mangrove/protocol';
+import { textToEntries } from './listing.js';
 import type { Receipt } from './receipt.js';
 import type { Resolver } from './resolvers/resolver.js';
 import type { EntriesOptions, Entry, RecordChange } from './types.js';
@@ -73,8 +74,8 @@ export class Collection<T = Value> {
   async entries(options: EntriesOptions = {}): Promise<readonly (readonly [string, Entry<T>])[]> {
     assertEntriesOptions(options);
     await this.#host.ready();
-    const entries = await this.#host.engine().entries(this.#host.room, this.name, this.resolver, options ?? {});
-    return entries as readonly (readonly [string, Entry<T>])[];
+    const text = await this.#host.engine().entries(this.#host.room, this.name, this.resolver, options ?? {});
+    return textToEntries(text) as readonly (readonly [string, Entry<T>])[];
   }
 
   /** Earlier states of a record that somebody saved; `undefined` is one in which it was deleted. */

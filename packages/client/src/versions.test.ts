@@ -10,6 +10,7 @@ import { describe, expect, test } from 'vitest';
 import type * as Y from 'yjs';
 import { type ClientWorld, type Tab, setWorld } from '../../../test/support/client-world.js';
 import type { DocumentHandle } from './documents/document-handle.js';
+import { textToEntries } from './listing.js';
 import type { Version } from './types.js';
 
 let world: ClientWorld;
@@ -76,7 +77,7 @@ describe('versions of a document', () => {
     const { id, bytes } = await world.run(note.versions.save('Long'));
     expect(bytes).toBeGreaterThan(200_000);
     const partsOf = async (tab: Tab): Promise<number> =>
-      (await world.run(tab.engine.entries('team', VERSION_PARTS, 'lww', {}))).length;
+      textToEntries(await world.run(tab.engine.entries('team', VERSION_PARTS, 'lww', {}))).length;
     expect(await partsOf(ann)).toBeGreaterThan(3);
     note.ydoc.getText('t').delete(0, long.length);
     for (let i = 0; i < 30; i++) {
@@ -138,8 +139,8 @@ describe('versions of a document', () => {
     note.ydoc.getText('t').insert(0, 'text');
     const { id } = await world.run(note.versions.save('It'));
     const [[listed], [part, { value }]] = (await Promise.all([
-      world.run(ann.engine.entries('team', VERSIONS, 'lww', {})).then(([first]) => first),
-      world.run(ann.engine.entries('team', VERSION_PARTS, 'lww', {})).then(([first]) => first),
+      world.run(ann.engine.entries('team', VERSIONS, 'lww', {})).then((text) => textToEntries(text)[0]),
+      world.run(ann.engine.entries('team', VERSION_PARTS, 'lww', {})).then((text) => textToEntries(text)[0]),
     ])) as unknown as [[string, unknown], [string, { value: Uint8Array }]];
     const put = (collection: string, key: string, next: unknown): Promise<unknown> => {
       // As another member's client may write there.

@@ -63,6 +63,11 @@ export function taggedToValue(bytes: Uint8Array): Value {
   return untag(parsed, 0);
 }
 
+/** Of what `bytesToValue` has read once and `JSON.parse` since: reads the tags of types that JSON lacks, and looks at nothing again. */
+export function jsonToValue(parsed: unknown): Value {
+  return untag(parsed, 0);
+}
+
 /** What is left of the bytes a value may take: a value that shares its parts can be small in memory and endless in writing. */
 interface Budget {
   left: number;

@@ -12,6 +12,7 @@ import {
 import { sha256 } from '@noble/hashes/sha2.js';
 import { expect } from 'vitest';
 import type { Environment } from '../../../packages/client/src/environment.js';
+import { textToEntries } from '../../../packages/client/src/listing.js';
 import type { Database } from '../../../packages/client/src/stores/database.js';
 import type { Transport, TransportEvents } from '../../../packages/client/src/transports/transport.js';
 import type { RoomStatus } from '../../../packages/client/src/types.js';
@@ -105,7 +106,7 @@ export class Profile {
   }
 
   async read(): Promise<string[]> {
-    return (await this.engine.entries(this.room, 'notes', 'lww', {})).map(([id]) => id);
+    return textToEntries(await this.engine.entries(this.room, 'notes', 'lww', {})).map(([id]) => id);
   }
 
   /** How many rows of the room are in the database. */

@@ -1,6 +1,16 @@
-import type { BuiltInResolver, ReplicaId, RoomRef, Store, Value } from '@mangrove/protocol';
+import {
+  type BuiltInResolver,
+  readStamp,
+  type ReplicaId,
+  type RoomRef,
+  type Steps,
+  type Store,
+  type Value,
+} from '@mangrove/protocol';
+import { listingToText } from '../listing.js';
 import type { ChangeOrigin, EntriesOptions, Entry, RecordChange } from '../types.js';
-import { readEntries, readRecord, recordName } from './records.js';
+import { type Listing, Listings } from './listings.js';
+import { readListing, readRecord, recordName } from './records.js';
 
 interface ChangedKey {
   readonly collection: string | undefined;
@@ -14,6 +24,7 @@ export class Collections {
   readonly #replica: ReplicaId;
   readonly #tell: (collection: string, changes: readonly RecordChange<Value>[]) => void;
   readonly #resolvers = new Map<string, BuiltInResolver>();
+  readonly #listings = new Listings();
   /** Batches are told in the order of their commits. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -34,14 +45,24 @@ export class Collections {
     return this.#store.transact((tx) => readRecord(tx, this.#room, this.#replica, name, resolver), { mode: 'read' });
   }
 
-  entries(
-    collection: string,
-    resolver: BuiltInResolver,
-    options: EntriesOptions,
-  ): Promise<readonly (readonly [string, Entry<Value>])[]> {
-    return this.#store.transact((tx) => readEntries(tx, this.#room, this.#replica, collection, resolver, options), {
-      mode: 'read',
-    });
+  /** A text that `textToEntries` reads. */
+  async entries(collection: string, resolver: BuiltInResolver, options: EntriesOptions): Promise<string> {
+    const isWhole = Object.values(options).every((option) => option === undefined);
+    const kept = isWhole ? this.#listings.get(collection, resolver) : undefined;
+    const keep = this.#listings.reading(collection, resolver);
+    const room = this.#room;
+    const replica = this.#replica;
+    const listing = await this.#store.transact(
+      function* (tx): Steps<Listing> {
+        const stamp = isWhole ? yield* readStamp(tx) : undefined;
+        if (kept !== undefined && kept.stamp === stamp) return kept;
+        const records = yield* readListing(tx, room, replica, collection, resolver, options);
+        return { stamp, text: listingToText(records) };
+      },
+      { mode: 'read' },
+    );
+    if (isWhole) keep(listing);
+    return listing.text;
   }
 
   /** From now on this collection's changes are told, read with this resolver. */
@@ -51,6 +72,7 @@ export class Collections {
 
   /** Told in one call a batch. */
   changed(keys: readonly ChangedKey[], origin: ChangeOrigin): void {
+    if (keys.some(({ collection }) => collection !== undefined)) this.#listings.changed();
     const idsByCollection = new Map<string, Set<string>>();
     for (const { collection, id } of keys) {
       if (collection === undefined || !this.#resolvers.has(collection)) continue;

@@ -32,12 +32,8 @@ export interface EngineApi {
   /** `value` in canonical encoding; undefined deletes. */
   put(room: string, collection: string, id: string, value: Uint8Array | undefined): Promise<WriteResult>;
   get(room: string, collection: string, id: string, resolver: BuiltInResolver): Promise<Entry<Value> | undefined>;
-  entries(
-    room: string,
-    collection: string,
-    resolver: BuiltInResolver,
-    options: EntriesOptions,
-  ): Promise<readonly (readonly [string, Entry<Value>])[]>;
+  /** A text that `textToEntries` reads. */
+  entries(room: string, collection: string, resolver: BuiltInResolver, options: EntriesOptions): Promise<string>;
   /** From now on the listener hears of this collection's changes, read with this resolver. */
   watch(room: string, collection: string, resolver: BuiltInResolver): Promise<void>;
 

@@ -28,7 +28,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { roomRef } from '../../../../test/support/client-world.js';
 import type { EntriesOptions } from '../types.js';
-import { readEntries, recordName, resolveRecord, versionOf } from './records.js';
+import { versionOf } from '../listing.js';
+import { readEntries, recordName, resolveRecord } from './records.js';
 
 const room = roomRef();
 const name = recordName('todos', 'a');

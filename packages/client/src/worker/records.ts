@@ -12,7 +12,6 @@ import {
   deriveKeyId,
   FLAG,
   hasFlag,
-  hlcToMs,
   isMangroveError,
   KEY_ID_BYTES,
   keyAfter,
@@ -35,7 +34,8 @@ import {
   concatBytes,
   utf8ToBytes,
 } from '@mangrove/protocol';
-import type { EntriesOptions, Entry, Sibling } from '../types.js';
+import { type Resolved, resolvedToEntry } from '../listing.js';
+import type { EntriesOptions, Entry } from '../types.js';
 
 /** Names that a listing looks at in one go at least: some may be of what was deleted. */
 const PAGE_MIN = 128;
@@ -65,11 +65,24 @@ export function* readEntries(
   resolver: BuiltInResolver,
   options: EntriesOptions,
 ): Steps<readonly (readonly [string, Entry<Value>])[]> {
+  const records = yield* readListing(tx, room, replica, collection, resolver, options);
+  return records.map(([id, resolved]) => [id, resolvedToEntry(resolved)]);
+}
+
+/** The same, as it is told to a page. */
+export function* readListing(
+  tx: Transaction,
+  room: RoomRef,
+  replica: ReplicaId,
+  collection: string,
+  resolver: BuiltInResolver,
+  options: EntriesOptions,
+): Steps<readonly (readonly [string, Resolved])[]> {
   const prefix = collectionPrefix('record', collection);
   const { from, to } = rangeOf(prefix, options);
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
   const reverse = options.reverse ?? false;
-  const entries: (readonly [string, Entry<Value>])[] = [];
+  const entries: (readonly [string, Resolved])[] = [];
   let low = from;
   let high = to;
   while (entries.length < limit) {
@@ -78,7 +91,7 @@ export function* readEntries(
     const rows = yield* tx.rows('names', { from: low, to: high, limit: page, reverse });
     const states = yield* readNamed(tx, room, rows);
     for (const [i, [key]] of rows.entries()) {
-      const entry = resolveRecord(states[i] as KeyState, replica, resolver);
+      const entry = resolveSiblings(states[i] as KeyState, replica, resolver);
       if (entry !== undefined && entries.length < limit)
         entries.push([bytesToUtf8(key.subarray(prefix.length)), entry]);
     }
@@ -110,24 +123,15 @@ export function resolveRecord(
   replica: ReplicaId,
   resolver: BuiltInResolver,
 ): Entry<Value> | undefined {
-  const values = siblingValues(state, replica).sort(compareNewestFirst);
-  if (values.length === 0) return undefined;
-  const value = builtInResolvers[resolver](values);
-  if (value === undefined) return undefined;
-  const siblings = values.map(toSibling);
-  return {
-    value,
-    siblings,
-    version: siblings
-      .map((sibling) => sibling.version)
-      .sort()
-      .join('.'),
-  };
+  const resolved = resolveSiblings(state, replica, resolver);
+  return resolved && resolvedToEntry(resolved);
 }
 
-/** Opaque outside: the writer and the time of a write are the same in the journal and in the delta it becomes. */
-export function versionOf(replica: ReplicaId, writtenAt: number): string {
-  return `${replica}-${writtenAt.toString(36)}`;
+function resolveSiblings(state: KeyState, replica: ReplicaId, resolver: BuiltInResolver): Resolved | undefined {
+  const siblings = siblingValues(state, replica).sort(compareNewestFirst);
+  const value = builtInResolvers[resolver](siblings);
+  if (value === undefined) return undefined;
+  return { siblings, shown: siblings.findIndex((sibling) => sibling.value === value) };
 }
 
 export function recordName(collection: string, id: string): KeyName {
@@ -165,10 +169,6 @@ function valueOfDelta(delta: Delta): SiblingValue<Value> | undefined {
     if (isMangroveError(error)) return undefined;
     throw error;
   }
-}
-
-function toSibling({ value, replica, writtenAt }: SiblingValue<Value>): Sibling<Value> {
-  return { value, replica, writtenAtMs: hlcToMs(writtenAt), version: versionOf(replica, writtenAt) };
 }
 
 function rangeOf(prefix: Uint8Array, options: EntriesOptions): { from: Uint8Array; to: Uint8Array | undefined } {

@@ -28,6 +28,7 @@ import { restorePast, scrubMergedRows, scrubPastRows } from './scrub-past.js';
 import { dropUnreadable, PLAIN_TABLES } from './scrub-plain.js';
 import { ENTRY_BYTES, isEntry } from './vector-entry.js';
 import { restartVector, settleVector } from './vector.js';
+import { countMended } from './stamp.js';
 
 /**
  * What is looked at, in this order: first whether all tables say the same however they are read; then what others are derived from comes before
@@ -95,6 +96,9 @@ export interface ScrubStep {
   readonly next: ScrubPlace | undefined;
 }
 
+/** Where something that is mended may make a record read otherwise, though the root stays. */
+const READ: ReadonlySet<ScrubPhase> = new Set(['agreement', 'names', 'deltas', 'journal', 'past', 'merged']);
+
 /**
  * [AE1] [AE2] Looks at the next rows of a store and makes what is derived say what the deltas say: a root that was read from nodes alone is the
  * word of a disk. What is missing stays missing; but the root tells so from then on, and the Merkle diff finds where.
@@ -111,13 +115,16 @@ export function* scrubStep(
 ): Steps<ScrubStep> {
   let findings = NOTHING_FOUND;
   let next: ScrubPlace | undefined = place;
+  let isReadAnew = false;
   let bytes = 0;
   while (next !== undefined && findings.rows < rowsMax && bytes < bytesMax) {
     const page: Page = yield* scrubPage(tx, room, next, rowsMax);
     findings = addFindings(findings, page);
+    isReadAnew ||= READ.has(next.phase) && hasFound(addFindings(NOTHING_FOUND, page));
     bytes += page.bytes ?? 0;
     next = placeWithin(placeAfter(next.phase, page.last), phases);
   }
+  if (isReadAnew) yield* countMended(tx);
   return { findings, next };
 }
 
