@@ -64,7 +64,7 @@ test('[API] each reading has values of its own', () => {
     { value, replica: '00000000000000aa' as ReplicaId, writtenAt: 1 as Hlc, bytes: valueToBytes(value) },
   ];
   const listing = listingToText([['x', { siblings, shown: 0 }]]);
-  const [[, entry]] = textToEntries(listing) as [[string, { value: { tags: string[] } }]];
+  const [[, entry]] = textToEntries(listing) as unknown as [[string, { value: { tags: string[] } }]];
   entry.value.tags.push('b');
   expect(textToEntries(listing)[0]?.[1].value).toEqual({ tags: ['a'] });
 });

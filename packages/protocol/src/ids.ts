@@ -120,9 +120,9 @@ export function readKeyName(decoder: decoding.Decoder): KeyName {
   return name;
 }
 
-/** Of what was read: it is as long as a name may be, and UTF-8 holds no half of a surrogate pair. */
-function isKeyName({ kind, collection, id }: KeyName): boolean {
-  return id !== '' && (kind === 'document') === (collection === '');
+function isKeyName(name: KeyName): boolean {
+  if (nameFault(name.id) !== undefined) return false;
+  return name.kind === 'document' ? name.collection === '' : nameFault(name.collection) === undefined;
 }
 
 /** Throws `NAME_INVALID` unless the name has 1 to 512 UTF-8 bytes and no lone surrogate. */
