@@ -14,6 +14,7 @@ import { WebSocket } from 'ws';
 import * as Y from 'yjs';
 import type { Environment } from '../../packages/client/dist/environment.js';
 import { textToEntries } from '../../packages/client/dist/listing.js';
+import { connectRelays } from '../../packages/client/dist/transports/several-relays.js';
 import type { Transport, TransportEvents } from '../../packages/client/dist/transports/transport.js';
 import { leadAlone } from '../../packages/client/dist/tabs/leadership.js';
 import type { RoomStatus } from '../../packages/client/dist/types.js';
@@ -41,9 +42,11 @@ export class NodeReplica {
   #status: RoomStatus | undefined;
   #waits = 0;
 
-  static async open(url: string, room: string): Promise<NodeReplica> {
+  /** With several relays it goes to one of them as a browser would. */
+  static async open(relays: string | readonly string[], room: string): Promise<NodeReplica> {
     const replica = new NodeReplica(room);
-    replica.#status = await replica.#engine.openRoom({ room, relays: [url], history: 'current' }, replica.#listener());
+    const options = { room, relays: [relays].flat(), history: 'current' } as const;
+    replica.#status = await replica.#engine.openRoom(options, replica.#listener());
     return replica;
   }
 
@@ -140,7 +143,8 @@ export class NodeReplica {
       openChannel: () => ({ post: () => {}, listen: () => {}, close: () => {} }),
       isVisible: () => true,
       lead: leadAlone,
-      connect: ([url = ''], room, events) => connect(url, room, events),
+      connect: (relays, room, events) =>
+        relays.length > 1 ? connectRelays(relays, room, events) : connect(relays[0] as string, room, events),
     };
   }
 }

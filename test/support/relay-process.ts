@@ -22,6 +22,9 @@ export class RelayProcess {
     return new RelayProcess(await findFreePort(), await mkdtemp(join(tmpdir(), 'mangrove-relay-')));
   }
 
+  /** What it is given beside its port and its folder. */
+  args: readonly string[] = [];
+
   static async start(): Promise<RelayProcess> {
     const relay = await RelayProcess.prepare();
     await relay.start();
@@ -50,7 +53,7 @@ export class RelayProcess {
 
   /** Also after it was killed: the same port and the same data. */
   async start(): Promise<void> {
-    const args = [CLI, '--port', String(this.port), '--data', this.dataDir];
+    const args = [CLI, '--port', String(this.port), '--data', this.dataDir, ...this.args];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     await new Promise<void>((resolve, reject) => {

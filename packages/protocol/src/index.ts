@@ -279,6 +279,14 @@ export type {
   Standing,
   SyncEvent,
 } from './sync/event.js';
+export {
+  BRIDGE_BEGINS,
+  type BridgeEffect,
+  type BridgeEvent,
+  type BridgeState,
+  type Shore,
+  stepBridge,
+} from './sync/bridge.js';
 export { checkDelayMs } from './sync/check-pace.js';
 export type { Progress } from './sync/progress.js';
 export { countRepairs, NO_REPAIRS, type Repairs } from './sync/repairs.js';
@@ -306,6 +314,7 @@ export { bytesToRelayMessage, bytesToReplicaMessage, CHALLENGE_BYTES, messageToB
 export { FrameJoiner, messageToFrames } from './wire/frames.js';
 export { partsOfDelta } from './wire/delta-parts.js';
 export { LinkMemory, SLOTS } from './wire/link-memory.js';
+export { type PeerWord, peerWordToPresence, presenceToPeerWord } from './wire/peer-word.js';
 export { certificateMessages, headMessages } from './sync/chunk.js';
 export { HeadPace, type HeadPaceHost } from './sync/head-pace.js';
 export { type PaceHost, PositionPace } from './sync/position-pace.js';

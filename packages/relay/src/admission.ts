@@ -25,6 +25,7 @@ import type { Authentication, AuthenticationRequest, RelayPorts } from './ports.
 type Denied = RelayEvent & { kind: 'denied' };
 
 const EVERYBODY: Authentication = { rights: ['read', 'write'] };
+const PEER: Authentication = { rights: ['read', 'write'], isPeer: true };
 
 /** [SY1] Who it is that says hello, and what they may do; or why they may not. */
 export async function authenticate(
@@ -56,7 +57,9 @@ export async function authenticate(
   }
   if (authentication === null || authentication.rights.length === 0)
     return { kind: 'denied', code: 'UNAUTHORIZED', facts: { reason: 'the token gives no right to this room' } };
-  return { kind: 'allowed', replica, ...authentication, access: accessOf(authentication, request, ports) };
+  const access = accessOf(authentication, request, ports);
+  const peer = authentication.isPeer === true ? { peerKey: hello.publicKey } : {};
+  return { kind: 'allowed', replica, ...authentication, access: { ...access, ...peer } };
 }
 
 /** By what a connection is open. */
@@ -66,6 +69,8 @@ export interface Access {
   readonly expiresAtMs: number;
   readonly subject: string | undefined;
   readonly checkedAtMs: number;
+  /** Where it is a relay: the key by which others know it [FD5]. */
+  readonly peerKey?: Uint8Array;
 }
 
 function accessOf(
@@ -88,15 +93,18 @@ export async function recheck(ports: RelayPorts, access: Access): Promise<Access
     return 'less';
   }
   if (now === null || now.rights.length === 0) return 'nothing';
-  return rights.every((right) => now.rights.includes(right)) ? accessOf({ ...now, rights }, request, ports) : 'less';
+  return rights.every((right) => now.rights.includes(right))
+    ? { ...access, ...accessOf({ ...now, rights }, request, ports) }
+    : 'less';
 }
 
-export type Asking = Pick<RelayPorts, 'authenticate' | 'clock' | 'once'>;
+export type Asking = Pick<RelayPorts, 'authenticate' | 'clock' | 'federation' | 'once'>;
 
 export async function askWhoItIs(
-  { authenticate, clock, once }: Asking,
+  { authenticate, clock, federation, once }: Asking,
   request: AuthenticationRequest,
 ): Promise<Authentication | null> {
+  if (federation?.isPeer(request.token) === true) return PEER;
   if (authenticate === undefined) return EVERYBODY;
   const nowMs = clock.nowMs();
   return await authenticate(request, { nowMs, once: (id, untilMs) => once(id, untilMs, nowMs) });

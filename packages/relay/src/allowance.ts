@@ -60,6 +60,11 @@ export class RoomAllowances {
     return [new Allowance('connection', this.#rates.connection), this.#room];
   }
 
+  /** Of a relay: as much as a room may be sent, and it takes nothing from those who are here. */
+  ofPeer(): readonly Allowance[] {
+    return [new Allowance('connection', this.#rates.room)];
+  }
+
   ofReplica(replica: ReplicaId): Allowance {
     let allowance = this.#byReplica.get(replica);
     if (allowance === undefined) {

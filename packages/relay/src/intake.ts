@@ -38,8 +38,9 @@ export class Intake {
     this.#allowances = room.ofConnection();
   }
 
-  isOf(replica: ReplicaId): void {
-    this.#allowances = [...this.#allowances, this.#room.ofReplica(replica)];
+  /** [FD5] What comes from another relay was counted there, at who wrote it. */
+  isOf(replica: ReplicaId, isPeer: boolean): void {
+    this.#allowances = isPeer ? this.#room.ofPeer() : [...this.#allowances, this.#room.ofReplica(replica)];
   }
 
   frame(bytes: number): void {

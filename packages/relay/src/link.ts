@@ -103,7 +103,7 @@ export class Link {
     this.#state = recallState(remembered?.state, config, host.ports);
     if ('replica' in this.#state) {
       this.#replica = this.#state.replica;
-      this.#intake.isOf(this.#replica);
+      this.#intake.isOf(this.#replica, this.#state.isPeer);
     }
     // Nobody has said who they are yet: a hello fits into a frame, and nothing larger is gathered for strangers.
     const messageBytesMax = 'rights' in this.#state ? limits.messageBytesMax : limits.frameBytesMax;
@@ -342,7 +342,7 @@ export class Link {
     else this.behindSinceMs ??= this.#host.ports.clock.nowMs();
     if ('replica' in state && this.#replica === undefined) {
       this.#replica = state.replica;
-      this.#intake.isOf(state.replica);
+      this.#intake.isOf(state.replica, state.isPeer);
     }
     const isWaiting = effects.some(({ kind }) => kind !== 'send' && kind !== 'close');
     if (isWaiting) return this.#runAll(effects);

@@ -1,8 +1,10 @@
 import {
   addFindings,
+  adoptVector,
   bytesToDelta,
   bytesToHeadStatement,
   type DiffPlace,
+  equalBytes,
   hasFound,
   HealingStore,
   type HeadStatement,
@@ -24,6 +26,7 @@ import {
   type PushedStub,
   readJoined,
   readPosition,
+  readRoot,
   readVectorRows,
   type RelayEffect,
   type RelayEvent,
@@ -38,7 +41,9 @@ import {
   siftByQuota,
   scrubStep,
   type ShownKeys,
+  type Steps,
   type Store,
+  type Transaction,
   type VersionVector,
 } from '@mangrove/protocol';
 import { quotaRefusal } from './announcer.js';
@@ -144,6 +149,19 @@ export class OpenedRoom {
       },
       { mode: 'write', durability: 'relaxed' },
     );
+  }
+
+  /** [FD5] Whether the key that was shown for it has signed it, and may be certified for that. */
+  async isHeadProven(statement: HeadStatement, shown: ShownKeys): Promise<boolean> {
+    return (await this.certificates.hasRoom()) && (await this.verifier.isHeadProven(statement, shown));
+  }
+
+  /** [FD6] Another relay with this very set holds or has covered what its vector reaches: so do we. */
+  async adopt({ root, vector }: { readonly root: Uint8Array; readonly vector: VersionVector }): Promise<void> {
+    const plan = function* (tx: Transaction): Steps<void> {
+      if (equalBytes((yield* readRoot(tx)).root, root)) yield* adoptVector(tx, vector);
+    };
+    await this.commits.alone(() => this.store.transact(plan, { mode: 'write', durability: 'relaxed' }));
   }
 
   /** The statements that were made since, by the clocks of those who made them. */

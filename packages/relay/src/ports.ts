@@ -1,5 +1,6 @@
 import type { Hash, Limits, Quota, ReplicaId, Right, Verifier } from '@mangrove/protocol';
 import type { Counters } from './counters.js';
+import type { Federation } from './federation/federation.js';
 import type { RelayLog } from './log.js';
 import type { RateLimits } from './rates.js';
 import type { Turns } from './turns.js';
@@ -52,6 +53,8 @@ export interface Authentication {
   readonly expiresAtMs?: number;
   /** Whose token it is: what `revoke` takes, and what logs name. */
   readonly subject?: string;
+  /** True for another relay, which passes on what others wrote and said. It needs the rights to read and to write. */
+  readonly isPeer?: boolean;
 }
 
 /** What a relay gives its `authenticate` hook. */
@@ -87,6 +90,8 @@ export interface RelayPorts {
   readonly authenticate: Authenticate | undefined;
   /** An open connection is asked about again this often; never without it. */
   readonly recheckMs: number | undefined;
+  /** Undefined for a relay that has no peers. */
+  readonly federation?: Federation | undefined;
   /** Shared by all rooms; see {@link AuthenticationContext}. */
   readonly once: (id: string, untilMs: number, nowMs: number) => Promise<boolean>;
   readonly counters: Counters;

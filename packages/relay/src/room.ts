@@ -6,10 +6,7 @@ import {
   type HeadStatement,
   type Hello,
   type LinkConfig,
-  planFor,
-  readIntroduction,
-  readLogPage,
-  readPosition,
+  type Presence,
   type RelayEffect,
   type RelayEvent,
   type ReplicaId,
@@ -19,14 +16,16 @@ import { RoomAllowances } from './allowance.js';
 import { Beginning } from './beginning.js';
 import { bytesOfPush } from './announcer.js';
 import type { Push } from './commit-host.js';
+import { RoomPeers } from './federation/room-peers.js';
 import type { Fleet } from './fleet/fleet.js';
 import type { SharedHost, SharedRoom } from './fleet/shared-room.js';
-import { authenticate, readWelcoming } from './admission.js';
+import { type Access, authenticate, readWelcoming } from './admission.js';
 import { type Answer, Link, type LinkHost, RETRY } from './link.js';
+import { answerLink } from './link-answers.js';
 import type { OpenedRoom } from './opened-room.js';
 import type { Connection, RelayPorts } from './ports.js';
 import type { RememberedLink } from './remembered.js';
-import { Present } from './present.js';
+import { isPeer, Present } from './present.js';
 import { dueMs, sweepLinks, tellAll } from './watch.js';
 import { Writers } from './writers.js';
 
@@ -48,6 +47,7 @@ export class RelayRoom implements LinkHost, SharedHost {
   readonly allowances: RoomAllowances;
   readonly #links = new Set<Link>();
   readonly #present: Present;
+  readonly #bridges: RoomPeers;
   readonly #writers = new Writers<Link>();
   #linkCount = 0;
   readonly #headPace: HeadPace;
@@ -67,8 +67,10 @@ export class RelayRoom implements LinkHost, SharedHost {
       },
       later: ports.later,
       tell: (of: (replica: ReplicaId) => readonly HeadStatement[]) => present.tellHeads(of),
+      tellPeers: (statements: readonly HeadStatement[]) => present.tellPeers(statements),
     };
     this.#headPace = new HeadPace(pace, ports.limits);
+    this.#bridges = new RoomPeers(this, present);
   }
 
   /** Makes nothing: a room begins with the first hello that is admitted. Throws `NAME_INVALID`. */
@@ -107,7 +109,7 @@ export class RelayRoom implements LinkHost, SharedHost {
     this.#linkCount = Math.max(this.#linkCount, link.number);
     this.#links.add(link);
     if (link.replica === undefined) return link;
-    this.#writers.enter(link.replica, link);
+    if (!isPeer(link)) this.#writers.enter(link.replica, link);
     this.#present.enter(link, link.replica, 0);
     return link;
   }
@@ -124,6 +126,7 @@ export class RelayRoom implements LinkHost, SharedHost {
   /** Now and then: lets go of those who may not be here. */
   sweep(): void {
     sweepLinks(this.#links, this.ports);
+    this.#bridges.look();
   }
 
   /** For who watches over the relay: the connections, and what was opened of the room. */
@@ -154,6 +157,7 @@ export class RelayRoom implements LinkHost, SharedHost {
   /** What was pushed is committed and acknowledged, then every connection is closed. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#bridges.close();
     await this.#beginning.opened?.commits.idle();
     this.letGo('the relay is stopping');
     await this.#beginning.opened?.close();
@@ -171,31 +175,28 @@ export class RelayRoom implements LinkHost, SharedHost {
       case 'authenticate':
         return this.#authenticate(link, effect.hello);
       case 'joined':
-        return void this.#present.joined(link, effect.replica);
+        this.#present.joined(link, effect.replica);
+        this.#bridges.look();
+        return undefined;
       case 'broadcast':
-        return void this.#present.presence(effect.message, link);
+        return this.#broadcast(link, effect.message);
       case 'accept-push':
         return this.#acceptPush(link, effect);
-      case 'read-log':
-        return this.#readLog(effect);
-      case 'keep-part':
-        return this.#keepPart(effect);
       case 'join':
         return this.#join(link, effect);
+      case 'read-log':
+      case 'keep-part':
       case 'read-beyond':
       case 'answer-diff':
       case 'read-parts':
-        return this.#answerRead(link, effect);
       case 'read-position':
-        return this.#readPosition();
       case 'finish-beyond':
-        return this.#finishBeyond(effect);
       case 'read-introduction':
-        return this.#room().read((tx) => readIntroduction(tx, effect.at));
+        return answerLink(this.#room(), link, this.ports, effect);
       case 'keep-shown':
         return this.#keepShown(link, effect);
       case 'accept-head':
-        return this.#acceptHead(effect);
+        return this.#acceptHead(link, effect);
       case 'check-reported':
         return this.#checkReported(link, effect);
     }
@@ -206,11 +207,14 @@ export class RelayRoom implements LinkHost, SharedHost {
     if (link.replica !== undefined) this.#writers.left(link.replica, link);
     this.opened?.shared?.left(link);
     this.#present.left(link);
+    if (isPeer(link)) this.#bridges.peerLeft();
+    else this.#bridges.look();
   }
 
   /** Everybody who takes commits; who is still catching up reads them from the log. */
   announce(event: RelayEvent): void {
     tellAll(this.#present.links, event, this.ports.counters);
+    if (event.kind === 'committed' && event.deltas.length > 0) this.#bridges.news();
   }
 
   letGo(reason: string): void {
@@ -233,6 +237,7 @@ export class RelayRoom implements LinkHost, SharedHost {
     if (opened === undefined) return this.#deny({ kind: 'denied', code: 'ROOM_NOT_BEGUN', facts: {} });
     if (opened.ref.roomId !== hello.roomId)
       return this.#deny({ kind: 'denied', code: 'ROOM_CONFIG_MISMATCH', facts: {} });
+    if (access.peerKey !== undefined) return this.#admitPeer(link, replica, access, opened);
     const shared = rights.includes('write') ? opened.shared : undefined;
     const before = await shared?.newest(replica);
     if (rights.includes('write')) await this.#issue([hello.publicKey], link);
@@ -245,6 +250,19 @@ export class RelayRoom implements LinkHost, SharedHost {
     ports.log.debug({ room: this.name, replica, rights, subject: access.subject, origin }, 'connection admitted');
     const certificate = rights.includes('write') ? welcoming.certificate : undefined;
     return { kind: 'authenticated', replica, rights, present, ...welcoming, certificate };
+  }
+
+  /** [FD5] It writes nothing of its own, so it needs no certificate and takes nobody's place. */
+  async #admitPeer(link: Link, replica: ReplicaId, access: Access, opened: OpenedRoom): Promise<RelayEvent> {
+    link.access = access;
+    link.shown.widen(this.ports.limits.certificatesMax);
+    const end = (await opened.standing()).position.offset;
+    const present = this.#present.enter(link, replica, this.ports.limits.peersToldMax);
+    this.#bridges.peerCame(access.peerKey as Uint8Array);
+    this.ports.counters.add('connections_admitted');
+    const [rights, ahead] = [access.rights, { deltas: 0, bytes: 0 }];
+    const nothing = { certificate: undefined, after: undefined, lastSeq: 0, lastId: undefined };
+    return { kind: 'authenticated', replica, rights, present, isPeer: true, ...nothing, end, ahead };
   }
 
   #deny(denied: RelayEvent & { kind: 'denied' }): RelayEvent {
@@ -294,7 +312,15 @@ export class RelayRoom implements LinkHost, SharedHost {
   }
 
   takes({ link, replica }: Push): boolean {
-    return this.#writers.takes(replica, link);
+    return isPeer(link) || this.#writers.takes(replica, link);
+  }
+
+  #broadcast(link: Link, message: Presence): undefined {
+    if (!isPeer(link)) this.#present.presence(message, link);
+    else {
+      const stands = this.#present.hear(message, link);
+      if (stands !== undefined) this.#room().adopt(stands).catch(this.ports.report);
+    }
   }
 
   /** Stubs are kept before the deltas beside them are committed, as the answer to that grants the bytes of both again. */
@@ -314,17 +340,6 @@ export class RelayRoom implements LinkHost, SharedHost {
     link.track(this.#room().commits.add({ link, replica, ...push }), bytesOfPush(push));
   }
 
-  #readLog({ after, met }: EffectOf<'read-log'>): Promise<RelayEvent> {
-    const { ref } = this.#room();
-    return this.#room().read(function* (tx) {
-      return { kind: 'log-read', ...(yield* readLogPage(tx, ref, after, met)) };
-    });
-  }
-
-  async #keepPart({ part }: EffectOf<'keep-part'>): Promise<RelayEvent> {
-    return { kind: 'part-kept', trieKey: part.trieKey, have: await this.#room().keepPart(part) };
-  }
-
   /** [SY18] Its stub was verified, or vouched for by its author's connection, and so was each part. */
   async #join(link: Link, { trieKey }: EffectOf<'join'>): Promise<undefined> {
     const joined = await this.#room().joined(trieKey);
@@ -332,27 +347,6 @@ export class RelayRoom implements LinkHost, SharedHost {
     const { delta, isAuthors } = joined;
     const from = isAuthors && delta.replica === link.replica ? 'author' : 'others';
     this.#commit(link, { deltas: [{ delta, verify: false, from }], refusals: [], bytes: 0 });
-  }
-
-  async #answerRead(
-    link: Link,
-    effect: EffectOf<'read-beyond' | 'answer-diff' | 'read-parts'>,
-  ): Promise<RelayEvent | undefined> {
-    const { ref } = this.#room();
-    await link.committed();
-    await link.drained();
-    if (effect.kind === 'answer-diff') return this.#room().answerDiff(effect, () => link.isOpen);
-    await this.ports.turns.take();
-    return this.#room().read(planFor(ref, effect));
-  }
-
-  async #readPosition(): Promise<RelayEvent> {
-    this.ports.counters.add('probes');
-    return { kind: 'position-read', position: await this.#room().read(readPosition) };
-  }
-
-  async #finishBeyond({ pulled }: EffectOf<'finish-beyond'>): Promise<RelayEvent> {
-    return { kind: 'beyond-done', pulled, ...(await this.#room().standing()) };
   }
 
   /** [SG4] */
@@ -375,10 +369,14 @@ export class RelayRoom implements LinkHost, SharedHost {
     for (const message of certificateMessages(certificates)) this.#present.forward(message, except);
   }
 
-  async #acceptHead({ statement }: EffectOf<'accept-head'>): Promise<RelayEvent | undefined> {
-    const outcome = await this.#room().keepHead(statement);
+  async #acceptHead(link: Link, { statement }: EffectOf<'accept-head'>): Promise<RelayEvent | undefined> {
+    const room = this.#room();
     const { replica } = statement;
-    if (outcome === 'bad-signature') return { kind: 'malformed', code: 'SIGNATURE_INVALID', facts: { replica } };
+    if (link.shown.get(replica) !== undefined && (await room.isHeadProven(statement, link.shown)))
+      await this.#issue(link.shown.take([replica]), undefined);
+    const outcome = await room.keepHead(statement);
+    if (outcome === 'bad-signature' && !isPeer(link))
+      return { kind: 'malformed', code: 'SIGNATURE_INVALID', facts: { replica } };
     if (typeof outcome === 'object') this.#headPace.kept(statement, outcome.before);
     return undefined;
   }

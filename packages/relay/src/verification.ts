@@ -95,6 +95,13 @@ export class RoomVerifier {
     return (await this.#verify(claim.replica, headMessage(this.#roomId, claim), signature)) === true;
   }
 
+  /** By the key that was shown for it over the same connection, where there is no certificate. */
+  async isHeadProven(statement: HeadStatement, shown: ShownKeys): Promise<boolean> {
+    const { signature, ...claim } = statement;
+    const key = shown.get(claim.replica);
+    return key !== undefined && (await this.#isSignedBy(key, headMessage(this.#roomId, claim), signature));
+  }
+
   async #readDistrusted(): Promise<Set<ReplicaId>> {
     const row = (await this.#ports.environment.getMeta(this.#distrustedName())) ?? new Uint8Array();
     const count = row.length / REPLICA_ID_BYTES;

@@ -177,6 +177,8 @@ export interface AuthenticatedReplica {
   readonly lastId: Uint8Array | undefined;
   /** Other replicas that are connected, `peersToldMax` at most [SY12]. */
   readonly present: readonly ReplicaId[];
+  /** It is a relay that has everything and writes nothing of its own [FD5]. */
+  readonly isPeer?: boolean;
 }
 
 export type SyncEvent = ReplicaEvent | RelayEvent;

@@ -10,6 +10,8 @@ export interface HeadPaceHost {
   later(delayMs: number, run: () => void): void;
   /** Everybody who is connected is to be told what this gives for its replica. */
   tell(of: (replica: ReplicaId) => readonly HeadStatement[]): void;
+  /** Each peer of the relay is to be told these: those who wait for them may be at any of them. */
+  tellPeers?(statements: readonly HeadStatement[]): void;
 }
 
 /** The newest statement of a replica, and what those who are connected were told of it before. */
@@ -61,6 +63,7 @@ export class HeadPace {
     const soon = this.#soon;
     this.#soon = new Map();
     this.#host.tell((replica) => select(soon, (kept) => kept.statement.replica !== replica && concerns(kept, replica)));
+    this.#host.tellPeers?.(select(soon, () => true));
     if (this.#rest.size === 0) this.#host.later(this.#restMs(), () => this.#tellRest());
     for (const [replica, kept] of soon) this.#rest.set(replica, kept);
   }

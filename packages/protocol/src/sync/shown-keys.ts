@@ -7,9 +7,14 @@ import type { RoomRef } from '../room/room-ref.js';
  */
 export class ShownKeys {
   readonly #keys = new Map<ReplicaId, Uint8Array>();
-  readonly #countMax: number;
+  #countMax: number;
 
   constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  /** A relay shows as many as a room has. */
+  widen(countMax: number): void {
     this.#countMax = countMax;
   }
 

@@ -125,6 +125,8 @@ interface RelayBase {
 
 interface Admission {
   readonly replica: ReplicaId;
+  /** It is a peer of this relay: it passes on what others have said [FD5]. */
+  readonly isPeer: boolean;
   readonly rights: readonly Right[];
   readonly badFrames: number;
   readonly flow: Flow;

@@ -125,16 +125,15 @@ function stepAuthenticated(
   state: RelayState & { kind: 'admitting' },
   event: RelayEvent & { kind: 'authenticated' },
 ): Result {
-  const { replica, rights, certificate, present, after, end, ahead } = event;
+  const { replica, rights, certificate, present, after, end, ahead, isPeer = false } = event;
   const { lastSeq, lastId } = event;
   const { window, ...rest } = state;
-  const session = { flow: startFlow(window), beyond: undefined, owesPosition: false };
+  const session = { flow: startFlow(window), beyond: undefined, owesPosition: false, isPeer };
   const admit = (resumed: boolean): readonly RelayEffect[] => {
     const { windowBytes } = state.config.limits;
-    return [
-      send({ kind: 'admitted', rights, certificate, resumed, lastSeq, lastId, window: windowBytes }),
-      { kind: 'joined', replica },
-    ];
+    const admitted = send({ kind: 'admitted', rights, certificate, resumed, lastSeq, lastId, window: windowBytes });
+    // Nobody is told of a relay: it is not one of those who are there.
+    return isPeer ? [admitted] : [admitted, { kind: 'joined', replica }];
   };
   // [SY25] There is nothing that it lacks.
   if (!rights.includes('read'))
@@ -215,7 +214,7 @@ function stepMessage(state: Admitted, message: Exclude<ReplicaMessage, Hello>, n
     case 'certificates':
       return { state, effects: [{ kind: 'keep-shown', certificates: message.certificates }] };
     case 'head':
-      return message.statement.replica === state.replica
+      return state.isPeer || message.statement.replica === state.replica
         ? { state, effects: [{ kind: 'accept-head', statement: message.statement }] }
         : fault(state, 'UNAUTHORIZED', { reason: 'a head statement of another replica' });
     case 'report':
@@ -223,7 +222,10 @@ function stepMessage(state: Admitted, message: Exclude<ReplicaMessage, Hello>, n
     case 'probe':
       return { state, effects: [{ kind: 'read-position' }] };
     case 'presence':
-      return { state, effects: [{ kind: 'broadcast', message: { ...message, replica: state.replica } }] };
+      return {
+        state,
+        effects: [{ kind: 'broadcast', message: state.isPeer ? message : { ...message, replica: state.replica } }],
+      };
     default:
       return unreachable(message);
   }

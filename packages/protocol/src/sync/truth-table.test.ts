@@ -148,7 +148,15 @@ const relayMessages: { readonly [Kind in RelayMessage['kind']]: Extract<RelayMes
 };
 
 const relayBase = { role: 'relay', config, ...relay } as const;
-const admission = { replica: me, rights, badFrames: 0, flow, beyond: undefined, owesPosition: true } as const;
+const admission = {
+  replica: me,
+  rights,
+  isPeer: false,
+  badFrames: 0,
+  flow,
+  beyond: undefined,
+  owesPosition: true,
+} as const;
 const relayStates: { readonly [Kind in RelayState['kind']]: Extract<RelayState, { kind: Kind }> } = {
   greeting: { ...relayBase, kind: 'greeting', badFrames: 0 },
   admitting: { ...relayBase, kind: 'admitting', badFrames: 0, window: 1_000_000 },

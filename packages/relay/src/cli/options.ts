@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util';
 interface Flag {
   readonly value?: string;
   readonly default?: string;
+  /** May be given several times; several in one are separated by commas. */
+  readonly isList?: boolean;
   readonly help: string;
 }
 
@@ -33,6 +35,8 @@ const FLAGS = {
   },
   'recheck-seconds': { value: 'number', help: 'how often it is looked again who may be connected; once without it' },
   'admin-token-file': { value: 'file', help: 'secret that opens POST /admin/drain' },
+  peer: { value: 'url', isList: true, help: 'another relay to sync rooms with, with --peer-token-file' },
+  'peer-token-file': { value: 'file', help: 'secret by which relays know each other as peers' },
   'room-bytes-max': { value: 'number', help: 'what one room may take up; as much as the disk has without it' },
   'room-deltas-max': { value: 'number', help: 'deltas of one room' },
   'drain-seconds': { value: 'number', default: '10', help: 'SIGTERM: how long it may take until it exits' },
@@ -51,12 +55,17 @@ export function readFlags(args: readonly string[], environment: NodeJS.ProcessEn
   const names = Object.keys(FLAGS) as FlagName[];
   const flagOf = (name: FlagName): Flag => FLAGS[name];
   const options = Object.fromEntries(
-    names.map((name) => [name, { type: flagOf(name).value === undefined ? 'boolean' : 'string' } as const]),
+    names.map((name) => {
+      const { value, isList = false } = flagOf(name);
+      return [name, { type: value === undefined ? 'boolean' : 'string', multiple: isList } as const];
+    }),
   );
   const { values } = parseArgs({ args: [...args], options });
   const given: Partial<Record<FlagName, string>> = {};
   for (const name of names) {
-    const value = values[name] ?? environment[variableOf(name)] ?? flagOf(name).default;
+    const onLine = values[name];
+    const value =
+      (Array.isArray(onLine) ? onLine.join(',') : onLine) ?? environment[variableOf(name)] ?? flagOf(name).default;
     if (value === undefined || value === false) continue;
     if (value === '') throw new Error(`--${name} takes a ${flagOf(name).value}`);
     given[name] = String(value);

@@ -38,6 +38,8 @@ export async function readServing(given: Given): Promise<Serving> {
         deltasMax: numberOf(given, 'room-deltas-max') ?? Number.POSITIVE_INFINITY,
       },
       adminToken: readFile(given, 'admin-token-file')?.toString('utf8').trim(),
+      peers: given.peer?.split(',').map((url) => url.trim()),
+      peerToken: readFile(given, 'peer-token-file')?.toString('utf8').trim(),
       trustProxy: given['trust-proxy'] === 'true',
     },
   };
@@ -125,7 +127,7 @@ function trimmed(file: Buffer): Buffer {
 
 function readFile(
   given: Given,
-  name: 'tls-cert' | 'tls-key' | 'jwt-key-file' | 'ticket-key-file' | 'admin-token-file',
+  name: 'tls-cert' | 'tls-key' | 'jwt-key-file' | 'ticket-key-file' | 'admin-token-file' | 'peer-token-file',
 ) {
   const path = given[name];
   if (path === undefined) return undefined;

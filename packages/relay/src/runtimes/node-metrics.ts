@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { COUNTERS, type Counters, type CounterName, HISTOGRAMS, type HistogramName } from '../counters.js';
+import type { PeerFigures } from '../federation/peer-figures.js';
 import { type Figures, healthOf, REASONS } from '../health.js';
 
 const LAG_RESOLUTION_MS = 20;
@@ -21,7 +22,7 @@ export interface Metrics {
 }
 
 /** The metrics of one relay in a registry of its own: two relays in one process do not count together. */
-export function createMetrics(counters: Counters, stand: () => Standing): Metrics {
+export function createMetrics(counters: Counters, stand: () => Standing, peers?: PeerFigures): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -102,6 +103,7 @@ export function createMetrics(counters: Counters, stand: () => Standing): Metric
       for (const reason of REASONS) this.set({ reason }, reasons.includes(reason) ? 1 : 0);
     },
   });
+  if (peers !== undefined) measurePeers(peers, registers);
   return {
     contentType: registry.contentType,
     async text() {
@@ -115,6 +117,37 @@ export function createMetrics(counters: Counters, stand: () => Standing): Metric
       registry.clear();
     },
   };
+}
+
+/** By the URL of each peer, which is of the operator and of nobody else. */
+function measurePeers(peers: PeerFigures, registers: Registry[]): void {
+  const gauge = (name: string, help: string, value: (url: string) => number) =>
+    new Gauge({
+      name: `mangrove_peer_${name}`,
+      help,
+      labelNames: ['peer'],
+      registers,
+      collect() {
+        for (const peer of peers.urls) this.set({ peer }, value(peer));
+      },
+    });
+  gauge('rooms', 'Rooms that are connected to a peer.', (url) => peers.of(url).rooms);
+  gauge('rooms_settled', 'Of these, rooms that were equal at the last look.', (url) => peers.of(url).settled);
+  gauge(
+    'lag_seconds',
+    'How long the room that has differed from the one at a peer for longest has done so.',
+    (url) => peers.lagMs(url, Date.now()) / 1_000,
+  );
+  new Counter({
+    name: 'mangrove_peer_failures_total',
+    help: 'Connections to a peer that could not be made, or have ended.',
+    labelNames: ['peer'],
+    registers,
+    collect() {
+      this.reset();
+      for (const peer of peers.urls) this.inc({ peer }, peers.of(peer).failures);
+    },
+  });
 }
 
 /** What has happened in about the last minute, whoever asks how often. */

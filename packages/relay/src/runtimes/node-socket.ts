@@ -21,7 +21,7 @@ export function attachSocket(socket: WebSocket, stream: Duplex, room: RelayRoom,
   // `ws` answers it.
   socket.on('ping', (data: Buffer) => holdBack(link.heard(data.length)));
   socket.on('message', (data: RawData, isBinary) => {
-    const bytes = toBytes(data);
+    const bytes = bytesOfSocket(data);
     if (isBinary || !isPing(bytes)) return holdBack(link.receive(bytes));
     socket.send(PONG, { binary: false });
     holdBack(link.heard(bytes.length));
@@ -33,7 +33,7 @@ function isPing(bytes: Uint8Array): boolean {
 }
 
 /** `ws` gives one Buffer for a message; plain bytes, because a Buffer's `slice` does not copy. */
-function toBytes(data: RawData): Uint8Array {
+export function bytesOfSocket(data: RawData): Uint8Array {
   const buffer = Array.isArray(data) ? Buffer.concat(data) : data;
   return buffer instanceof ArrayBuffer
     ? new Uint8Array(buffer)

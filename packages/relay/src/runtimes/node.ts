@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { MangroveError } from '@mangrove/protocol';
+import { bytesToHex, MangroveError } from '@mangrove/protocol';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Counters } from '../counters.js';
 import type { Fleet } from '../fleet/fleet.js';
@@ -21,7 +21,9 @@ import { answerHttp, pathOf } from './node-http.js';
 import type { Metrics } from './node-metrics.js';
 import { attachSocket } from './node-socket.js';
 import { FRAME_BYTES_READ_MAX } from '../link-frames.js';
+import { type FederationOptions, federationOf } from '../federation/federation.js';
 import { portsOf, type RoomsOptions } from '../options.js';
+import { dialBySocket } from './node-dial.js';
 
 export type { Authenticate, Authentication, AuthenticationContext, AuthenticationRequest } from '../ports.js';
 export type { EngineOptions } from '../fleet/open-engine.js';
@@ -35,7 +37,7 @@ const HEARTBEAT_INTERVAL_MS = 30_000;
 const GOODBYE_MS_MAX = 1_000;
 const DRAIN_MS = 5_000;
 
-export interface RelayOptions extends RoomsOptions {
+export interface RelayOptions extends RoomsOptions, FederationOptions {
   /** Folder of the data; in memory, gone with the process, without one. */
   readonly storage?: string | undefined;
   /** Shares its rooms with all relays of this engine, as one fleet; an address is short for its `url`. Without one the relay is alone. */
@@ -195,13 +197,14 @@ class NodeRelay implements Relay {
     const { ports, rooms, fleet } = await this.#opening;
     if (this.#metrics !== undefined) return this.#metrics;
     const { createMetrics } = await import('./node-metrics.js');
-    return (this.#metrics ??= createMetrics(ports.counters, () => ({
+    const stand = () => ({
       ...rooms.figures(),
       connections: this.#sockets.clients.size,
       rooms: rooms.size,
       commitMs: ports.counters.commitMs,
       engineSilentMs: fleet?.silentMs ?? 0,
-    })));
+    });
+    return (this.#metrics ??= createMetrics(ports.counters, stand, ports.federation?.figures));
   }
 
   async revoke(selector: Revocation): Promise<number> {
@@ -292,6 +295,7 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     later: (delayMs, run) => void setTimeout(run, delayMs).unref(),
     random: nodeRandom,
     ...portsOf(options),
+    federation: federationOf(options, nodeHash, dialBySocket, bytesToHex(nodeRandom.bytes(32))),
     once: fleet?.once() ?? onceOnly(environment, nodeHash),
     log,
     counters: new Counters(),
