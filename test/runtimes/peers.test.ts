@@ -53,7 +53,7 @@ const urlOf = (index: number): string => relay(index).url.replace('http', 'ws');
 const cut = (): void => proxies.forEach((proxy) => proxy.cut());
 const heal = (): void => proxies.forEach((proxy) => proxy.heal());
 
-async function join_(at: number | readonly string[], room = 'team'): Promise<NodeReplica> {
+async function enter(at: number | readonly string[], room = 'team'): Promise<NodeReplica> {
   const replica = await NodeReplica.open(typeof at === 'number' ? urlOf(at) : at, room);
   replicas.push(replica);
   return replica;
@@ -80,11 +80,17 @@ test.each([
   ['one dials the other', [[1], []]],
   ['the other dials', [[], [0]]],
   ['each dials the other', [[1], [0]]],
-  ['each dials all, itself too', [[0, 1], [0, 1]]],
+  [
+    'each dials all, itself too',
+    [
+      [0, 1],
+      [0, 1],
+    ],
+  ],
 ])('[FD4] what is written at one of two relays is read at the other, both ways: %s', async (_, linked) => {
   await startRelays(linked);
-  const ann = await join_(0);
-  const bob = await join_(1);
+  const ann = await enter(0);
+  const bob = await enter(1);
   await ann.put(['a1', 'a2'], 1);
   await bob.put(['b1'], 2);
   await reads(bob, ['a1', 'a2', 'b1']);
@@ -93,3 +99,110 @@ test.each([
   await reads(bob, ['a1', 'a2']);
   await rootsEqual([0, 1]);
 });
+
+test('[FD4] two regions that are cut off from each other keep working and come together afterwards', async () => {
+  await startRelays([[1], [0]]);
+  const [ann, bob] = [await enter(0), await enter(1)];
+  await ann.put(['before'], 1);
+  await reads(bob, ['before']);
+  cut();
+  const [mine, theirs] = [ids('a', 40), ids('b', 40)];
+  await Promise.all([ann.put(mine, 1), bob.put(theirs, 2), ann.put(['both'], 1), bob.put(['both'], 2)]);
+  expect(await ann.read()).not.toContain('b0');
+  heal();
+  const all = ['before', 'both', ...mine, ...theirs];
+  await Promise.all([reads(ann, all), reads(bob, all)]);
+  const root = await rootsEqual([0, 1]);
+  await expect
+    .poll(() => [ann, bob].map(({ status }) => [status.sync, status.root]))
+    .toEqual([
+      ['in-sync', root],
+      ['in-sync', root],
+    ]);
+});
+
+test.each([
+  ['in a line', [[1], [2], []]],
+  ['in a ring', [[1], [2], [0]]],
+  [
+    'each with each',
+    [
+      [1, 2],
+      [0, 2],
+      [0, 1],
+    ],
+  ],
+])('[FD4] three relays %s have the same in the end, also where one was killed meanwhile', async (_, linked) => {
+  await startRelays(linked);
+  const [ann, cat] = [await enter(0), await enter(2)];
+  await ann.put(ids('a', 5), 1);
+  await cat.put(ids('c', 5), 1);
+  await reads(cat, [...ids('a', 5), ...ids('c', 5)]);
+  await relay(1).kill();
+  await ann.put(ids('more', 5), 1);
+  await relay(1).start();
+  const bob = await enter(1);
+  const all = [...ids('a', 5), ...ids('c', 5), ...ids('more', 5)];
+  await Promise.all([reads(bob, all), reads(cat, all)]);
+  await rootsEqual([0, 1, 2]);
+});
+
+test('[FD4] a room that only the peer knows is fetched when somebody opens it here', async () => {
+  await startRelays([[1], []]);
+  const bob = await enter(1, 'theirs');
+  await bob.put(ids('b', 300), 1);
+  await bob.close();
+  replicas = [];
+  const ann = await enter(0, 'theirs');
+  await reads(ann, ids('b', 300));
+});
+
+test('[FD5] who does not know the secret is no peer, and harms nobody', async () => {
+  await startRelays([[], [0]]);
+  await relay(1).stop();
+  await writeFile(tokenFile, 'another secret, not theirs');
+  await relay(1).start();
+  const [ann, bob] = [await enter(0), await enter(1)];
+  await ann.put(['a'], 1);
+  await bob.put(['b'], 1);
+  await expect.poll(() => relay(1).output, { timeout: 20_000 }).toContain('UNAUTHORIZED');
+  expect([await ann.read(), await bob.read()]).toEqual([['a'], ['b']]);
+});
+
+test('[FD6] head statements cross: what is written at one relay is known to be at a replica of the other', async () => {
+  await startRelays([[1], []]);
+  const [ann, bob] = [await enter(0), await enter(1)];
+  await bob.put(['b'], 1);
+  await ann.put(['a'], 1);
+  await ann.reached(['late'], 'replicas');
+  await bob.reached(['later'], 'replicas');
+});
+
+const metric = async (index: number, name: string): Promise<number> => {
+  const text = await (await fetch(`${relay(index).url}/metrics`)).text();
+  const line = text.split('\n').find((each) => each.startsWith(`${name}{`) || each.startsWith(`${name} `));
+  return Number(line?.split(' ').at(-1));
+};
+
+test('[FD4] a client whose relay is lost goes on at the next, and returns when it is back; nothing is lost', async () => {
+  await startRelays([[1], [0]]);
+  const both = [urlOf(0), urlOf(1)];
+  const [ann, bob] = [await enter(both), await enter(both)];
+  await ann.put(['first'], 1);
+  await reads(bob, ['first']);
+  const home = (await metric(0, 'mangrove_connections')) > (await metric(1, 'mangrove_connections')) ? 0 : 1;
+  await expect.poll(() => metric(home, 'mangrove_peer_rooms_settled'), { timeout: 30_000 }).toBe(1);
+  await relay(home).kill();
+  await ann.put(ids('meanwhile', 10), 1);
+  await reads(bob, ['first', ...ids('meanwhile', 10)]);
+  await relay(home).start();
+  // Both come back to it: the other has no client left.
+  await expect.poll(() => metric(1 - home, 'mangrove_connections'), { timeout: 90_000, interval: 500 }).toBeLessThan(2);
+  await ann.put(['last'], 1);
+  await reads(bob, ['first', 'last', ...ids('meanwhile', 10)]);
+  await rootsEqual([0, 1]);
+});
+
+function ids(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `${prefix}${i}`);
+}

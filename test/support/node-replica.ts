@@ -74,6 +74,14 @@ export class NodeReplica {
     await this.#engine.reached(this.#room, { name: ++this.#waits, rows, rung: 'relay', count: 1 });
   }
 
+  /** Writes, and resolves when the last of it has come so far. */
+  async reached(ids: readonly string[], rung: 'relay' | 'replicas'): Promise<void> {
+    const payload = recordPayloadToBytes({ value: valueToBytes(1) });
+    const written = await Promise.all(ids.map((id) => this.#engine.put(this.#room, COLLECTION, id, payload)));
+    const rows = written.flatMap((one) => one.rows);
+    await this.#engine.reached(this.#room, { name: ++this.#waits, rows, rung, count: 1 });
+  }
+
   async remove(ids: readonly string[]): Promise<void> {
     await this.put(ids, undefined);
   }

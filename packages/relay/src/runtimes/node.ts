@@ -280,6 +280,9 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     const reason = 'it is to be 16 characters of ASCII or more, without a space';
     throw new MangroveError('OPTION_INVALID', { option: 'adminToken', reason });
   }
+  const federation = federationOf(options, nodeHash, dialBySocket, bytesToHex(nodeRandom.bytes(32)));
+  if (federation !== undefined && options.engine !== undefined)
+    throw new MangroveError('OPTION_INVALID', { option: 'peers', reason: 'a relay of a fleet can have no peers yet' });
   const environment = await openEnvironment(options.storage);
   const log = options.log ?? SILENT;
   const fleet = await joinFleet(options.engine, environment, log, report).catch(async (error: unknown) => {
@@ -295,7 +298,7 @@ async function open(options: RelayOptions, report: (error: unknown) => void): Pr
     later: (delayMs, run) => void setTimeout(run, delayMs).unref(),
     random: nodeRandom,
     ...portsOf(options),
-    federation: federationOf(options, nodeHash, dialBySocket, bytesToHex(nodeRandom.bytes(32))),
+    federation,
     once: fleet?.once() ?? onceOnly(environment, nodeHash),
     log,
     counters: new Counters(),
