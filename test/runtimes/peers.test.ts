@@ -50,8 +50,12 @@ async function startRelays(linked: readonly (readonly number[])[]): Promise<void
 
 const relay = (index: number): RelayProcess => relays[index] as RelayProcess;
 const urlOf = (index: number): string => relay(index).url.replace('http', 'ws');
-const cut = (): void => proxies.forEach((proxy) => proxy.cut());
-const heal = (): void => proxies.forEach((proxy) => proxy.heal());
+const cut = (): void => {
+  for (const proxy of proxies) proxy.cut();
+};
+const heal = (): void => {
+  for (const proxy of proxies) proxy.heal();
+};
 
 async function enter(at: number | readonly string[], room = 'team'): Promise<NodeReplica> {
   const replica = await NodeReplica.open(typeof at === 'number' ? urlOf(at) : at, room);
