@@ -72,6 +72,18 @@ async function agreed(members: readonly Member[], room = 'room') {
   return (await read())[0] as Awaited<ReturnType<typeof readRoomVersion>>;
 }
 
+/** A relay that has not found the engine again yet says to come later, and a client does. */
+async function enter(url: string, replica: TestReplica, withinMs = 30_000): Promise<ProtocolClient> {
+  for (const endMs = Date.now() + withinMs; ; ) {
+    try {
+      return await ProtocolClient.connect(url, replica);
+    } catch (error) {
+      if (Date.now() > endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
 const engines: readonly (readonly [string, boolean, () => Promise<Server>])[] = [
   ['NATS', hasNats, () => startNats()],
   ['PostgreSQL', hasPostgres, () => startPostgres()],
@@ -224,7 +236,7 @@ describe.each(engines)('a fleet over %s', (_, isHere, startServer) => {
       expect(acknowledged.size).toBeGreaterThan(ROUNDS * 50);
       const cursors: string[] = [];
       for (const { url } of members) {
-        const reader = await ProtocolClient.connect(url, new TestReplica('room'));
+        const reader = await enter(url, new TestReplica('room'));
         await reader.next('caught-up');
         expect([...acknowledged.values()].filter(({ id }) => !reader.deltasById.has(id))).toEqual([]);
         const position = await reader.position();
@@ -266,13 +278,13 @@ describe.each(engines)('a fleet over %s', (_, isHere, startServer) => {
       expect((await readRoomVersion(cut.url, 'room')).offset).toBe(3);
 
       // Its client goes elsewhere, and is not displaced by what the cut-off relay may still say.
-      const moved = await ProtocolClient.connect(whole.url, one.replica);
+      const moved = await enter(whole.url, one.replica);
       await moved.pushed(waiting);
       proxy.mend();
       await expect.poll(async () => (await fetch(`${cut.url}/readyz`)).status, { timeout: 30_000 }).toBe(200);
       expect((await agreed(members)).offset).toBe(9);
       expect(moved.closeCode).toBeUndefined();
-      const late = await ProtocolClient.connect(cut.url, new TestReplica('room'));
+      const late = await enter(cut.url, new TestReplica('room'));
       await late.has([...waiting, ...written]);
     },
     120_000,
@@ -286,7 +298,7 @@ describe.each(engines)('a fleet over %s', (_, isHere, startServer) => {
       const args = ['--engine', server.url, '--engine-name', name, '--log-level', 'silent'];
       const member = new Member(await makeFolder(), args);
       await member.start();
-      const writer = await ProtocolClient.connect(member.url, new TestReplica('room'));
+      const writer = await enter(member.url, new TestReplica('room'));
       // Each covers the one before it, so that the room stays small and its log does not.
       const written: Delta[] = [];
       for (let i = 0; i < 12; i++) {
@@ -306,7 +318,7 @@ describe.each(engines)('a fleet over %s', (_, isHere, startServer) => {
       const late = new Member(await makeFolder(), args);
       await late.start();
       await agreed([member, late]);
-      const reader = await ProtocolClient.connect(late.url, new TestReplica('room'));
+      const reader = await enter(late.url, new TestReplica('room'));
       await reader.has(written.slice(-1));
       await agreed([member, late]);
     },
