@@ -173,18 +173,16 @@ test(`[SY13, SY14] ${BAD_FRAMES} frames of noise and of damaged messages: each c
   const honest = await ProtocolClient.connect(url, new TestReplica('room'));
   await honest.pushed(honest.replica.drafts(3));
   const before = await readRoomVersion(url, 'room');
-  let sent = 0;
-  let letGo = 0;
-  for (let round = 0; sent < BAD_FRAMES; round++) {
-    const hostile =
-      round % 2 === 0
-        ? await ProtocolClient.connect(url, new TestReplica('room'))
-        : await ProtocolClient.open(url, new TestReplica('room'));
-    for (let i = 0; i < 100; i++, sent++) hostile.sendFrame(badFrame(sent));
-    await hostile.closed;
-    letGo++;
+  for (let sent = 0, round = 0; sent < BAD_FRAMES; round++) {
+    const enter = round % 2 === 0 ? ProtocolClient.connect : ProtocolClient.open;
+    const hostile = await enter.call(ProtocolClient, url, new TestReplica('room'));
+    // Some are taken for the beginning of something, so how many it takes is not certain.
+    for (; hostile.closeCode === undefined; sent++) {
+      hostile.sendFrame(badFrame(sent));
+      if (sent % 25 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(hostile.closeCode).not.toBe(1006);
   }
-  expect(letGo).toBe(Math.ceil(BAD_FRAMES / 100));
   expect(await readRoomVersion(url, 'room')).toEqual(before);
   await honest.pushed(honest.replica.drafts(3));
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
