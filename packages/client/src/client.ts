@@ -1,4 +1,11 @@
-import { assertName, defaultLimits, type Limits, MangroveError, type WeightedRelay } from '@mangrove/protocol';
+import {
+  assertName,
+  defaultLimits,
+  type Limits,
+  MangroveError,
+  spellRelay,
+  type WeightedRelay,
+} from '@mangrove/protocol';
 import { restoreFrom } from './backup.js';
 import { Room, type RoomHost, type RoomOptions } from './room.js';
 import type { PageWord } from './rpc/expose.js';
@@ -129,18 +136,18 @@ function startWorker(): Worker {
   return new Worker(new URL('./worker/entry.js', import.meta.url), { type: 'module' });
 }
 
-/** Each once, and spelled in one way, as its spelling is what its place in a room's order depends on [FD1]. */
+/** Each once. */
 function relaysOf(relay: ClientOptions['relay']): readonly WeightedRelay[] {
   const given = relay === undefined ? [] : typeof relay === 'string' ? [relay] : relay;
   const relays = new Map<string, WeightedRelay>();
   for (const one of given) {
     const { url: text, weight = 1 } = typeof one === 'string' ? { url: one } : one;
-    const url = URL.canParse(text) ? new URL(text) : undefined;
-    if (!/^(wss?|https?):$/.test(url?.protocol ?? '')) optionInvalid('relay', `${text} is no ws:// or wss:// URL`);
+    const url =
+      (URL.canParse(text) ? spellRelay(new URL(text)) : undefined) ??
+      optionInvalid('relay', `${text} is no ws:// or wss:// URL`);
     if (!(weight > 0 && weight < Number.POSITIVE_INFINITY))
       optionInvalid('relay', `${weight} is no weight: it is to be a number above zero`);
-    const spelled = (url as URL).href.replace(/^http/, 'ws').replace(/\/+$/, '');
-    relays.set(spelled, { url: spelled, weight });
+    relays.set(url, { url, weight });
   }
   return [...relays.values()];
 }

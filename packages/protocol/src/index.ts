@@ -124,7 +124,7 @@ export { defaultLimits, type Limits } from './limits.js';
 export { readRoot, rebuildTrie } from './merkle/trie.js';
 export { SALT_BYTES } from './merkle/cut.js';
 export { EMPTY_ROOT } from './merkle/node.js';
-export { rankRelays, type RelayChoice, type WeightedRelay } from './relay-rank.js';
+export { rankRelays, spellRelay, type RelayChoice, type WeightedRelay } from './relay-rank.js';
 export { builtInResolvers, type BuiltInResolver, compareNewestFirst, type SiblingValue } from './resolve.js';
 export {
   type Acceptance,

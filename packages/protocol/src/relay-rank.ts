@@ -15,6 +15,17 @@ export type RelayChoice = string | WeightedRelay;
 
 const DRAW_BYTES = 6;
 
+/** The base URL of a relay in the one spelling that its place in a room's order depends on [FD1]; undefined for another kind of URL. */
+export function spellRelay({
+  protocol,
+  href,
+}: {
+  readonly protocol: string;
+  readonly href: string;
+}): string | undefined {
+  return /^(wss?|https?):$/.test(protocol) ? href.replace(/^http/, 'ws').replace(/\/+$/, '') : undefined;
+}
+
 /**
  * [FD1] The relays of a room, its own one first. Everybody who has the same list finds the same order, in whatever order it is given; a relay that
  * is added or lost moves only the rooms that it has, or had, and leaves the order of the others as it is.

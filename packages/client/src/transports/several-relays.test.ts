@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { SocketTime } from '../../../../test/support/socket-time.js';
 import { StandIn } from '../../../../test/support/stand-in-relay.js';
 import { connectRelays } from './several-relays.js';
 import type { Transport } from './transport.js';
 
-const STEP_MS = 5;
 const WELCOME = Uint8Array.of(1, 7);
 let relays: StandIn[];
 let transport: Transport | undefined;
 let events: string[];
 let frames: string[];
-let nowMs: number;
+let time: SocketTime;
 
 async function standIn(port = 0): Promise<StandIn> {
   const relay = new StandIn();
@@ -23,7 +23,7 @@ beforeEach(async () => {
   vi.stubGlobal('WebSocket', WebSocket);
   events = [];
   frames = [];
-  nowMs = 0;
+  time = new SocketTime();
   relays = [await standIn(), await standIn()];
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
 });
@@ -50,24 +50,8 @@ function connect(): void {
   );
 }
 
-/** Sockets take turns of the event loop, timers take our time: a little of both with each look. */
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 20_000; i++) {
-    if (isSo()) return;
-    await step(STEP_MS);
-  }
-  throw new Error(`waited in vain for ${what}; ${events.join(', ')}`);
-}
-
-async function pass(ms: number): Promise<void> {
-  for (let left = ms; left > 0; left -= 50) await step(50);
-}
-
-async function step(ms: number): Promise<void> {
-  for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
-  nowMs += ms;
-  vi.advanceTimersByTime(ms);
-}
+const until = (what: string, isSo: () => boolean): Promise<void> => time.until(what, isSo, () => events.join(', '));
+const pass = (ms: number): Promise<void> => time.pass(ms);
 
 /** A process that comes back at the port that it had. */
 async function restart(index: number): Promise<void> {
@@ -98,10 +82,10 @@ test('[FD2] a relay that goes is left at once', async () => {
   connect();
   await until('opened', () => events.includes('opened'));
   transport?.gained();
-  const atMs = nowMs;
+  const atMs = time.nowMs;
   at(0).last.close(1001);
   await until('opened elsewhere', () => hasOpen(1));
-  expect(nowMs - atMs).toBeLessThan(200);
+  expect(time.nowMs - atMs).toBeLessThan(200);
   expect(events).toEqual(['opened', 'closed 1001', 'opened']);
 });
 
@@ -143,7 +127,7 @@ test('[FD3] it returns when the first is there again, over one connection at a t
   await until('returned', () => hasOpen(0) && events.includes('opened'));
   expect(events).toEqual(['closed 1000', 'opened']);
   expect(frames).toEqual(['0107']);
-  expect(nowMs).toBeGreaterThan(15_000);
+  expect(time.nowMs).toBeGreaterThan(15_000);
   await until('the other is let go', () => !hasOpen(1));
   transport?.send(Uint8Array.of(9));
   await until('said', () => at(0).received.includes('binary 09'));

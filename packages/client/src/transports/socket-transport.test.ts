@@ -1,21 +1,21 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { SocketTime } from '../../../../test/support/socket-time.js';
 import { StandIn } from '../../../../test/support/stand-in-relay.js';
 import { connectSocket } from './socket-transport.js';
 import type { Transport } from './transport.js';
 
-const STEP_MS = 5;
 let relay: StandIn;
 let transport: Transport | undefined;
 let events: string[];
 let frames: string[];
-let nowMs: number;
+let time: SocketTime;
 
 beforeEach(async () => {
   vi.stubGlobal('WebSocket', WebSocket);
   events = [];
   frames = [];
-  nowMs = 0;
+  time = new SocketTime();
   relay = new StandIn();
   await relay.listen();
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
@@ -43,24 +43,8 @@ function connect(url = `ws://127.0.0.1:${relay.port}`, room = 'team', random = (
   );
 }
 
-/** Sockets take turns of the event loop, timers take our time: a little of both with each look. */
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 20_000; i++) {
-    if (isSo()) return;
-    await step(STEP_MS);
-  }
-  throw new Error(`waited in vain for ${what}; ${events.join(', ')}`);
-}
-
-async function pass(ms: number): Promise<void> {
-  for (let left = ms; left > 0; left -= 50) await step(50);
-}
-
-async function step(ms: number): Promise<void> {
-  for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
-  nowMs += ms;
-  vi.advanceTimersByTime(ms);
-}
+const until = (what: string, isSo: () => boolean): Promise<void> => time.until(what, isSo, () => events.join(', '));
+const pass = (ms: number): Promise<void> => time.pass(ms);
 
 const opened = (times = 1): Promise<void> =>
   until(`opened ${times} times`, () => events.filter((event) => event === 'opened').length === times);
@@ -126,9 +110,9 @@ test('[SY1] a relay that is not there is asked again, more and more seldom, unti
   const attempts: number[] = [];
   let seen = 0;
   for (let i = 0; i < 1_200; i++) {
-    await step(50);
+    await pass(50);
     const attempted = events.filter((event) => event === 'connecting').length;
-    if (attempted > seen) attempts.push(nowMs);
+    if (attempted > seen) attempts.push(time.nowMs);
     seen = attempted;
   }
   const pauses = attempts.slice(1).map((at, i) => at - (attempts[i] as number));
@@ -155,10 +139,10 @@ test.each([
   let cutAtMs = 0;
   for (let times = 1; times <= 8; times++) {
     await opened(times);
-    if (times > 1) pauses.push(nowMs - cutAtMs);
+    if (times > 1) pauses.push(time.nowMs - cutAtMs);
     if (isOfUse) transport?.gained();
     await pass(300);
-    cutAtMs = nowMs;
+    cutAtMs = time.nowMs;
     relay.last.terminate();
   }
   if (isOfUse) expect(Math.max(...pauses)).toBeLessThan(400);
@@ -170,11 +154,11 @@ test('[SY1] those who were cut off together do not all come back in the same mom
     events = [];
     connect(undefined, 'team', () => random);
     await opened();
-    const cutAtMs = nowMs;
+    const cutAtMs = time.nowMs;
     relay.last.close(1001);
     await opened(2);
     transport?.close();
-    return nowMs - cutAtMs;
+    return time.nowMs - cutAtMs;
   };
   const [early, late] = [await pauseOf(1), await pauseOf(0)];
   expect(late).toBeGreaterThan(early + 50);
@@ -188,7 +172,7 @@ test('[SY15] a connection that fell silent is noticed and ended, and the next on
   expect(relay.received).toEqual(['ping']);
   expect(events.at(-1)).toBe('opened');
   await opened(2);
-  expect(nowMs).toBeLessThan(30_000);
+  expect(time.nowMs).toBeLessThan(30_000);
 });
 
 test('[SY15] where the browser says that it is offline, a relay that does not answer is given up in two seconds', async () => {
@@ -202,10 +186,10 @@ test('[SY15] where the browser says that it is offline, a relay that does not an
   expect(relay.received).toEqual(['ping']);
   expect(events.filter((event) => event !== 'connecting')).toEqual(['opened']);
   relay.answersPings = false;
-  const atMs = nowMs;
+  const atMs = time.nowMs;
   platform.dispatchEvent(new Event('offline'));
   await until('closed', () => events.some((event) => event.startsWith('closed')));
-  expect(nowMs - atMs).toBeLessThan(2_200);
+  expect(time.nowMs - atMs).toBeLessThan(2_200);
 });
 
 test('[SY15] a quiet connection that answers stays', async () => {
@@ -231,11 +215,11 @@ test('[SY15] while frames come nobody is asked', async () => {
 test('[SY15] reconnect ends the connection and tries again at once', async () => {
   connect();
   await opened();
-  const atMs = nowMs;
+  const atMs = time.nowMs;
   transport?.reconnect();
   await opened(2);
   expect(events.filter((event) => event !== 'connecting')).toEqual(['opened', 'closed 1000', 'opened']);
-  expect(nowMs - atMs).toBeLessThan(150);
+  expect(time.nowMs - atMs).toBeLessThan(150);
   await until('the first is gone', () => relay.sockets[0]?.readyState === WebSocket.CLOSED);
 });
 

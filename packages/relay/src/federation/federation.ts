@@ -1,4 +1,4 @@
-import { equalBytes, type Hash, MangroveError, utf8ToBytes } from '@mangrove/protocol';
+import { equalBytes, type Hash, MangroveError, spellRelay, utf8ToBytes } from '@mangrove/protocol';
 import { PeerFigures } from './peer-figures.js';
 
 /** A relay that this one syncs all rooms with that are in use at either. */
@@ -77,11 +77,11 @@ export function federationOf(
 }
 
 function peerOf({ url, token }: { readonly url: string; readonly token?: string | undefined }, common?: string): Peer {
-  if (!/^(wss?|https?):$/.test(URL.canParse(url) ? new URL(url).protocol : ''))
-    invalid('peers', `${url} is no ws:// or wss:// URL`);
+  const spelled =
+    (URL.canParse(url) ? spellRelay(new URL(url)) : undefined) ?? invalid('peers', `${url} is no ws:// or wss:// URL`);
   const shown = token ?? common;
   if (shown === undefined) return invalid('peerToken', `without it ${url} would not know this relay for a peer`);
-  return { url: new URL(url).href.replace(/^http/, 'ws').replace(/\/+$/, ''), token: shown };
+  return { url: spelled, token: shown };
 }
 
 function invalid(option: string, reason: string): never {
