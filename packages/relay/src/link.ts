@@ -245,9 +245,10 @@ export class Link {
   fail(error: unknown): void {
     if (!this.#isOpen && isMangroveError(error)) return;
     // Another relay of the fleet may reach it, and this one may soon.
-    const isAway = isMangroveError(error) && error.code === 'ENGINE_UNAVAILABLE';
-    if (isAway) this.shut(RETRY.tryAgainLater, error.code);
-    if (isAway) return;
+    if (isMangroveError(error) && error.code === 'ENGINE_UNAVAILABLE') {
+      this.shut(RETRY.tryAgainLater, error.code);
+      return;
+    }
     const { ports } = this.#host;
     ports.report(error);
     ports.counters.add('connections_failed');

@@ -265,8 +265,9 @@ export class OpenedRoom {
    */
   #healed(findings: ScrubFindings): void {
     this.#count(findings);
-    if (hasFound(findings)) this.#host.letGo('the store has lost something');
-    if (hasFound(findings)) this.shared?.retake();
+    if (!hasFound(findings)) return;
+    this.#host.letGo('the store has lost something');
+    this.shared?.retake();
   }
 
   #count({ rows, holes, unreadable, mended }: ScrubFindings): void {

@@ -1,5 +1,4 @@
-import type { CounterName } from '../counters.js';
-import { COUNTERS } from '../counters.js';
+import { type CounterName, COUNTERS } from '../counters.js';
 import { readRoomName } from '../http.js';
 import type { RelayPorts } from '../ports.js';
 import type { RelayRoom } from '../room.js';
@@ -37,7 +36,7 @@ export function figuresRequest(room: string): Request {
 }
 
 export interface Governed {
-  /** Undefined where nobody was there since the object was made. */
+  /** Undefined where the room has not begun, and nobody is about to begin it. */
   readonly room: RelayRoom | undefined;
   readonly ports: RelayPorts;
   readonly rows: RowCount;
